@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every goal sets up what it needs and can be run again at any time.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: all setup packages demo test test-fast lint bench clean lock
+
+all: setup
+
+setup: packages $(VENV)/.ready
+
+packages:
+	@tools/packages.sh
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@echo 'setup: making $(VENV) from requirements.lock'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/python tools/demo.py
+
+test: setup lint
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python -m bench
+
+# The lock is made anew by hand, when a dependency is to move.
+lock: setup
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
+
+clean:
+	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache

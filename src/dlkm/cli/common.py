@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the verbs share: the common flags and the terminal they make."""
+
+import argparse
+import os
+from pathlib import Path
+
+from dlkm.report.terminal import Colour, Terminal
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """`--json`, `-q`, `-v`, `-j`, `--color`; what a verb alone needs (`-o`, `-k`) it adds itself."""
+    group = parser.add_argument_group("common")
+    group.add_argument("--json", action="store_true", help="one versioned document on standard output")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages but errors and warnings")
+    group.add_argument("-v", "--verbose", action="store_true", help="say every step and command")
+    group.add_argument("-j", "--jobs", type=positive, default=os.cpu_count() or 1, metavar="N", help="how many at once")
+    group.add_argument("--color", type=Colour, choices=list(Colour), default=Colour.AUTO, metavar="auto|always|never")
+
+
+def add_kernel_flag(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """`-k KERNEL…`: ids, globs among the kernels present, or SPECs that are added on the way."""
+    parser.add_argument(
+        "-k",
+        "--kernel",
+        dest="kernels",
+        action="append",
+        default=[],
+        required=required,
+        metavar="KERNEL",
+        help="an id, a glob, or a SPEC such as debian:6.1.0-56-amd64; may be given again",
+    )
+
+
+def add_output_flag(parser: argparse.ArgumentParser, default: str = "out") -> None:
+    """`-o DIR`."""
+    parser.add_argument("-o", "--output", type=Path, default=Path(default), metavar="DIR", help="where results go")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def terminal_of(arguments: argparse.Namespace) -> Terminal:
+    """The terminal that the common flags ask for."""
+    return Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)

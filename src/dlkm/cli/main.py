@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The `dlkm` program: finds the verb, runs it, turns errors into words and an exit status."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from dlkm import __version__
+from dlkm.core.errors import DlkmError, ExitStatus
+
+# One module of this folder a verb, imported only when it is asked for: the start stays short.
+VERBS: dict[str, str] = {
+    "kernel": "the kernels to build and check for",
+    "build": "build a driver: a Makefile or Kbuild directory",
+    "inspect": "what a .ko says of itself",
+    "check": "will it load there, and what would the kernel say?",
+    "stage": "install modules into a root filesystem",
+    "prove": "boot the kernel, load, compare with the prediction",
+    "doctor": "what this machine lacks, and the command that installs it",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in the project's own form; exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """A usage error."""
+        sys.stderr.write(f"dlkm: error: {message}\n  (see '{self.prog} --help')\n")
+        raise SystemExit(ExitStatus.USAGE)
+
+
+def _overview() -> Parser:
+    parser = Parser(prog="dlkm", description="Out-of-tree Linux kernel modules, from source to proven load.")
+    parser.add_argument("--version", action="version", version=f"dlkm {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for verb, summary in VERBS.items():
+        verbs.add_parser(verb, help=summary, add_help=False)
+    return parser
+
+
+def parser_of(verb: str) -> Parser:
+    """The whole command line of one verb."""
+    from dlkm.cli.common import add_common_flags
+
+    parser = Parser(prog=f"dlkm {verb}", description=VERBS[verb])
+    module = import_module(f"dlkm.cli.{verb}")
+    module.register(parser)
+    add_common_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; the exit status."""
+    verb = argv[0] if argv else ""
+    if verb not in VERBS:
+        _overview().parse_args(argv)
+        return ExitStatus.USAGE
+    from dlkm.cli.common import terminal_of
+
+    parser = parser_of(verb)
+    arguments = parser.parse_args(argv[1:])
+    terminal = terminal_of(arguments)
+    try:
+        status: int = import_module(f"dlkm.cli.{verb}").run(arguments, terminal)
+    except DlkmError as error:
+        terminal.close()
+        terminal.error(error)
+        return error.status
+    finally:
+        terminal.close()
+    return status
+
+
+def entry() -> None:
+    """The console script."""
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("\ndlkm: interrupted\n")
+        status = ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the answer has seen enough; leave without a second complaint at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = ExitStatus.OK
+    except Exception:  # noqa: BLE001 — the last resort: whatever it is, it is a defect of ours
+        status = _defect()
+    raise SystemExit(int(status))
+
+
+def _defect() -> int:
+    import traceback
+
+    traceback.print_exc()
+    sys.stderr.write("dlkm: this is a defect in dlkm, not in your input: please report it with the lines above\n")
+    return ExitStatus.DEFECT

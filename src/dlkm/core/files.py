@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files: whole or not at all, locked, digested, and where the caches lie. Knows no kernel and no module."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dlkm.core.errors import ExitStatus, SurroundingsError
+
+
+def cache_home(env: Mapping[str, str] = os.environ) -> Path:
+    """`$XDG_CACHE_HOME/dlkm`, else `~/.cache/dlkm`; not created here.
+
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory specification asks.
+    """
+    base = env.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        base = str(Path(env.get("HOME") or "~").expanduser() / ".cache")
+    return Path(base) / "dlkm"
+
+
+def sha256_file(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
+    """Write a file so that a reader, or a crash, sees the old bytes or the new ones and never half of them."""
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class StorageError(SurroundingsError):
+    """A disk is full, a directory is read-only: nothing was changed."""
+
+    status = ExitStatus.MISSING_TOOL
+
+
+def cannot_write(path: Path, error: OSError) -> StorageError:
+    """The error for a file that could not be written."""
+    return StorageError(f"cannot write {path}: {error.strerror or error}")
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path` (made when missing); waits for another process that holds it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def scratch_dir(parent: Path, prefix: str = "tmp-") -> Iterator[Path]:
+    """A directory below `parent` that is gone afterwards, unless its content was renamed away."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        raise cannot_write(parent, error) from error
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all below it, read-only directories included; a missing one is no error."""
+
+    def make_writable(_function: object, name: str, _error: object) -> None:
+        with suppress(OSError):
+            Path(name).parent.chmod(0o700)
+            if not Path(name).is_symlink() and Path(name).is_dir():
+                Path(name).chmod(0o700)
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                Path(name).unlink(missing_ok=True)
+
+    shutil.rmtree(path, onerror=make_writable)
+
+
+def tree_size(path: Path) -> int:
+    """Bytes of all regular files below a directory; links are not followed."""
+    total = 0
+    for folder, _folders, names in os.walk(path):
+        for name in names:
+            status = os.lstat(Path(folder) / name)
+            total += status.st_size
+    return total

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one place that starts other programs: argv tuples, no shell, a rebuilt environment, no standard input."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from dlkm.core.errors import DlkmError, MissingToolError
+
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A program that has ended. `status` is its exit status, negative for a signal; `output` is empty when logged."""
+
+    argv: tuple[str, ...]
+    status: int
+    output: bytes
+    errors: bytes
+    timed_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+    def text(self) -> str:
+        """Its standard output as text."""
+        return self.output.decode("utf-8", "replace")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a program gets: the few variables that must pass, the C locale in UTF-8, and `extra`."""
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return kept | {"LC_ALL": "C.UTF-8"} | dict(extra or {})
+
+
+class Runner(Protocol):
+    """Whoever can run a program; the real one is `Processes`."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        log: Path | None = None,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run to the end; see `Processes.run`."""
+
+    def find(self, program: str) -> Path | None:
+        """Where the program lies, or None."""
+
+
+class Processes:
+    """Runs real programs."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        log: Path | None = None,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run a program to its end. `env` adds to `environment()`; after `timeout` seconds it is killed with its group.
+
+        With `log`, standard output and error are appended there together and not returned.
+        A program that does not exist is a MissingToolError; a failing one is a value.
+        """
+        words = tuple(str(word) for word in argv)
+        sink = log.open("ab") if log is not None else None
+        try:
+            with self._start(words, cwd, env, sink, stdin) as child:
+                return _wait(child, words, stdin, timeout)
+        finally:
+            if sink is not None:
+                sink.close()
+
+    def find(self, program: str) -> Path | None:
+        """Where the program lies in PATH, or None."""
+        found = shutil.which(program)
+        return Path(found) if found is not None else None
+
+    def spawn(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> "Child":
+        """Start a program and leave it running; its output goes to `log` or nowhere."""
+        words = tuple(str(word) for word in argv)
+        with (log or Path(os.devnull)).open("ab") as sink:
+            return Child(self._start(words, None, env, sink, None))
+
+    @staticmethod
+    def _start(
+        words: tuple[str, ...],
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        sink: IO[bytes] | None,
+        stdin: bytes | None,
+    ) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=environment(env),
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE if sink is None else sink,
+                stderr=subprocess.PIPE if sink is None else sink,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            if cwd is not None and not cwd.is_dir():
+                raise
+            raise MissingToolError(f"program {words[0]!r} is not installed") from error
+        except PermissionError as error:
+            raise MissingToolError(f"program {words[0]!r} cannot be run: {error.strerror}") from error
+
+
+def _kill_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _wait(
+    child: "subprocess.Popen[bytes]", words: tuple[str, ...], stdin: bytes | None, timeout: float | None
+) -> Completed:
+    try:
+        output, errors = child.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired:
+        _kill_group(child, signal.SIGKILL)
+        output, errors = child.communicate()
+        return Completed(
+            argv=words, status=child.returncode, output=output or b"", errors=errors or b"", timed_out=True
+        )
+    except BaseException:
+        _kill_group(child, signal.SIGTERM)
+        raise
+    return Completed(argv=words, status=child.returncode, output=output or b"", errors=errors or b"")
+
+
+class Child:
+    """A program left running, which its owner ends."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+        self._popen = popen
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._popen.pid
+
+    def ended(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self._popen.poll()
+
+    def wait(self, timeout: float) -> int | None:
+        """Its exit status, or None when it still runs after `timeout` seconds."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it and all it started, at once."""
+        _kill_group(self._popen, signal.SIGKILL)
+        self._popen.wait()
+
+
+def shell_line(argv: Sequence[str | Path]) -> str:
+    """The command as a user can paste it."""
+    return shlex.join(str(word) for word in argv)
+
+
+def failed(completed: Completed, doing: str, kind: type[DlkmError]) -> DlkmError:
+    """The error for a program that had to succeed: what was being done, its last words, and the command."""
+    words = (completed.errors or completed.output).decode("utf-8", "replace").strip().splitlines()[-5:]
+    reason = "ran into its time limit" if completed.timed_out else f"ended with status {completed.status}"
+    said = "".join(f"\n  {line}" for line in words)
+    return kind(f"{doing}: {completed.argv[0]} {reason}{said}", hint=f"the command was: {shell_line(completed.argv)}")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel as a value: its id, where its parts lie, and what was learnt of it. Finds and fetches nothing."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dlkm.core.arch import Arch
+from dlkm.core.names import KernelVersion
+from dlkm.kernel.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """One kernel. Each path is None when that part is not at hand; nothing here is ever half there.
+
+    `id` is unique in a pool: the release, or `RELEASE@ORIGIN` for a second kernel of that release.
+    `origin` is the SPEC that brought it ("debian:6.1.0-56-amd64", a directory, "running").
+    `headers` is what `KERNEL_SRC` or `O=` names; `source` a full source tree; `image` what boots;
+    `modules` the directory `…/lib/modules/RELEASE`; `symvers` a Module.symvers; `config_file` a .config.
+    `tree` is the root that holds the parts as the target has them (`usr/src/…`, `lib/modules/…`, `boot/…`),
+    None for a kernel that lies wherever its owner put it.
+    """
+
+    id: str
+    release: str
+    arch: Arch
+    origin: str
+    headers: Path | None = None
+    source: Path | None = None
+    image: Path | None = None
+    modules: Path | None = None
+    symvers: Path | None = None
+    config_file: Path | None = None
+    tree: Path | None = None
+    vermagic: str | None = None
+    compiler: str | None = None
+    packages: tuple[str, ...] = ()  # "name=version" of what it was unpacked from
+
+    @property
+    def version(self) -> KernelVersion:
+        """The numbers that choose its era."""
+        return KernelVersion.parse(self.release)
+
+    @cached_property
+    def config(self) -> Config:
+        """Its configuration; empty when no .config is at hand."""
+        return Config.read(self.config_file) if self.config_file is not None else Config({})

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The terminal: standard output for answers, standard error for progress and messages. Nothing else prints."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dlkm.core.errors import DlkmError
+from dlkm.core.events import Event, EventKind, Events
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Colour(StrEnum):
+    """When to colour; AUTO means on a terminal, unless NO_COLOR is set."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Style(StrEnum):
+    """What a word means, as an SGR code."""
+
+    GOOD = "32"
+    BAD = "31"
+    DOUBTFUL = "33"
+    FAINT = "2"
+    STRONG = "1"
+
+
+class Terminal:
+    """Where a command's words go. `quiet` leaves errors and answers, `verbose` adds details."""
+
+    def __init__(
+        self,
+        *,
+        colour: Colour = Colour.AUTO,
+        quiet: bool = False,
+        verbose: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
+        self._quiet = quiet
+        self._verbose = verbose
+        self._colour = colour
+        self._progress: Progress | None = None
+        self._rows: dict[int, TaskID] = {}
+        self.events = Events(self._listen)
+
+    def styled(self, text: str, style: Style) -> str:
+        """The text as standard output shows it: coloured where colours are wanted."""
+        return _styled(text, style, _wants_colour(self._colour, self.out))
+
+    def print(self, text: str = "") -> None:
+        """One line of the answer."""
+        self.out.write(text + "\n")
+
+    def document(self, document: dict[str, Any]) -> None:
+        """The answer as one JSON document."""
+        json.dump(document, self.out, indent=2, ensure_ascii=False)
+        self.out.write("\n")
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table with aligned columns; cells may carry styles."""
+        all_rows = [list(heads), *[list(row) for row in rows]]
+        widths = [max(_width(row[column]) for row in all_rows) for column in range(len(heads))]
+        for number, row in enumerate(all_rows):
+            cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+            line = "  ".join(cells).rstrip()
+            self.print(self.styled(line, Style.STRONG) if number == 0 else line)
+
+    def error(self, error: DlkmError) -> None:
+        """An error: what, and on its own line what to do."""
+        self._say("error", error.what, Style.BAD)
+        if error.hint is not None:
+            self._write(f"  ({error.hint})")
+
+    def close(self) -> None:
+        """Take the progress bars away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _say(self, kind: str, text: str, style: Style) -> None:
+        self._write(f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: {text}")
+
+    def _write(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self.err.write(text + "\n")
+            self.err.flush()
+
+    def _listen(self, event: Event) -> None:
+        match event.kind:
+            case EventKind.DETAIL:
+                if self._verbose:
+                    self._write(event.text)
+            case EventKind.INFO:
+                if not self._quiet:
+                    self._write(event.text)
+            case EventKind.WARNING:
+                self._say("warning", event.text, Style.DOUBTFUL)
+            case EventKind.STARTED | EventKind.ADVANCED | EventKind.FINISHED:
+                self._show_progress(event)
+
+    def _show_progress(self, event: Event) -> None:
+        if self._quiet:
+            return
+        if not self.err.isatty():
+            if event.kind is EventKind.STARTED:
+                self._write(f"{event.text} ...")
+            return
+        progress = self._bars()
+        if event.kind is EventKind.STARTED:
+            self._rows[event.task] = progress.add_task(event.text, total=event.total)
+        elif event.task in self._rows and event.kind is EventKind.ADVANCED:
+            progress.update(self._rows[event.task], completed=event.done, total=event.total)
+        elif event.task in self._rows:
+            progress.remove_task(self._rows.pop(event.task))
+
+    def _bars(self) -> "Progress":
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                console=Console(file=self.err, no_color=not _wants_colour(self._colour, self.err)),
+                transient=True,
+            )
+            self._progress.start()
+        return self._progress
+
+
+def _wants_colour(colour: Colour, stream: TextIO) -> bool:
+    if colour is Colour.AUTO:
+        return stream.isatty() and not os.environ.get("NO_COLOR")
+    return colour is Colour.ALWAYS
+
+
+def _styled(text: str, style: Style, wanted: bool) -> str:  # noqa: FBT001
+    return f"\x1b[{style}m{text}\x1b[0m" if wanted else text
+
+
+def _width(cell: str) -> int:
+    """The columns a cell takes, its colour codes not counted."""
+    if "\x1b" not in cell:
+        return len(cell)
+    import re
+
+    return len(re.sub(r"\x1b\[[0-9;]*m", "", cell))
