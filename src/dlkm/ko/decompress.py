@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compressed files to plain bytes, bounded in output and memory. What the bytes mean is not known here."""
+
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Protocol
+
+from dlkm.core.errors import MalformedError
+
+LIMIT = 256 << 20  # bytes of output; the largest modules with debug information stay below it
+_CHUNK = 1 << 20  # bytes of output at a time
+_STREAMS = 64  # in one file; a packer writes one
+_MEMORY = 128 << 20  # bytes a decoder may take for its window; kernels are built with windows of 8 MiB and less
+
+
+class Compression(StrEnum):
+    """How a file is packed; the value is the suffix's word."""
+
+    NONE = "none"
+    XZ = "xz"
+    GZIP = "gz"
+    ZSTD = "zst"
+
+
+_MAGIC = {b"\xfd7zXZ\0": Compression.XZ, b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
+_SUFFIX = {".xz": Compression.XZ, ".gz": Compression.GZIP, ".zst": Compression.ZSTD}
+
+
+def compression_of(start: bytes) -> Compression:
+    """By the first bytes of a file (six are enough)."""
+    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), Compression.NONE)
+
+
+def compression_of_name(name: str) -> Compression:
+    """What a file's name says, whether or not it is true."""
+    return _SUFFIX.get(PurePath(name).suffix, Compression.NONE)
+
+
+def decompress(data: bytes, where: str, limit: int = LIMIT) -> bytes:
+    """The plain bytes of an xz, gzip or zstd file (several streams in a row are one); anything else is returned as is.
+
+    MalformedError when the data is damaged or cut off, or gives more than `limit` bytes.
+    """
+    kind = compression_of(data)
+    if kind is Compression.NONE:
+        return data
+    parts: list[bytes] = []
+    total = 0
+    try:
+        for part in _parts(data, kind, limit):
+            total += len(part)
+            if total > limit:
+                raise MalformedError(f"{where}: unpacks to more than {limit} bytes")
+            parts.append(part)
+    except (lzma.LZMAError, zlib.error, EOFError) as error:
+        raise MalformedError(f"{where}: {kind} data is damaged: {error}") from error
+    return b"".join(parts)
+
+
+def _parts(data: bytes, kind: Compression, limit: int) -> Iterator[bytes]:
+    """What comes out, in parts of some MiB at most, so that a bomb is noticed before it has grown."""
+    whole = _zstd_at_once(data, limit) if kind is Compression.ZSTD else None
+    if whole is not None:
+        yield whole
+        return
+    start = 0
+    for _ in range(_STREAMS):
+        decoder = _DECODERS[kind]()
+        while not decoder.eof:
+            piece = data[start : start + decoder.piece]
+            if not piece:
+                raise EOFError("it ends too early")
+            start += len(piece)
+            yield from decoder.feed(piece)
+        start -= decoder.unused
+        # Streams may be padded with zeroes (xz file format, section 2.2; gzip does the same).
+        start = start if data[start : start + 1] != b"\0" else len(data) - len(data[start:].lstrip(b"\0"))
+        if start >= len(data):
+            return
+    raise EOFError(f"it has more than {_STREAMS} streams")
+
+
+class _Decoder(Protocol):
+    """One stream; `piece` is how many bytes it may be fed at a time without giving too much at once."""
+
+    piece: int
+
+    def feed(self, piece: bytes) -> Iterator[bytes]: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused(self) -> int: ...
+
+
+class _Xz:
+    piece = 1 << 16
+
+    def __init__(self) -> None:
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        yield self._decoder.decompress(piece, _CHUNK)
+        while not self._decoder.eof and not self._decoder.needs_input:
+            yield self._decoder.decompress(b"", _CHUNK)
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused(self) -> int:
+        return len(self._decoder.unused_data)
+
+
+class _Gzip:
+    piece = 1 << 13  # deflate expands 1032 times at most
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        yield self._decoder.decompress(piece)
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused(self) -> int:
+        return len(self._decoder.unused_data)
+
+
+class _Zstd:
+    piece = 1 << 9  # four bytes can stand for a block of 128 KiB
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._error = zstandard.ZstdError
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=_MEMORY).decompressobj()
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        try:
+            yield self._decoder.decompress(piece)
+        except self._error as error:
+            raise EOFError(str(error)) from error
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused(self) -> int:
+        return len(self._decoder.unused_data)
+
+
+_DECODERS: dict[Compression, Callable[[], _Decoder]] = {
+    Compression.XZ: _Xz,
+    Compression.GZIP: _Gzip,
+    Compression.ZSTD: _Zstd,
+}
+
+
+def _zstd_at_once(data: bytes, limit: int) -> bytes | None:
+    """The usual case in one call: a single frame that says its size. None when it is another, or is damaged."""
+    import zstandard
+
+    try:
+        if not 0 < zstandard.frame_content_size(data) <= limit:
+            return None
+        decoder = zstandard.ZstdDecompressor(max_window_size=_MEMORY)
+        return decoder.decompress(data, allow_extra_data=False)
+    except zstandard.ZstdError:
+        return None
