@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is known of a kernel that a module must fit, and where each datum comes from. Judges nothing."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from dlkm.core.errors import DlkmError
+from dlkm.core.names import Vermagic, is_module_file, module_name
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.symvers import KernelSymbol, Symvers
+from dlkm.ko.module import Module, read_module
+
+
+class Facts:
+    """The data of one kernel, each read when it is first asked for. None means: cannot be known from what is at hand.
+
+    `origins` names the file that each datum came from, for those that were asked for.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.origins: dict[str, str] = {}
+
+    @cached_property
+    def symvers(self) -> Symvers | None:
+        """Module.symvers of the kernel."""
+        path = self.kernel.symvers
+        if path is None:
+            return None
+        self.origins["exports"] = str(path)
+        return Symvers.read(path)
+
+    @cached_property
+    def exports(self) -> Mapping[str, KernelSymbol]:
+        """Every export that is known by name; see `exports_complete`."""
+        return self.symvers.symbols if self.symvers is not None else self._exports_of_modules()
+
+    @property
+    def exports_complete(self) -> bool:
+        """Whether a symbol that is not among the exports is known not to exist."""
+        return self.symvers is not None
+
+    @cached_property
+    def vermagic(self) -> str | None:
+        """The kernel's own vermagic, its trailing blank included."""
+        if self.kernel.vermagic is not None:
+            self.origins["vermagic"] = self.kernel.origin
+            return self.kernel.vermagic
+        return self._sample.vermagic if self._sample is not None else None
+
+    @cached_property
+    def struct_module_size(self) -> int | None:
+        """Bytes of `struct module`."""
+        return self._sample.struct_module_size if self._sample is not None else None
+
+    @cached_property
+    def modversions(self) -> bool | None:
+        """Whether it has symbol CRCs (CONFIG_MODVERSIONS)."""
+        if self.vermagic is not None:
+            return Vermagic.parse(self.vermagic).modversions
+        return self.option("MODVERSIONS")
+
+    @cached_property
+    def builtin(self) -> frozenset[str]:
+        """Names of the modules that are built in; empty where nobody lists them."""
+        path = None if self.kernel.modules is None else self.kernel.modules / "modules.builtin"
+        if path is None or not path.is_file():
+            return frozenset()
+        self.origins["builtin"] = str(path)
+        lines = path.read_text("utf-8", "surrogateescape").splitlines()
+        return frozenset(module_name(line.strip()) for line in lines if line.strip())
+
+    @cached_property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """The certificates built into the kernel, in DER; None when the image was not read."""
+        return None
+
+    def option(self, name: str) -> bool | None:
+        """Whether an option is built in; None without a configuration."""
+        config = self.kernel.config
+        return config.on(name) if config else None
+
+    @cached_property
+    def installed(self) -> Mapping[str, Path]:
+        """The installed modules by name; empty where the directory is not at hand."""
+        directory = self.kernel.modules
+        if directory is None or not directory.is_dir():
+            return {}
+        files = sorted(path for path in directory.rglob("*.ko*") if is_module_file(path.name))
+        return {module_name(path.name): path for path in files}
+
+    @cached_property
+    def _sample(self) -> Module | None:
+        """One module that was built with the kernel: it carries the kernel's vermagic and struct module."""
+        path = self._sample_path()
+        if path is None:
+            return None
+        try:
+            module = read_module(path)
+            usable = module.field("intree") is not None and module.struct_module_size is not None
+        except DlkmError:
+            return None
+        self.origins["vermagic"] = self.origins["struct module"] = str(path)
+        return module if usable else None
+
+    def _sample_path(self) -> Path | None:
+        directory = self.kernel.modules
+        if directory is None:
+            return None
+        first = _first_line(directory / "modules.order")
+        candidates = directory.glob(f"{first}*") if first else (directory / "kernel").rglob("*.ko*")
+        return next((path for path in candidates if is_module_file(path.name)), None)
+
+    def _exports_of_modules(self) -> dict[str, KernelSymbol]:
+        """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
+        known: dict[str, KernelSymbol] = {}
+        for name, path in self.installed.items():
+            try:
+                module = read_module(path)
+                for symbol, crc in (module.versions or {}).items():
+                    known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
+                for one in module.exports:
+                    known[one.name] = KernelSymbol(one.name, one.crc or 0, name, one.gpl, one.namespace)
+            except DlkmError:
+                continue
+        if known:
+            self.origins["exports"] = f"{self.kernel.modules} (installed modules)"
+        return known
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open("r", encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.readline(4096).strip()
+    except OSError:
+        return ""

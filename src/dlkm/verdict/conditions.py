@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What no file tells of the machine that will load: given by the user, defaults where nobody said."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How the kernel runs. `sig_enforce` and `lockdown` None: as the command line and the configuration say.
+
+    `lockdown` is "none", "integrity" or "confidentiality". `cmdline` is the kernel's command line, `loaded` the modules
+    that are there already, `params` the words given to the module ("NAME=VALUE"), `trusted_certs` certificates
+    (DER or PEM) that the machine trusts besides the kernel's own.
+    """
+
+    sig_enforce: bool | None = None
+    lockdown: str | None = None
+    cmdline: str = ""
+    trusted_certs: tuple[Path, ...] = ()
+    loaded: frozenset[str] = frozenset()
+    params: tuple[str, ...] = ()
+
+    def words(self) -> Iterator[tuple[str, str | None]]:
+        """The command line as (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""
+        for word in _split(self.cmdline):
+            name, equals, value = word.partition("=")
+            yield name.replace("-", "_"), value if equals else None
+
+    def cmdline_value(self, name: str) -> str | None:
+        """The last value given to a parameter, "" for one that stands alone, None when it is not there."""
+        found = None
+        for word, value in self.words():
+            if word == name:
+                found = value or ""
+        return found
+
+
+def _split(text: str) -> Iterator[str]:
+    """Words at blanks; double quotes keep blanks together and fall away (lib/cmdline.c: next_arg)."""
+    word, quoted = "", False
+    for letter in text:
+        if letter == '"':
+            quoted = not quoted
+        elif letter.isspace() and not quoted:
+            if word:
+                yield word
+            word = ""
+        else:
+            word += letter
+    if word:
+        yield word
