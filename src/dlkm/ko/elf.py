@@ -15,6 +15,7 @@ SHT_SYMTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 2, 4, 8, 9
 SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFFF1, 0xFFF2
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 IDENT_SIZE = 16
+NAME_LIMIT = 1024  # bytes of a name; the kernel's KSYM_NAME_LEN is 512
 _IDENT_CLASS, _IDENT_DATA = 4, 5
 
 
@@ -169,35 +170,39 @@ class Elf:
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """All sections, the empty section 0 included."""
-        names, where = self.section_names, self.header.shoff
-        return tuple(
-            Section(
-                index=index,
-                name=self.string(names, raw[0], where, "a section's name"),
-                type=raw[1],
-                flags=raw[2],
-                addr=raw[3],
-                offset=raw[4],
-                size=raw[5],
-                link=raw[6],
-                info=raw[7],
-                align=raw[8],
-                entsize=raw[9],
-            )
-            for index, raw in enumerate(self.raw_sections)
+        return tuple(self._section(index) for index in range(len(self.raw_sections)))
+
+    def _section(self, index: int) -> Section:
+        raw = self.raw_sections[index]
+        return Section(
+            index=index,
+            name=text(self.string(self.section_names, raw[0], "a section's name")),
+            type=raw[1],
+            flags=raw[2],
+            addr=raw[3],
+            offset=raw[4],
+            size=raw[5],
+            link=raw[6],
+            info=raw[7],
+            align=raw[8],
+            entsize=raw[9],
         )
 
     @cached_property
-    def _by_name(self) -> dict[str, Section]:
-        return {section.name: section for section in reversed(self.sections[1:])}
+    def _by_name(self) -> dict[bytes, int]:
+        """Name to number, the first section of a name; built without the objects, which a batch never needs."""
+        names, raws, string = self.section_names, self.raw_sections, self.string
+        what = "a section's name"
+        return {string(names, raws[index][0], what): index for index in range(len(raws) - 1, 0, -1)}
 
     def section(self, name: str) -> Section | None:
         """The first section of that name."""
-        return self._by_name.get(name)
+        index = self._by_name.get(name.encode())
+        return None if index is None else self._section(index)
 
     def section_at(self, index: int) -> Section | None:
         """The section that a symbol's st_shndx names; None for the reserved numbers and beyond the end."""
-        return self.sections[index] if 0 < index < min(len(self.sections), SHN_LORESERVE) else None
+        return self._section(index) if 0 < index < min(len(self.raw_sections), SHN_LORESERVE) else None
 
     def bytes_of(self, section: Section) -> bytes:
         """A section's bytes; empty for one that has none in the file (.bss)."""
@@ -213,7 +218,8 @@ class Elf:
     @cached_property
     def symtab(self) -> Section | None:
         """The symbol table: the last one, as the kernel takes it (kernel/module/main.c: setup_load_info)."""
-        return next((section for section in reversed(self.sections) if section.type == SHT_SYMTAB), None)
+        kinds = [raw[1] for raw in self.raw_sections]
+        return self._section(len(kinds) - 1 - kinds[::-1].index(SHT_SYMTAB)) if SHT_SYMTAB in kinds else None
 
     @cached_property
     def symbol_bytes(self) -> bytes:
@@ -233,20 +239,23 @@ class Elf:
             raise self.malformed(f"names of the symbols are in section {self.symtab.link}", self.symtab.offset)
         return self.bytes_of(section)
 
-    def symbols(self) -> Iterator[Symbol]:
-        """All symbols in file order, the empty symbol 0 included."""
+    def symbols(self, *prefixes: bytes) -> Iterator[Symbol]:
+        """Symbols in file order; those whose name begins with one of `prefixes`, or all (the empty symbol 0 too)."""
+        names = self.symbol_names
         for index, raw in enumerate(self.layout.symbol.iter_unpack(self.symbol_bytes)):
-            yield self._symbol(index, raw)
+            if not prefixes or names.startswith(prefixes, raw[0]):
+                yield self._symbol(index, raw)
 
-    def undefined_symbols(self) -> Iterator[Symbol]:
-        """The symbols another file must give. Quick: only these become objects, wherever in the table they stand."""
-        size = self.layout.symbol.size
-        halves = memoryview(self.symbol_bytes).cast("H")
+    def undefined(self) -> Iterator[tuple[bytes, int]]:
+        """Name and binding of each symbol that another file must give, wherever in the table it stands."""
+        layout, raw, names = self.layout, self.symbol_bytes, self.symbol_names
+        size, wide = layout.symbol.size, layout.bits == 64
         # Zero is zero in either byte order, so that the machine's own 16-bit words will do for the search.
-        indices = halves[self.layout.symbol_shndx :: size // 2].tolist()
-        for index, section in enumerate(indices):
-            if section == SHN_UNDEF and index:
-                yield self._symbol(index, self.layout.symbol.unpack_from(self.symbol_bytes, index * size))
+        owners = memoryview(raw).cast("H")[layout.symbol_shndx :: size // 2].tolist()
+        for index, owner in enumerate(owners):
+            if owner == SHN_UNDEF and index:
+                entry = layout.symbol.unpack_from(raw, index * size)
+                yield self.string(names, entry[0], "a symbol's name"), entry[1 if wide else 3] >> 4
 
     def _symbol(self, index: int, raw: tuple[int, ...]) -> Symbol:
         if self.layout.bits == 64:
@@ -255,7 +264,7 @@ class Elf:
             name, value, size, info, _, section = raw
         return Symbol(
             index=index,
-            name=self.string(self.symbol_names, name, 0, "a symbol's name"),
+            name=text(self.string(self.symbol_names, name, "a symbol's name")),
             bind=info >> 4,
             type=info & 15,
             section=section,
@@ -263,14 +272,18 @@ class Elf:
             size=size,
         )
 
-    def string(self, table: bytes, start: int, where: int, what: str) -> str:
-        """The NUL-terminated string at `start` of a string table; one that the table's end cuts off is malformed."""
-        end = table.find(b"\0", start)
-        if end < 0:
-            if start == 0 and not table:
-                return ""
-            raise self.malformed(f"{what} lies outside its string table", where)
-        return text(table[start:end])
+    def string(self, table: bytes, start: int, what: str) -> bytes:
+        """The NUL-terminated string at `start` of a string table.
+
+        MalformedError when the table ends first, or when it is longer than NAME_LIMIT: a small file could otherwise
+        give the same megabytes thousands of times.
+        """
+        end = table.find(b"\0", start, start + NAME_LIMIT)
+        if end >= 0:
+            return table[start:end]
+        if start < len(table) - NAME_LIMIT:
+            raise self.malformed(f"{what} is longer than {NAME_LIMIT} bytes", None)
+        raise self.malformed(f"{what} is not within its string table ({start} of {len(table)})", None)
 
     def range(self, offset: int, size: int, what: str) -> bytes:
         """Bytes of the file; MalformedError when it is shorter than that."""
@@ -278,6 +291,6 @@ class Elf:
             raise self.malformed(f"{what}: {size} bytes do not lie within the file's {len(self.data)}", offset)
         return self.data[offset : offset + size]
 
-    def malformed(self, why: str, offset: int) -> MalformedError:
+    def malformed(self, why: str, offset: int | None) -> MalformedError:
         """The error for this file."""
         return MalformedError(f"{self.where}: {why}", offset=offset)

@@ -103,7 +103,7 @@ class Module:
     @cached_property
     def undefined(self) -> tuple[Undefined, ...]:
         """The symbols that others must give, in the order of its symbol table."""
-        return tuple(Undefined(name=one.name, weak=one.bind == STB_WEAK) for one in self.elf.undefined_symbols())
+        return tuple(Undefined(name=text(name), weak=bind == STB_WEAK) for name, bind in self.elf.undefined())
 
     @cached_property
     def exports(self) -> tuple[Export, ...]:

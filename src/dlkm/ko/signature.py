@@ -6,75 +6,96 @@ from functools import cached_property
 from mmap import mmap
 from struct import Struct
 
+from dlkm.ko.pkcs7 import Signer, first_signer
+
 MARKER = b"~Module signature appended~\n"
-ID_PKCS7 = 2
-_TRAILER = Struct(">8BI")  # struct module_signature: algo, hash, id_type, signer_len, key_id_len, 3 of padding, sig_len
-_ID_TYPES = ("PGP", "X509", "PKCS#7")
-_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224")
+PKCS7 = 2
+_TRAILER = Struct(">5B3sI")
+_KINDS = ("PGP", "X509", "PKCS#7")
+_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
-    """The first signer of a signature. `key_id` is the certificate's serial number, or its subject key identifier."""
+class Trailer:
+    """`struct module_signature`: what stands between the signature and the marker; sizes in bytes."""
 
-    name: str
-    key_id: bytes
-    hash_algo: str
-    value: bytes
+    algo: int
+    hash: int
+    id_type: int
+    signer_len: int
+    key_id_len: int
+    padding: bytes
+    sig_len: int
+
+    @property
+    def unused_are_zero(self) -> bool:
+        """Whether all that PKCS#7 does not use is zero, as the kernel asks (kernel/module_signature.c)."""
+        return not any((self.algo, self.hash, self.signer_len, self.key_id_len, *self.padding))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What stands after the module's `body_size` bytes: the block of the signature and its trailer.
+    """What follows the marker's place backwards: trailer, signature, and the `body_size` bytes that are signed.
 
-    `trailer` holds the numbers before sig_len (algo, hash, id_type, signer_len, key_id_len and the padding);
-    `defect` says why the trailer makes no sense, None when it does.
+    `trailer` is None when the file is too short to hold one. `block` is the signature itself, in the old form with
+    the signer's name and key id before it; it is empty when its size makes no sense, and `defect` then says why.
     """
 
     body_size: int
     block: bytes
-    trailer: tuple[int, ...]
-    declared_size: int
+    trailer: Trailer | None
     defect: str | None = None
 
     @property
-    def id_type(self) -> int:
-        """The kind of the block by number; ID_PKCS7 is the one kernels take."""
-        return self.trailer[2] if self.trailer else -1
-
-    @property
     def kind(self) -> str:
-        """The kind of the block by name, as modinfo writes it."""
-        return _ID_TYPES[self.id_type] if 0 <= self.id_type < len(_ID_TYPES) else "unknown"
+        """As modinfo writes it: "PKCS#7", of old "X509" or "PGP"; the number where it is none of these."""
+        number = -1 if self.trailer is None else self.trailer.id_type
+        return _KINDS[number] if 0 <= number < len(_KINDS) else str(number)
 
     @cached_property
-    def signer(self) -> Signer | None:
-        """Who signed; None when the block cannot be read."""
-        from dlkm.ko.pkcs7 import first_signer
-
-        return first_signer(self.block) if self.id_type == ID_PKCS7 and self.defect is None else self._plain_signer()
-
-    def _plain_signer(self) -> Signer | None:
-        """Of the old form, where name and key id stand before the block (kernels before 4.3)."""
-        return None
+    def signer(self) -> Signer | str:
+        """Who signed, or why that cannot be read."""
+        if self.defect is not None or self.trailer is None:
+            return self.defect or "it has no trailer"
+        return first_signer(self.block) if self.trailer.id_type == PKCS7 else _old_signer(self.block, self.trailer)
 
 
 def signature_of(data: bytes | mmap) -> Signature | None:
     """The signature of a module's whole (plain) bytes; None when there is no marker at the end.
 
-    Source: kernel/module/signing.c: module_sig_check, kernel/module_signature.c: mod_check_sig.
+    Source: kernel/module/signing.c (module_sig_check), kernel/module_signature.c (mod_check_sig).
     """
     end = len(data) - len(MARKER)
     if end < 0 or data[end:] != MARKER:
         return None
-    if end < _TRAILER.size:
-        return Signature(body_size=end, block=b"", trailer=(), declared_size=0, defect="the trailer is cut off")
-    *trailer, size = _TRAILER.unpack_from(data, end - _TRAILER.size)
-    end -= _TRAILER.size
-    defect = None
-    if size >= end + _TRAILER.size:
-        defect = f"the signature says {size} bytes, the file has {end} before it"
-    elif any((*trailer[:2], *trailer[3:])) and trailer[2] == ID_PKCS7:
-        defect = "the trailer has parameters that PKCS#7 does not use"
-    start = end - size if end - size >= 0 else end
-    return Signature(body_size=start, block=data[start:end], trailer=tuple(trailer), declared_size=size, defect=defect)
+    start = end - _TRAILER.size
+    if start < 0:
+        return Signature(body_size=end, block=b"", trailer=None, defect="the file is too short for a trailer")
+    algo, digest, id_type, signer_len, key_id_len, padding, sig_len = _TRAILER.unpack_from(data, start)
+    trailer = Trailer(
+        algo=algo,
+        hash=digest,
+        id_type=id_type,
+        signer_len=signer_len,
+        key_id_len=key_id_len,
+        padding=padding,
+        sig_len=sig_len,
+    )
+    body = start - sig_len - (0 if id_type == PKCS7 else signer_len + key_id_len)
+    if sig_len == 0 or body < 0:
+        defect = f"the trailer says {sig_len} bytes of signature where {start} are"
+        return Signature(body_size=start, block=b"", trailer=trailer, defect=defect)
+    return Signature(body_size=body, block=data[body:start], trailer=trailer)
+
+
+def _old_signer(block: bytes, trailer: Trailer) -> Signer | str:
+    """Of the form before Linux 4.3: signer's name, key id, signature, with the algorithms in the trailer."""
+    if trailer.id_type >= len(_KINDS) or trailer.hash >= len(_HASHES):
+        return f"kind {trailer.id_type} or hash {trailer.hash} is not known"
+    key, value = trailer.signer_len, trailer.signer_len + trailer.key_id_len
+    return Signer(
+        name=block[:key].decode("utf-8", "surrogateescape"),
+        key_id=block[key:value],
+        hash_algo=_HASHES[trailer.hash],
+        value=block[value:],
+    )
