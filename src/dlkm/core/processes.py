@@ -3,7 +3,6 @@
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from dlkm.core.errors import DlkmError, MissingToolError
+from dlkm.core.tools import find_program, missing, search_path
 
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy")
 
@@ -39,7 +39,7 @@ class Completed:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a program gets: the few variables that must pass, the C locale in UTF-8, and `extra`."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return kept | {"LC_ALL": "C.UTF-8"} | dict(extra or {})
+    return kept | {"PATH": search_path(), "LC_ALL": "C.UTF-8"} | dict(extra or {})
 
 
 class Runner(Protocol):
@@ -90,8 +90,7 @@ class Processes:
 
     def find(self, program: str) -> Path | None:
         """Where the program lies in PATH, or None."""
-        found = shutil.which(program)
-        return Path(found) if found is not None else None
+        return find_program(program)
 
     def spawn(
         self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, log: Path | None = None
@@ -122,7 +121,7 @@ class Processes:
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
                 raise
-            raise MissingToolError(f"program {words[0]!r} is not installed") from error
+            raise missing(words[0]) from error
         except PermissionError as error:
             raise MissingToolError(f"program {words[0]!r} cannot be run: {error.strerror}") from error
 
