@@ -54,6 +54,11 @@ _LAYOUTS = {
 }
 
 
+def layout_of(bits: int, *, big_endian: bool) -> Layout:
+    """The structures of a class (32 or 64 bits) in a byte order."""
+    return _LAYOUTS[(bits // 32, 2 if big_endian else 1)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The file's header; offsets and sizes in bytes, names as in elf.h without `e_`."""
