@@ -2,7 +2,7 @@
 """The files depmod makes for a root filesystem, as values. kmod's depmod makes them, outside the root.
 
 depmod follows links wherever they lead and writes where it reads. So it runs on a likeness of the modules directory in
-a scratch directory: our walker (root.py) makes it, with a link to each module file where that really lies; the target's
+a scratch directory: our walker (root.py) makes it, with links to where the module files really lie; the target's
 own depmod.d goes with it. What it leaves there is then written into the root like any other file.
 """
 
@@ -68,8 +68,7 @@ def depmod(
         raise missing("depmod")
     with scratch_dir(Path(tempfile.gettempdir()), "dlkm-depmod-") as scratch:
         likeness = _Likeness(root, modules_dir(release), _modules_place(scratch, release))
-        likeness.fill(removed)
-        likeness.add(added)
+        likeness.fill(added, removed)
         _copy_configuration(root, scratch / "depmod.d", likeness.warnings)
         argv: list[str | Path] = ["depmod", "-b", scratch, "-C", scratch / "depmod.d", release]
         events.detail(f"+ depmod -b {root.path} {release}")
@@ -107,41 +106,61 @@ class _Likeness:
         self.into = into
         self.warnings: list[str] = []
 
-    def fill(self, removed: frozenset[str]) -> None:
+    def fill(self, added: Mapping[str, Path], removed: frozenset[str]) -> None:
         for name in INPUTS:
             place = self._root.place(f"{self._base}/{name}")
             if place.kind is Kind.FILE:
                 (self.into / name).symlink_to(self._root.path / place.path)
-        for path, real in self._files("", ()):
-            if path not in removed:
-                target = self.into / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(self._root.path / real)
-
-    def add(self, added: Mapping[str, Path]) -> None:
+        touched = frozenset((*added, *removed))
+        _, found = self._survey("", (), touched)
+        for path, real in found:
+            self._link(path, self._root.path / real)
         for path, source in added.items():
-            target = self.into / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            target.symlink_to(source.absolute())
+            self._link(path, source.absolute())
 
-    def _files(self, below: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str]]:
-        """Module files as depmod finds them: path below the modules directory, and where that leads in the root."""
+    def _link(self, path: str, to: Path) -> None:
+        place = self.into / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(to)
+
+    def _survey(
+        self, below: str, above: tuple[tuple[int, int], ...], touched: frozenset[str]
+    ) -> tuple[bool, list[tuple[str, str]]]:
+        """What depmod is to see: paths below the modules directory, and where those lie in the root.
+
+        Also whether all of this directory is plain (only directories, regular files and names that can be listed, none
+        of them `touched`): then one link to it serves for all.
+        """
         folder = f"{self._base}/{below}"
-        if self._root.place(folder).kind is not Kind.DIRECTORY:
-            return
-        inode = self._root.inode(folder)
-        if inode in above or len(above) > MOST_LEVELS:
-            self.warnings.append(f"{folder}: links lead in a circle; not followed")
-            return
+        inode = self._inode(folder, above)
+        if inode is None:
+            return False, []
+        plain, found = True, []
         for entry in self._root.entries(folder):
             name = entry.path.rpartition("/")[2]
             path = f"{below}{name}"
             kind, real = self._followed(entry.kind, f"{folder}{name}", entry.path)
+            plain = plain and entry.kind in {Kind.FILE, Kind.DIRECTORY} and path not in touched
             if kind is Kind.DIRECTORY and name not in {"build", "source"}:
-                yield from self._files(f"{path}/", (*above, inode))
-            elif kind is Kind.FILE and is_module_file(name) and self._sane(path):
-                yield path, real
+                whole, inside = self._survey(f"{path}/", (*above, inode), touched)
+                plain = plain and whole
+                found += [(path, real)] if whole and not _holds(path, touched) else inside
+            elif kind is Kind.FILE and is_module_file(name):
+                sane = self._sane(path)
+                plain = plain and sane
+                found += [(path, real)] if sane and path not in touched else []
+        return plain, found
+
+    def _inode(self, folder: str, above: tuple[tuple[int, int], ...]) -> tuple[int, int] | None:
+        """A directory's own mark; None when there is no such directory, or when it lies within itself."""
+        if self._root.place(folder).kind is not Kind.DIRECTORY:
+            return None
+        self._count_one()
+        inode = self._root.inode(folder)
+        if inode in above or len(above) > MOST_LEVELS:
+            self.warnings.append(f"{folder}: links lead in a circle; not followed")
+            return None
+        return inode
 
     def _followed(self, kind: Kind, path: str, real: str) -> tuple[Kind, str]:
         if kind is not Kind.LINK:
@@ -153,14 +172,21 @@ class _Likeness:
             return Kind.OTHER, real
         return place.kind, place.path
 
-    def _sane(self, path: str) -> bool:
+    def _count_one(self) -> None:
         self._count += 1
         if self._count > MOST_FILES:
-            raise MalformedError(f"{self._root.path}/{self._base}: more than {MOST_FILES} module files")
+            raise MalformedError(f"{self._root.path}/{self._base}: more than {MOST_FILES} files and directories")
+
+    def _sane(self, path: str) -> bool:
+        self._count_one()
         if _ODD.search(path):
             self.warnings.append(f"{self._base}/{path!r}: a name that modules.dep cannot hold; left out")
             return False
         return True
+
+
+def _holds(folder: str, paths: frozenset[str]) -> bool:
+    return any(path.startswith(f"{folder}/") for path in paths)
 
 
 def _copy_configuration(root: Root, into: Path, warnings: list[str]) -> None:
