@@ -2,19 +2,23 @@
 """A kernel module as a value: everything a .ko says of itself, read when it is asked for. Judges nothing."""
 
 import mmap
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.errors import UsageError
 from dlkm.core.names import module_name
 from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress
 from dlkm.ko.elf import STB_WEAK, Elf, text
 from dlkm.ko.exports import Export, exports_of
-from dlkm.ko.modinfo import parse_modinfo
+from dlkm.ko.modinfo import Parameter, parameters_of, parse_modinfo
 from dlkm.ko.signature import Signature, signature_of
 from dlkm.ko.versions import extended_versions_of, versions_of
+
+_READ_WHOLE = 64 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,16 @@ class Module:
         """The symbol namespaces it imports."""
         return self.all("import_ns")
 
+    @property
+    def intree(self) -> bool:
+        """Whether it says that it was built as part of the kernel; the kernel is tainted when it does not."""
+        return self.field("intree") is not None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Its parameters, in the order in which the file first names them."""
+        return parameters_of(self.modinfo)
+
     @cached_property
     def versions_bytes(self) -> bytes | None:
         """The raw `__versions` section: rows of `versions.ENTRY_SIZE` bytes; None without one."""
@@ -133,21 +147,26 @@ def read_module(path: Path) -> Module:
 
     UsageError when there is no such file or it cannot be read; MalformedError when it is no ELF file.
     """
-    return module_of(_mapped(path), path)
+    return module_of(_content(path), path)
 
 
 def module_of(data: bytes | mmap.mmap, path: Path) -> Module:
-    """A module from its bytes, as they stand in the file `path`."""
+    """A module from its bytes, as they stand in the file `path`; errors as read_module."""
     compression = compression_of(data[:6])
     plain = data if compression is Compression.NONE else decompress(data[:], str(path))
     return Module(path=path, data=plain, compression=compression, elf=Elf.parse(plain, str(path)))
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _content(path: Path) -> bytes | mmap.mmap:
     try:
-        with path.open("rb") as stream:
+        # O_NONBLOCK: a named pipe must not keep us waiting for its writer.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{path}: is not a regular file")
+            # Reading is as quick as mapping, and a file that shrinks meanwhile does no harm; only giants are mapped.
+            if status.st_size <= _READ_WHOLE:
+                return stream.readall()
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError as error:
-        raise MalformedError(f"{path}: is empty", offset=0) from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

@@ -62,6 +62,7 @@ def _magnitude(serial: int) -> bytes:
 
 def _name(issuer: Any) -> str:
     """The first common name, else whatever comes last (kmod: libkmod-signature.c, x509_name_to_str)."""
-    pairs = [(pair["type"].native, str(pair["value"].native)) for part in issuer.chosen for pair in part]
-    last = pairs[-1][1] if pairs else ""
-    return next((value for kind, value in pairs if kind == "common_name"), last)
+    pairs = [(pair["type"].native, pair["value"].contents) for part in issuer.chosen for pair in part]
+    last = pairs[-1][1] if pairs else b""
+    raw: bytes = next((value for kind, value in pairs if kind == "common_name"), last)
+    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")

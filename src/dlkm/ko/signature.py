@@ -11,6 +11,7 @@ from dlkm.ko.pkcs7 import Signer, first_signer
 MARKER = b"~Module signature appended~\n"
 PKCS7 = 2
 _TRAILER = Struct(">5B3sI")
+_ALGORITHMS = 2  # DSA, RSA
 _KINDS = ("PGP", "X509", "PKCS#7")
 _HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
 
@@ -55,9 +56,12 @@ class Signature:
     @cached_property
     def signer(self) -> Signer | str:
         """Who signed, or why that cannot be read."""
-        if self.defect is not None or self.trailer is None:
+        trailer = self.trailer
+        if self.defect is not None or trailer is None:
             return self.defect or "it has no trailer"
-        return first_signer(self.block) if self.trailer.id_type == PKCS7 else _old_signer(self.block, self.trailer)
+        if trailer.algo >= _ALGORITHMS or trailer.hash >= len(_HASHES) or trailer.id_type >= len(_KINDS):
+            return f"algorithm {trailer.algo}, hash {trailer.hash} or kind {trailer.id_type} is not known"
+        return first_signer(self.block) if trailer.id_type == PKCS7 else _old_signer(self.block, trailer)
 
 
 def signature_of(data: bytes | mmap) -> Signature | None:
@@ -88,13 +92,11 @@ def signature_of(data: bytes | mmap) -> Signature | None:
     return Signature(body_size=body, block=data[body:start], trailer=trailer)
 
 
-def _old_signer(block: bytes, trailer: Trailer) -> Signer | str:
+def _old_signer(block: bytes, trailer: Trailer) -> Signer:
     """Of the form before Linux 4.3: signer's name, key id, signature, with the algorithms in the trailer."""
-    if trailer.id_type >= len(_KINDS) or trailer.hash >= len(_HASHES):
-        return f"kind {trailer.id_type} or hash {trailer.hash} is not known"
     key, value = trailer.signer_len, trailer.signer_len + trailer.key_id_len
     return Signer(
-        name=block[:key].decode("utf-8", "surrogateescape"),
+        name=block[:key].partition(b"\0")[0].decode("utf-8", "surrogateescape"),
         key_id=block[key:value],
         hash_algo=_HASHES[trailer.hash],
         value=block[value:],

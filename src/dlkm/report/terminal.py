@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The terminal: standard output for answers, standard error for progress and messages. Nothing else prints."""
 
+import io
 import json
 import os
 import sys
@@ -47,6 +48,10 @@ class Terminal:
     ) -> None:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
+        for stream in (self.out, self.err):
+            if isinstance(stream, io.TextIOWrapper):
+                # Names and modinfo values may hold any bytes: they leave as they came, whatever the locale.
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
         self._quiet = quiet
         self._verbose = verbose
         self._colour = colour
