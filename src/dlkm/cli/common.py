@@ -4,8 +4,12 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlkm.report.terminal import Colour, Terminal
+
+if TYPE_CHECKING:
+    from dlkm.kernel.kernel import Kernel
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -48,3 +52,12 @@ def positive(text: str) -> int:
 def terminal_of(arguments: argparse.Namespace) -> Terminal:
     """The terminal that the common flags ask for."""
     return Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
+
+
+def kernels_of(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kernel, ...]":
+    """The kernels that `-k` names; SPECs are added to the pool on the way."""
+    from dlkm.core.processes import Processes
+    from dlkm.kernel.pool import Pool
+    from dlkm.kernel.select import resolve
+
+    return resolve(arguments.kernels, Pool(), terminal.events, Processes())

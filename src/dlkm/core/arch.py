@@ -40,6 +40,7 @@ class Arch:
     compiler_package: str
     libc_package: str
     machine: Machine | None
+    vermagic: str | None = None
 
     @property
     def is_host(self) -> bool:

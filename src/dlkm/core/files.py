@@ -6,9 +6,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dlkm.core.errors import ExitStatus, SurroundingsError
 
@@ -64,18 +64,45 @@ def cannot_write(path: Path, error: OSError) -> StorageError:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path` (made when missing); waits for another process that holds it."""
+def lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on `path` (made when missing); waits for another process that holds it.
+
+    `waiting` is called once when the lock is not free.
+    """
+    descriptor = _open_lock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
+        if waiting is not None and not _lock_now(descriptor):
+            waiting()
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock if nobody else does; gives whether it is held."""
+    descriptor = _open_lock(path)
+    try:
+        yield _lock_now(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _lock_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -105,6 +132,14 @@ def remove_tree(path: Path) -> None:
                 Path(name).unlink(missing_ok=True)
 
     shutil.rmtree(path, onerror=make_writable)
+
+
+def inside(name: str) -> str:
+    """A relative path that stays below where it starts, as it was; ValueError for any other."""
+    pure = PurePosixPath(name)
+    if not name or pure.is_absolute() or ".." in pure.parts or "\0" in name:
+        raise ValueError(name)
+    return name
 
 
 def tree_size(path: Path) -> int:

@@ -178,6 +178,14 @@ class Child:
         self._popen.wait()
 
 
+def bound_to_us(runner: Runner) -> tuple[str, ...]:
+    """Words before a command that make it end when we do, even when we are killed; none where setpriv is missing.
+
+    The kernel watches the thread that starts it: that thread must live as long as the program.
+    """
+    return ("setpriv", "--pdeathsig", "KILL", "--") if runner.find("setpriv") is not None else ()
+
+
 def shell_line(argv: Sequence[str | Path]) -> str:
     """The command as a user can paste it."""
     return shlex.join(str(word) for word in argv)

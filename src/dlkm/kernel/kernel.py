@@ -36,6 +36,8 @@ class Kernel:
     vermagic: str | None = None
     compiler: str | None = None
     packages: tuple[str, ...] = ()  # "name=version" of what it was unpacked from
+    exports: int | None = None  # rows of its Module.symvers
+    size: int | None = None  # bytes that the pool keeps of it
 
     @property
     def version(self) -> KernelVersion:

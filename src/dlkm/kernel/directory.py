@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel in a directory that a user names: a headers tree, a build directory, or a source tree built in place."""
+
+import re
+from pathlib import Path
+
+from dlkm.core.arch import Arch, all_archs
+from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.names import is_release
+from dlkm.kernel.config import Config
+from dlkm.kernel.kernel import Kernel
+
+_HEADER = re.compile(r"^# Linux/(\w+) (\S+) Kernel Configuration$", re.MULTILINE)
+_UTS_RELEASE = re.compile(r'#define UTS_RELEASE "([^"\n]*)"')
+_INCLUDED = re.compile(r"^include\s+(\S+)/Makefile\s*$", re.MULTILINE)
+SMALL = 64 << 10  # bytes: more than the first lines of any file looked at here
+SYMVERS_LIMIT = 64 << 20  # bytes of Module.symvers; Debian's has 1.7 MB
+
+
+def kernel_at(source: Path, build: Path) -> Kernel:
+    """The kernel that `KERNEL_SRC=build` names; `source` is the same, or the tree it was built from (`O=build`).
+
+    UsageError when it is no such directory or is not prepared yet, saying what is missing.
+    """
+    source, build = _directory(source), _directory(build)
+    _require(build / ".config", build, "it is not configured: run 'make defconfig' (or olddefconfig) there")
+    _require(build / "Makefile", build, "KERNEL_SRC names a directory with a Makefile")
+    release = _release(build)
+    arch = arch_of(build / ".config")
+    full = source if source != build else _included(build) or build
+    symvers = build / "Module.symvers"
+    config = Config.read(build / ".config")
+    beside = _installed_beside(build, release)
+    return Kernel(
+        id=release,
+        release=release,
+        arch=arch,
+        origin=str(build) if source == build else f"{source}:{build}",
+        headers=build,
+        source=full if (full / "kernel" / "module").exists() or (full / "kernel" / "module.c").exists() else None,
+        symvers=symvers if symvers.is_file() else None,
+        config_file=build / ".config",
+        vermagic=vermagic_of(release, arch, config),
+        compiler=config.get("CC_VERSION_TEXT"),
+        exports=exports_in(symvers),
+        image=_image(build, arch) or beside.get("image"),
+        modules=beside.get("modules"),
+        tree=beside.get("tree"),
+    )
+
+
+def arch_of(config_file: Path) -> Arch:
+    """The architecture a .config is for, from its first lines ("# Linux/x86 …") and CONFIG_64BIT.
+
+    Source: scripts/kconfig/confdata.c writes the main menu's title there. MalformedError when it does not tell.
+    """
+    match = _HEADER.search(_head(config_file))
+    if match is None:
+        raise MalformedError(f"{config_file}: its first lines do not tell the architecture")
+    config = Config.read(config_file)
+    wide, big = 64 if config.on("64BIT") else 32, config.on("CPU_BIG_ENDIAN")
+    for arch in all_archs():
+        if (arch.srcarch, arch.elf_class, arch.big_endian) == (match[1], wide, big):
+            return arch
+    raise MalformedError(f"{config_file}: architecture {match[1]} ({wide} bits) is not known")
+
+
+def exports_in(symvers: Path | None) -> int | None:
+    """The number of rows of a Module.symvers; None without one."""
+    if symvers is None:
+        return None
+    try:
+        with symvers.open("rb") as stream:
+            return stream.read(SYMVERS_LIMIT).count(b"\n")
+    except OSError:
+        return None
+
+
+def vermagic_of(release: str, arch: Arch, config: Config) -> str | None:
+    """The string as include/linux/vermagic.h puts it together; None where it holds what no configuration tells.
+
+    That is: the hash of RANDSTRUCT, and the words of an architecture where they depend on more than the architecture.
+    """
+    if arch.vermagic is None or config.on("RANDSTRUCT") or config.on("GCC_PLUGIN_RANDSTRUCT"):
+        return None
+    preempt_build = config.on("PREEMPT_BUILD") or (config.on("PREEMPT") and not config.on("PREEMPT_DYNAMIC"))
+    flags = (
+        ("SMP", config.on("SMP")),
+        ("preempt", preempt_build),
+        ("preempt_rt", config.on("PREEMPT_RT") and not preempt_build),
+        ("mod_unload", config.on("MODULE_UNLOAD")),
+        ("modversions", config.on("MODVERSIONS")),
+        (arch.vermagic, bool(arch.vermagic)),
+    )
+    return f"{release} " + "".join(f"{word} " for word, wanted in flags if wanted)
+
+
+def _release(build: Path) -> str:
+    """What the module's vermagic will say. Source: Makefile (include/config/kernel.release, utsrelease.h)."""
+    generated = _UTS_RELEASE.search(_head(build / "include/generated/utsrelease.h"))
+    text = generated[1] if generated else _head(build / "include/config/kernel.release").strip()
+    if not text:
+        raise UsageError(
+            f"{build}: configured but not prepared: include/generated/utsrelease.h is missing",
+            hint=f"make -C {build} modules_prepare",
+        )
+    if not is_release(text):
+        raise MalformedError(f"{build}: {text[:80]!r} is no kernel release")
+    return text
+
+
+def _directory(path: Path) -> Path:
+    found = path.expanduser()
+    if not found.is_dir():
+        raise UsageError(f"{path}: no such directory" if not found.exists() else f"{path}: is no directory")
+    return found.resolve()
+
+
+def _require(path: Path, where: Path, why: str) -> None:
+    if not path.is_file():
+        raise UsageError(f"{where}: is no kernel's headers or build directory: {path.name} is missing", hint=why)
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(SMALL).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _included(build: Path) -> Path | None:
+    """The source tree that a build directory's Makefile includes, or its link `source` names (`O=`)."""
+    match = _INCLUDED.search(_head(build / "Makefile"))
+    for candidate in (Path(match[1]) if match else None, build / "source"):
+        if candidate is not None and (candidate / "Makefile").is_file():
+            return candidate.resolve()
+    return None
+
+
+def _image(build: Path, arch: Arch) -> Path | None:
+    boot = build / "arch" / arch.srcarch / "boot"
+    names = arch.machine.image_formats if arch.machine is not None else ()
+    return next((boot / name for name in names if (boot / name).is_file()), None)
+
+
+def _installed_beside(build: Path, release: str) -> dict[str, Path]:
+    """Where headers lie as a distribution installs them (ROOT/usr/src/NAME): the root, the image, the modules."""
+    if build.parent.parts[-2:] != ("usr", "src"):
+        return {}
+    root = build.parents[2]
+    parts = {"modules": root / "lib/modules" / release / "kernel", "image": root / "boot" / f"vmlinuz-{release}"}
+    found = {name: path for name, path in parts.items() if path.exists()}
+    if "modules" in found:
+        found["modules"] = found["modules"].parent
+    return found | {"tree": root}

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where kernels are kept: one directory a kernel, whole or absent, its content verified. Fetches and unpacks nothing.
+
+`ID/kernel.json` is the record, `ID/manifest.json` the list of files, `ID/tree/` the kernel as the target has it.
+`.scratch/ID` holds what is being made and `.locks/ID` is locked meanwhile: scratch whose lock is free is left over from
+a process that ended too early, and goes.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.core.errors import DlkmError, FetchError, MalformedError, UsageError
+from dlkm.core.events import Events
+from dlkm.core.files import cache_home, cannot_write, lock, remove_tree, sha256_file, try_lock, write_atomically
+from dlkm.kernel import manifest, record
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.manifest import Manifest
+from dlkm.kernel.record import Record
+
+_ID = re.compile(r"[0-9][A-Za-z0-9.+~_@-]{0,200}")
+DOWNLOADS_KEPT = 7 * 86400  # seconds that a broken-off download may wait to be resumed
+
+
+class DamagedError(FetchError):
+    """A kernel of the pool is not what it was when it was added; `kernel` and `file` say which and where."""
+
+    def __init__(self, kernel: str, file: str, origin: str) -> None:
+        super().__init__(
+            f"kernel {kernel} is damaged: {file} is missing or changed",
+            hint=f"restore it: dlkm kernel add {origin}",
+        )
+        self.kernel = kernel
+        self.file = file
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A directory of the pool that holds no kernel, and why."""
+
+    id: str
+    why: str
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can name a kernel of a pool; holds no '/' and does not start with '.'."""
+    return _ID.fullmatch(text) is not None
+
+
+class Pool:
+    """The kernels below a directory; by default the user's own, shared by all projects."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = cache_home() / "kernels" if root is None else root
+
+    def home(self, kernel: str) -> Path:
+        """The directory of a kernel, there or not."""
+        return self.root / kernel
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all entries, readable or not, in the order of their releases."""
+        try:
+            names = [entry.name for entry in os.scandir(self.root) if is_id(entry.name)]
+        except OSError:
+            return ()
+        return tuple(sorted(names, key=natural))
+
+    def list(self) -> tuple[Kernel, ...]:
+        """All kernels whose record can be read, in the order of their releases; none is verified."""
+        return tuple(entry.kernel(self.home(entry.id)) for entry in self.records() if isinstance(entry, Record))
+
+    def records(self) -> Iterator[Record | Broken]:
+        """What there is, broken entries included."""
+        for name in self.ids():
+            try:
+                yield self._read(name)
+            except (DlkmError, OSError) as error:
+                yield Broken(name, getattr(error, "what", str(error)))
+
+    def get(self, kernel: str) -> Kernel | None:
+        """A kernel by its id, not verified; None when there is none, MalformedError when its record is broken."""
+        found = self.record(kernel)
+        return None if found is None else found.kernel(self.home(kernel))
+
+    def record(self, kernel: str) -> Record | None:
+        """The record of a kernel; None when there is none, MalformedError when it is broken."""
+        if not is_id(kernel):
+            return None
+        try:
+            return self._read(kernel)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise MalformedError(f"{self.home(kernel)}: {error.strerror or error}") from error
+
+    def take(self, kernel: str) -> Kernel:
+        """A kernel for use: the files that answers rest on (image, Module.symvers, configuration) are verified.
+
+        UsageError when there is none; DamagedError when one of these files is not what it was.
+        """
+        found = self.record(kernel)
+        if found is None:
+            raise UsageError(f"no kernel {kernel!r} in the pool", hint="see: dlkm kernel list")
+        home = self.home(kernel)
+        for name, digest in found.digests.items():
+            if not _has_digest(home / name, digest):
+                raise DamagedError(kernel, str(home / name), found.origin)
+        return found.kernel(home)
+
+    def damage(self, kernel: str, *, whole: bool) -> tuple[str, ...]:
+        """The files that are missing or changed. `whole` reads every byte; otherwise sizes and times decide.
+
+        UsageError when there is no such kernel, MalformedError when its record cannot be read.
+        """
+        found = self.record(kernel)
+        if found is None:
+            raise UsageError(f"no kernel {kernel!r} in the pool", hint="see: dlkm kernel list")
+        home = self.home(kernel)
+        wrong = [name for name, digest in found.digests.items() if not _has_digest(home / name, digest)]
+        if found.manifest is not None:
+            wrong += _manifest_damage(home, found.manifest, whole=whole)
+        return tuple(dict.fromkeys(str(home / name) for name in wrong))
+
+    def remove(self, kernel: str) -> bool:
+        """Take a kernel out; False when there was none."""
+        with self.locked(kernel):
+            there = self.home(kernel).exists()
+            remove_tree(self._put_aside(kernel))
+            return there
+
+    @contextmanager
+    def locked(self, kernel: str, events: Events | None = None) -> Iterator[None]:
+        """Hold a kernel against all other processes; who waits is told so. Sweeps what others left half-made."""
+        self.sweep(but=kernel)
+
+        def waiting() -> None:
+            if events is not None:
+                events.info(f"{kernel}: waiting for another dlkm that is adding it")
+
+        with lock(self._lock(kernel), waiting=waiting):
+            yield
+
+    @contextmanager
+    def scratch(self, kernel: str) -> Iterator[Path]:
+        """An empty directory to make a kernel in, gone afterwards; to be used under `locked`."""
+        path = self.root / ".scratch" / kernel
+        remove_tree(path)
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+
+    @contextmanager
+    def downloads(self, kernel: str) -> Iterator[Path]:
+        """A directory for what is fetched: kept when the work breaks off so that it can go on there, gone when done."""
+        path = self.root / ".downloads" / kernel
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        yield path
+        remove_tree(path)
+
+    def put(self, entry: Record, made: Path) -> Kernel:
+        """Make the directory `made` (below this pool's scratch) a kernel of the pool, in place of an older one."""
+        write_atomically(made / record.NAME, entry.to_json())
+        old = self._put_aside(entry.id)
+        try:
+            made.rename(self.home(entry.id))
+        except OSError as error:
+            raise cannot_write(self.home(entry.id), error) from error
+        remove_tree(old)
+        return entry.kernel(self.home(entry.id))
+
+    def sweep(self, but: str = "") -> None:
+        """Remove what processes that ended too early have left, whatever is in use excepted."""
+        for name in _names(self.root / ".scratch"):
+            kernel = name.removeprefix("old-")
+            if kernel != but and is_id(kernel):
+                with try_lock(self._lock(kernel)) as mine:
+                    if mine:
+                        remove_tree(self.root / ".scratch" / name)
+        for name in _names(self.root / ".downloads"):
+            path = self.root / ".downloads" / name
+            with suppress(OSError):
+                if name != but and path.stat().st_mtime < time.time() - DOWNLOADS_KEPT:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _put_aside(self, kernel: str) -> Path:
+        """Out of sight in one step, whether or not it is there: nobody sees half a kernel. Returns where it went."""
+        old = self.root / ".scratch" / f"old-{kernel}"
+        remove_tree(old)
+        try:
+            old.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.home(kernel).rename(old)
+        except OSError as error:
+            raise cannot_write(self.home(kernel), error) from error
+        return old
+
+    def _lock(self, kernel: str) -> Path:
+        return self.root / ".locks" / kernel
+
+    def _read(self, kernel: str) -> Record:
+        path = self.home(kernel) / record.NAME
+        found = Record.read(path)
+        if found.id != kernel:
+            raise MalformedError(f"{path}: is the record of {found.id!r}")
+        return found
+
+
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Orders releases as people do: numbers by value, 6.1.0-9 before 6.1.0-56."""
+    return tuple((int(word), "") if word.isdecimal() else (-1, word) for word in re.findall(r"[0-9]+|[^0-9]+", text))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 — the names alone, and the folder may be gone meanwhile
+    except OSError:
+        return []
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    try:
+        return sha256_file(path) == digest
+    except OSError:
+        return False
+
+
+def _manifest_damage(home: Path, digest: str, *, whole: bool) -> list[str]:
+    path = home / manifest.NAME
+    if not _has_digest(path, digest):
+        return [manifest.NAME]
+    return list(Manifest.parse(path.read_bytes(), str(path)).differences(home, whole=whole))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel as it is installed in a file system (`/boot`, `/lib/modules`): this machine's, or one below a directory."""
+
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from dlkm.core.arch import Arch, arch_of_elf, host_arch
+from dlkm.core.errors import DlkmError, MalformedError, UsageError
+from dlkm.core.names import is_release
+from dlkm.kernel.config import Config
+from dlkm.kernel.directory import arch_of, exports_in
+from dlkm.kernel.installed import module_files
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import Module, read_module
+
+# Where distributions put the image and its configuration; {R} is the release. Debian, Yocto, Fedora, Arch.
+IMAGES = ("boot/vmlinuz-{R}", "boot/vmlinux-{R}", "boot/Image-{R}", "boot/bzImage-{R}", "boot/zImage-{R}")
+IMAGES_IN_MODULES = ("vmlinuz", "vmlinux")
+CONFIGS = ("boot/config-{R}",)
+CONFIGS_IN_MODULES = ("config", "build/.config")
+MODULES = ("lib/modules", "usr/lib/modules")
+SAMPLES = 5  # modules to look at before giving up
+
+
+def releases_in(root: Path) -> tuple[str, ...]:
+    """The releases whose modules are installed below a root."""
+    found = {name for folder in MODULES for name in _names(root / folder) if is_release(name)}
+    return tuple(sorted(release for release in found if modules_of(root, release) is not None))
+
+
+def kernel_in(
+    root: Path, release: str, *, origin: str, headers: Path | None = None, arch: Arch | None = None
+) -> Kernel:
+    """The kernel of that release below `root`; what lies outside it through a link counts as absent.
+
+    `arch` is found out when it is not given: MalformedError when neither configuration nor modules tell.
+    """
+    modules = modules_of(root, release)
+    config = _config_file(root, release, modules, headers)
+    sample = _sample(modules)
+    symvers = headers / "Module.symvers" if headers is not None else None
+    symvers = symvers if symvers is not None and symvers.is_file() else None
+    options = Config.read(config) if config is not None else Config({})
+    return Kernel(
+        id=release,
+        release=release,
+        arch=arch or _arch(root, release, config, sample),
+        origin=origin,
+        headers=headers,
+        image=_image(root, release, modules),
+        modules=modules,
+        symvers=symvers,
+        config_file=config,
+        tree=root,
+        vermagic=sample.vermagic if sample is not None else None,
+        compiler=options.get("CC_VERSION_TEXT"),
+        exports=exports_in(symvers),
+    )
+
+
+def running() -> Kernel:
+    """This machine's own kernel, with whatever of it is installed; UsageError when there is nothing of it."""
+    release = platform.release()
+    build = Path("/lib/modules") / release / "build"
+    headers = build.resolve() if (build / "Makefile").is_file() else None
+    if not is_release(release) or (headers is None and modules_of(Path("/"), release) is None):
+        raise UsageError(
+            f"the running kernel {release} has neither modules nor headers on this machine",
+            hint="in a container or a virtual machine the kernel belongs to the host; name another kernel",
+        )
+    return kernel_in(Path("/"), release, origin="running", headers=headers, arch=host_arch())
+
+
+def rootfs_kernels(root: Path) -> tuple[Kernel, ...]:
+    """All kernels of an installed root filesystem: image, modules, configuration; no headers."""
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such directory")
+    found = releases_in(root)
+    if not found:
+        raise UsageError(f"{root}: no kernel's modules below lib/modules or usr/lib/modules")
+    where = root.resolve()
+    return tuple(kernel_in(where, release, origin=f"rootfs:{where}") for release in found)
+
+
+def modules_of(root: Path, release: str) -> Path | None:
+    """The modules directory of a release below a root."""
+    return _first(root, [f"{folder}/{release}" for folder in MODULES], directory=True)
+
+
+def _image(root: Path, release: str, modules: Path | None) -> Path | None:
+    found = _first(root, [name.replace("{R}", release) for name in IMAGES])
+    return found or (_first(modules, IMAGES_IN_MODULES) if modules is not None else None)
+
+
+def _config_file(root: Path, release: str, modules: Path | None, headers: Path | None) -> Path | None:
+    if headers is not None and (headers / ".config").is_file():
+        return headers / ".config"
+    found = _first(root, [name.replace("{R}", release) for name in CONFIGS])
+    return found or (_first(modules, CONFIGS_IN_MODULES) if modules is not None else None)
+
+
+def _arch(root: Path, release: str, config: Path | None, sample: Module | None) -> Arch:
+    if sample is not None:
+        machine = sample.elf.header.machine
+        arch = arch_of_elf(machine, sample.elf.bits, big_endian=sample.elf.big_endian)
+        if arch is not None:
+            return arch
+        raise MalformedError(f"{sample.path}: is for ELF machine {machine}, an architecture that is not known")
+    if config is not None:
+        return arch_of(config)
+    raise MalformedError(f"{root}: neither a module nor a configuration tells the architecture of {release}")
+
+
+def _sample(modules: Path | None) -> Module | None:
+    """Any module of the kernel that can be read; those of the tree itself, not ones added later."""
+    if modules is None:
+        return None
+    for path in islice(module_files(modules / "kernel"), SAMPLES):
+        with suppress(DlkmError):
+            module = read_module(path)
+            if module.vermagic is not None:
+                return module
+    return None
+
+
+def _first(root: Path, names: Iterable[str], *, directory: bool = False) -> Path | None:
+    for path in _below(root, names):
+        if path.is_dir() if directory else path.is_file():
+            return path
+    return None
+
+
+def _below(root: Path, names: Iterable[str]) -> Iterator[Path]:
+    """The paths that stay below the root, links followed."""
+    real = root.resolve()
+    for name in names:
+        path = root / name
+        try:
+            if path.resolve().is_relative_to(real):
+                yield path
+        except (OSError, RuntimeError):  # RuntimeError: a loop of links
+            continue
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 — the names alone
+    except OSError:
+        return []

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The words that name a kernel (`-k`, `kernel add`) taken apart. Looks no further than whether a directory is there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dlkm.core.errors import UsageError
+
+_LATER = ("source", "snapshot")
+
+
+class SpecKind(StrEnum):
+    """What a word asks for."""
+
+    NAME = "name"  # an id, or a glob among the kernels present
+    DEBIAN = "debian"
+    RUNNING = "running"
+    ROOTFS = "rootfs"
+    DIRECTORY = "directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One word: its kind and what follows the prefix."""
+
+    kind: SpecKind
+    argument: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Spec":
+        """From a user's word; UsageError for an empty one and for SPECs that this version does not take."""
+        prefix, colon, argument = text.partition(":")
+        if not text or (colon and not argument):
+            raise UsageError(f"{text!r} names no kernel", hint="see 'dlkm kernel add --help' for the forms of SPEC")
+        if colon and prefix in _LATER:
+            raise UsageError(f"{text}: this version does not take {prefix}: kernels yet")
+        if colon and prefix in {SpecKind.DEBIAN, SpecKind.ROOTFS}:
+            return cls(SpecKind(prefix), argument)
+        if text == SpecKind.RUNNING:
+            return cls(SpecKind.RUNNING)
+        if _names_directory(text):
+            return cls(SpecKind.DIRECTORY, text)
+        return cls(SpecKind.NAME, text)
+
+
+def is_glob(text: str) -> bool:
+    """Whether the text is a pattern of fnmatch, not a name."""
+    return any(letter in text for letter in "*?[")
+
+
+def split_directory(text: str) -> tuple[Path, Path]:
+    """The source and the build directory of `DIR` or `SRC:BUILD`; the same twice for the former."""
+    source, colon, build = text.partition(":")
+    if colon and not Path(text).is_dir():
+        return Path(source), Path(build)
+    return Path(text), Path(text)
+
+
+def _names_directory(text: str) -> bool:
+    return "/" in text or text.startswith((".", "~")) or Path(text).is_dir()
