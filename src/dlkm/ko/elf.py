@@ -202,7 +202,7 @@ class Elf:
 
     def section(self, name: str) -> Section | None:
         """The first section of that name."""
-        index = self._by_name.get(name.encode())
+        index = self._by_name.get(name.encode("utf-8", "surrogateescape"))
         return None if index is None else self._section(index)
 
     def section_at(self, index: int) -> Section | None:

@@ -117,7 +117,7 @@ class Image:
             return []
         order = sorted(self.symbols, key=lambda symbol: symbol.bind != LOCAL)
         numbers = {part.name: number for number, part in reversed(list(enumerate(self.parts, 1)))}
-        strings, table = b"\0", bytes(24 if self.bits == 64 else 16)
+        strings, table = bytearray(1), bytearray(24 if self.bits == 64 else 16)
         for symbol in order:
             section = numbers[symbol.section] if isinstance(symbol.section, str) else symbol.section
             info = symbol.bind << 4 | symbol.type
@@ -129,8 +129,10 @@ class Image:
         local = 1 + sum(symbol.bind == LOCAL for symbol in order)
         entry = 24 if self.bits == 64 else 16
         return [
-            Part(name=".symtab", data=table, type=SHT_SYMTAB, flags=0, link=".strtab", info=local, align=8, entsize=entry),
-            Part(name=".strtab", data=strings, type=SHT_STRTAB, flags=0),
+            Part(
+                name=".symtab", data=bytes(table), type=SHT_SYMTAB, link=".strtab", info=local, align=8, entsize=entry
+            ),
+            Part(name=".strtab", data=bytes(strings), type=SHT_STRTAB, flags=0),
         ]
 
 
@@ -170,7 +172,7 @@ def add_exports(image: Image, exports: Sequence[Exported], *, flags_table: bool 
     image.parts.append(Part(name="__ksymtab_strings", data=strings))
 
 
-def tiny_module(  # noqa: PLR0913 — each argument is one thing a test may want otherwise
+def tiny_module(
     *,
     modinfo: Sequence[tuple[str, str]] = (
         ("license", "GPL"),
@@ -207,6 +209,8 @@ def tiny_module(  # noqa: PLR0913 — each argument is one thing a test may want
     return image
 
 
-def trailer(sig_len: int, *, algo: int = 0, digest: int = 0, id_type: int = 2, lengths: tuple[int, int] = (0, 0)) -> bytes:
+def trailer(
+    sig_len: int, *, algo: int = 0, digest: int = 0, id_type: int = 2, lengths: tuple[int, int] = (0, 0)
+) -> bytes:
     """`struct module_signature` and the marker (include/linux/module_signature.h)."""
     return struct.pack(">5B3xI", algo, digest, id_type, *lengths, sig_len) + MARKER

@@ -5,10 +5,10 @@ import struct
 import time
 
 import pytest
-from tests.unit.ko.elf_builder import GLOBAL, LOCAL, SHT_NOBITS, WEAK, X86_64, Image, Part, Sym, tiny_module
 
 from dlkm.core.errors import MalformedError
 from dlkm.ko.elf import SHN_ABS, Elf
+from tests.unit.ko.elf_builder import GLOBAL, LOCAL, SHT_NOBITS, WEAK, X86_64, Image, Part, Sym, tiny_module
 
 FORMS = [(64, False), (64, True), (32, False), (32, True)]
 
