@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.names import Vermagic, is_module_file, module_name
+from dlkm.core.names import Vermagic, is_module_file
+from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 from dlkm.ko.module import Module, read_module
@@ -62,33 +63,35 @@ class Facts:
         return self.option("MODVERSIONS")
 
     @cached_property
+    def installed(self) -> Installed | None:
+        """The installed modules; None where their directory is not at hand."""
+        directory = self.kernel.modules
+        return Installed(directory) if directory is not None and directory.is_dir() else None
+
+    @cached_property
     def builtin(self) -> frozenset[str]:
         """Names of the modules that are built in; empty where nobody lists them."""
-        path = None if self.kernel.modules is None else self.kernel.modules / "modules.builtin"
-        if path is None or not path.is_file():
+        if self.installed is None:
             return frozenset()
-        self.origins["builtin"] = str(path)
-        lines = path.read_text("utf-8", "surrogateescape").splitlines()
-        return frozenset(module_name(line.strip()) for line in lines if line.strip())
+        self.origins["builtin"] = str(self.installed.modules_dir / "modules.builtin")
+        return self.installed.builtin
 
     @cached_property
     def certificates(self) -> tuple[bytes, ...] | None:
         """The certificates built into the kernel, in DER; None when the image was not read."""
         return None
 
+    @cached_property
+    def signer(self) -> bytes | None:
+        """The key id that signed the kernel's own modules; None where they are not signed or not at hand."""
+        signature = self._sample.signature if self._sample is not None else None
+        signer = signature.signer if signature is not None else None
+        return signer.key_id if signer is not None and not isinstance(signer, str) else None
+
     def option(self, name: str) -> bool | None:
         """Whether an option is built in; None without a configuration."""
         config = self.kernel.config
         return config.on(name) if config else None
-
-    @cached_property
-    def installed(self) -> Mapping[str, Path]:
-        """The installed modules by name; empty where the directory is not at hand."""
-        directory = self.kernel.modules
-        if directory is None or not directory.is_dir():
-            return {}
-        files = sorted(path for path in directory.rglob("*.ko*") if is_module_file(path.name))
-        return {module_name(path.name): path for path in files}
 
     @cached_property
     def _sample(self) -> Module | None:
@@ -115,13 +118,13 @@ class Facts:
     def _exports_of_modules(self) -> dict[str, KernelSymbol]:
         """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
         known: dict[str, KernelSymbol] = {}
-        for name, path in self.installed.items():
+        for path in () if self.installed is None else self.installed.files():
             try:
                 module = read_module(path)
                 for symbol, crc in (module.versions or {}).items():
                     known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
                 for one in module.exports:
-                    known[one.name] = KernelSymbol(one.name, one.crc or 0, name, one.gpl, one.namespace)
+                    known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)
             except DlkmError:
                 continue
         if known:

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A file as the kernel's loader sees it: the loader's own header layout, its ways of finding things. Judges nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from mmap import mmap
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+
+from dlkm.core.arch import Arch
+from dlkm.core.errors import MalformedError
+from dlkm.core.names import module_name
+from dlkm.ko.elf import IDENT_SIZE, Elf, Layout, layout_of, text
+from dlkm.ko.exports import Export, exports_of
+from dlkm.ko.modinfo import parse_modinfo
+from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
+from dlkm.ko.versions import extended_versions_of, versions_of
+
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH = 1, 2, 4, 0x00100000
+SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 2, 3, 4, 8, 9
+ET_REL = 1
+NO_NAME = "(missing .modinfo section or name field)"
+# struct module: enum module_state, struct list_head, then `char name[MODULE_NAME_LEN]` (include/linux/module.h).
+_NAME_OFFSET = {64: 24, 32: 12}
+_NAME_LENGTH = {64: 56, 32: 60}
+
+
+class FileHeader(NamedTuple):
+    """The ELF header after e_ident, as elf.h has it."""
+
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class SectionHeader(NamedTuple):
+    """One section header, as elf.h has it; `name` is the place in the table of names."""
+
+    name: int
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entsize: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The plain bytes of a file that a kernel of `arch` is asked to load.
+
+    What needs a part that the kernel would have refused first raises MalformedError.
+    """
+
+    path: Path
+    data: bytes | mmap
+    arch: Arch
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The kernel's own structures: it reads every file with these, whatever e_ident says."""
+        return layout_of(self.arch.elf_class, big_endian=self.arch.big_endian)
+
+    @cached_property
+    def signature(self) -> Signature | None:
+        """What is appended as its signature."""
+        return signature_of(self.data)
+
+    @cached_property
+    def length(self) -> int:
+        """Bytes that are left for the loader once the signature is cut off (kernel/module/signing.c)."""
+        signature = self.signature
+        if signature is None:
+            return len(self.data)
+        trailer = signature.trailer
+        if trailer is None or trailer.id_type != PKCS7 or not trailer.unused_are_zero or signature.defect is not None:
+            return len(self.data) - len(MARKER)
+        return signature.body_size
+
+    @property
+    def header_size(self) -> int:
+        """Bytes of an ELF header of this kernel's class."""
+        return IDENT_SIZE + self.layout.header.size
+
+    @cached_property
+    def header(self) -> FileHeader:
+        """The ELF header."""
+        if self.length < self.header_size:
+            raise MalformedError(f"{self.path}: ends within the ELF header", offset=self.length)
+        return FileHeader._make(self.layout.header.unpack_from(self.data, IDENT_SIZE))
+
+    @cached_property
+    def sections(self) -> tuple[SectionHeader, ...]:
+        """The section headers."""
+        raw = self.bytes_at(self.header.shoff, self.header.shnum * self.layout.section.size)
+        return tuple(map(SectionHeader._make, self.layout.section.iter_unpack(raw)))
+
+    @cached_property
+    def section_names(self) -> bytes:
+        """The table of the sections' names."""
+        index = self.header.shstrndx
+        if not index < len(self.sections):
+            raise MalformedError(f"{self.path}: no table of section names")
+        return self.contents(index)
+
+    def section_name(self, index: int) -> str:
+        """The name of a section; "" where it lies outside the table."""
+        return text(self._raw_name(self.sections[index].name))
+
+    def _raw_name(self, start: int) -> bytes:
+        end = self.section_names.find(b"\0", start)
+        return self.section_names[start:end] if end >= 0 else b""
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [self.section_name(index) for index in range(len(self.sections))]
+
+    def find(self, name: str, *, allocated: bool = True) -> int:
+        """The first section of that name, among those with SHF_ALLOC if so asked; 0 when there is none."""
+        for index, found in enumerate(self._names):
+            if found == name and index and (not allocated or self.sections[index].flags & SHF_ALLOC):
+                return index
+        return 0
+
+    def count(self, name: str) -> int:
+        """How many sections have that name, allocated or not."""
+        return self._names[1:].count(name)
+
+    def contents(self, index: int) -> bytes:
+        """A section's bytes; empty for one that has none in the file."""
+        section = self.sections[index]
+        return b"" if section.type == SHT_NOBITS else self.bytes_at(section.offset, section.size)
+
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Bytes of the file; MalformedError when the range leaves it."""
+        if offset + size > self.length:
+            raise MalformedError(f"{self.path}: {size} bytes leave the file", offset=offset)
+        return self.data[offset : offset + size]
+
+    @cached_property
+    def elf(self) -> Elf:
+        """The same bytes as an ELF file of any kind."""
+        return Elf.parse(self.data, str(self.path))
+
+    @cached_property
+    def modinfo(self) -> tuple[tuple[str, str], ...]:
+        """Keys and values of `.modinfo`; empty without one, or where the kernel does not see it."""
+        index = self.find(".modinfo")
+        return parse_modinfo(self.contents(index)) if index else ()
+
+    def field(self, name: str) -> str | None:
+        """The first value of a key."""
+        return next((value for key, value in self.modinfo if key == name), None)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """All values of a key."""
+        return tuple(value for key, value in self.modinfo if key == name)
+
+    @cached_property
+    def struct_name(self) -> str:
+        """The name within struct module, which most lines of the log carry."""
+        index = self.find(".gnu.linkonce.this_module", allocated=False)
+        start = _NAME_OFFSET[self.layout.bits]
+        raw = self.contents(index)[start : start + _NAME_LENGTH[self.layout.bits]] if index else b""
+        return text(raw.partition(b"\0")[0])
+
+    @cached_property
+    def name(self) -> str:
+        """The name by which the loader speaks of it: the field `name`, else what struct module says."""
+        return self.field("name") or self.struct_name
+
+    @property
+    def display_name(self) -> str:
+        """A name for people, whatever the file is."""
+        try:
+            return self.name or module_name(self.path.name)
+        except MalformedError:
+            return module_name(self.path.name)
+
+    @cached_property
+    def license(self) -> str:
+        """The licence as the kernel takes it."""
+        return self.field("license") or "unspecified"
+
+    @cached_property
+    def versions(self) -> dict[str, int] | None:
+        """The CRCs it expects; None without a `__versions` section that the kernel sees."""
+        return versions_of(self.elf) if self.find("__versions") else None
+
+    @cached_property
+    def extended_versions(self) -> dict[str, int] | None:
+        """The same from the extended tables."""
+        return extended_versions_of(self.elf)
+
+    @cached_property
+    def exports(self) -> tuple[Export, ...]:
+        """The symbols it gives to others."""
+        return exports_of(self.elf)
+
+    @cached_property
+    def symtab(self) -> int:
+        """The symbol table's section; 0 without one."""
+        return next((i for i, section in enumerate(self.sections) if section.type == SHT_SYMTAB), 0)
+
+    @cached_property
+    def symbol_bytes(self) -> bytes:
+        """The raw symbol table, whole entries only."""
+        raw = self.contents(self.symtab) if self.symtab else b""
+        return raw[: len(raw) - len(raw) % self.layout.symbol.size]
+
+    @cached_property
+    def symbol_names(self) -> bytes:
+        """The string table of the symbols."""
+        link = self.sections[self.symtab].link
+        if not link < len(self.sections):
+            raise MalformedError(f"{self.path}: the symbols have no table of names")
+        return self.contents(link)
+
+    def special_symbols(self) -> Iterator[tuple[str, int, int]]:
+        """Name, bind and st_shndx of every symbol that lies in no section of its own, in the table's order.
+
+        Quick: the others, which are most, never become objects.
+        """
+        size, where = self.layout.symbol.size, self.layout.symbol_shndx
+        half = Struct((">" if self.layout.big_endian else "<") + "H").unpack_from
+        raw, last = self.symbol_bytes, len(self.sections)
+        indices = [half(raw, place)[0] for place in range(2 * where, len(raw), size)]
+        for number, index in enumerate(indices):
+            if number and (index == 0 or index >= last):
+                yield self._symbol(number, index)
+
+    def _symbol(self, number: int, index: int) -> tuple[str, int, int]:
+        fields = self.layout.symbol.unpack_from(self.symbol_bytes, number * self.layout.symbol.size)
+        info = fields[1] if self.layout.bits == 64 else fields[3]
+        end = self.symbol_names.find(b"\0", fields[0])
+        if end < 0:
+            raise MalformedError(f"{self.path}: the name of symbol {number} lies outside its table")
+        return text(self.symbol_names[fields[0] : end]), info >> 4, index

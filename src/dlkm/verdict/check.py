@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The verdict on one file: runs the rules in the kernel's order and says what comes of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from dlkm.core.errors import MalformedError
+from dlkm.kernel.facts import Facts
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import Module
+from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.case import Case, Trip
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import era_of, rules
+from dlkm.verdict.licence import taint_of
+from dlkm.verdict.signing import is_unsigned
+from dlkm.verdict.steps import CHECKS, FINAL
+from dlkm.verdict.supply import Supply
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+_SHOWN = 8  # symbols that a finding names one by one
+_LOG_LINES = 4096  # the kernel's own log keeps no more of one load
+
+
+def check(
+    module: Module, kernel: Kernel, conditions: Conditions | None = None, providers: Sequence[Module] = ()
+) -> Verdict:
+    """What `kernel` will say of `module`. `providers` are modules that are loaded before it."""
+    facts = Facts(kernel)
+    candidate = Candidate(module.path, module.data, kernel.arch)
+    return judge(candidate, facts, conditions or Conditions(), Supply(facts=facts, along=tuple(providers)))
+
+
+def judge(candidate: Candidate, facts: Facts, conditions: Conditions, supply: Supply) -> Verdict:
+    """The same over facts that are kept for many files."""
+    case = Case(candidate=candidate, facts=facts, conditions=conditions, era=era_of(facts.kernel), supply=supply)
+    return _verdict(case, list(_steps(case)))
+
+
+def _steps(case: Case) -> Iterator[list[Trip]]:
+    """The trips of each step of the loader that has any; what a damaged file keeps from being judged ends it."""
+    refused = False
+    for name in case.era.checks:
+        trips: list[Trip] = []
+        try:
+            trips.extend(CHECKS[name](case))
+        except MalformedError as error:
+            if not refused:
+                yield [*trips, case.trip("unreadable-part", why=error.what)]
+            return
+        if not trips:
+            continue
+        yield trips
+        if any(trip.severity in {"error", "unsure"} for trip in trips):
+            refused = True
+            if name in FINAL:
+                return
+
+
+def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
+    """The first step that refuses decides; the findings of later ones are masked."""
+    findings: list[Finding] = []
+    deciding: Sequence[Trip] = ()
+    for trips in steps:
+        findings += _findings(trips, masked=bool(deciding))
+        if not deciding and any(trip.severity in {"error", "unsure"} for trip in trips):
+            deciding = trips
+    outcome = _outcome(deciding)
+    fails = outcome is Outcome.FAILS
+    return Verdict(
+        path=str(case.candidate.path),
+        module=case.candidate.display_name,
+        kernel=case.facts.kernel.id,
+        outcome=outcome,
+        errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
+        log=tuple(line for trip in deciding for line in trip.lines)[:_LOG_LINES] if fails else (),
+        taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
+        findings=tuple(findings),
+    )
+
+
+def _outcome(deciding: Sequence[Trip]) -> Outcome:
+    """An error decides even beside something unsure: the load fails either way."""
+    severities = {trip.severity for trip in deciding}
+    if "error" in severities:
+        return Outcome.FAILS
+    return Outcome.CANNOT_TELL if "unsure" in severities else Outcome.LOADS
+
+
+def _taint(case: Case, findings: Iterable[Finding]) -> str:
+    tripped = {finding.rule for finding in findings}
+    return taint_of(
+        case,
+        unsigned=is_unsigned(case),
+        forced=any(rule.endswith("-forced") for rule in tripped),
+        inherited="inherits-taint" in tripped,
+    )
+
+
+def _findings(trips: Sequence[Trip], *, masked: bool) -> Iterator[Finding]:
+    """One finding a rule, whatever the number of symbols."""
+    for rule in dict.fromkeys(trip.rule for trip in trips):
+        same = [trip for trip in trips if trip.rule == rule]
+        severity = Severity.WARNING if same[0].severity == "unsure" else Severity(same[0].severity)
+        yield Finding(
+            rule=rule.partition("/")[0], severity=severity, message=_message(same), hint=same[0].hint, masked=masked
+        )
+
+
+def _message(same: Sequence[Trip]) -> str:
+    many = rules()[same[0].rule].many
+    if len(same) == 1 or not many:
+        return same[0].message
+    subjects = list(dict.fromkeys(trip.subject for trip in same))
+    shown = ", ".join(subjects[:_SHOWN]) + (f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else "")
+    return many.format_map({**same[0].values, "count": len(subjects), "subjects": shown})
+
+
+def read_candidate(path: Path, kernel: Kernel) -> Candidate:
+    """A file as the kernel gets it, unpacked when it is compressed.
+
+    UsageError when it cannot be read, MalformedError when it cannot be unpacked; any bytes are a candidate.
+    """
+    from dlkm.verdict.reading import plain_bytes
+
+    return Candidate(path, plain_bytes(path), kernel.arch)

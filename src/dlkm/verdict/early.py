@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the loader asks before it takes memory: blacklist, the version of struct module, vermagic, livepatch, name."""
+
+from collections.abc import Iterator
+
+from dlkm.core.names import normalise_module_name
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.versions import Agreement, agreement, without_versions
+
+
+def blacklist(case: Case) -> Iterator[Trip]:
+    """`module_blacklist=` of the command line; names letter by letter (kernel/module/main.c: blacklisted)."""
+    listed = case.conditions.cmdline_value("module_blacklist")
+    if listed and case.candidate.name in listed.split(","):
+        yield case.trip("blacklisted")
+
+
+def module_layout(case: Case) -> Iterator[Trip]:
+    """The CRC of `module_layout` stands for struct module (kernel/module/version.c: check_modstruct_version)."""
+    if case.facts.modversions is False:
+        return
+    found = case.supply.find("module_layout")
+    if found is None or case.facts.modversions is None:
+        yield case.trip("exports-unknown", subject="module_layout")
+        return
+    match agreement(case, "module_layout", found.crc):
+        case Agreement.NO_VERSIONS:
+            yield from without_versions(case, "no-versions")
+        case Agreement.DIFFERS:
+            differing, known = _counts(case)
+            yield case.trip("crc-mismatch/module-layout", subject="module_layout", differing=differing, known=known)
+        case Agreement.NO_ENTRY:
+            yield case.trip("module-layout-entry", subject="module_layout")
+        case _:
+            return
+
+
+def _counts(case: Case) -> tuple[int, int]:
+    """How many of how many symbol versions differ: quite another kernel, or one that is near."""
+    versions = case.candidate.versions or {}
+    known = [(crc, found.crc) for name, crc in versions.items() if (found := case.supply.find(name)) is not None]
+    return sum(ours != theirs for ours, theirs in known), len(known)
+
+
+def vermagic(case: Case) -> Iterator[Trip]:
+    """kernel/module/version.c: same_magic. With `__versions` the release, its first word, does not count."""
+    theirs, ours = case.candidate.field("vermagic"), case.facts.vermagic
+    if theirs is None:
+        yield from without_versions(case, "no-vermagic")
+    elif ours is None:
+        yield case.trip("vermagic-unknown", theirs=theirs)
+    elif not same_magic(theirs, ours, has_versions=bool(case.candidate.find("__versions"))):
+        yield case.trip("vermagic", theirs=theirs, ours=ours, words=_difference(theirs, ours, case))
+
+
+def same_magic(theirs: str, ours: str, *, has_versions: bool) -> bool:
+    """Whether two vermagic strings are the same to the kernel; extended tables alone (6.14) do not count as versions.
+
+    MODVERSIONS of the kernel itself is not asked: its absence shows in the words.
+    """
+    if has_versions:
+        return theirs[_first_blank(theirs) :] == ours[_first_blank(ours) :]
+    return theirs == ours
+
+
+def _first_blank(text: str) -> int:
+    place = text.find(" ")
+    return len(text) if place < 0 else place
+
+
+def _difference(theirs: str, ours: str, case: Case) -> str:
+    """In words; the release is left out where it does not count."""
+    start = 1 if case.candidate.find("__versions") else 0
+    mine, other = theirs.split()[start:], ours.split()[start:]
+    lacks = [f"lacks '{word}'" for word in other if word not in mine]
+    has = [f"has '{word}'" for word in mine if word not in other]
+    return ", ".join(has + lacks) or "the words are the same, their order or blanks are not"
+
+
+def livepatch(case: Case) -> Iterator[Trip]:
+    """Marked as a livepatch for a kernel without livepatching (check_modinfo_livepatch)."""
+    if case.candidate.field("livepatch") is None:
+        return
+    enabled = case.facts.option("LIVEPATCH")
+    if enabled is None:
+        yield case.trip("livepatch-unknown")
+    elif not enabled:
+        yield case.trip("livepatch")
+
+
+def already_loaded(case: Case) -> Iterator[Trip]:
+    """A module of that name is there (module_patient_check_exists; add_unformed_module before 6.3)."""
+    loaded = {normalise_module_name(name) for name in case.conditions.loaded}
+    if case.candidate.struct_name in loaded:
+        yield case.trip("already-loaded")
+
+
+CHECKS: dict[str, Check] = {
+    "blacklist": blacklist,
+    "module-layout": module_layout,
+    "vermagic": vermagic,
+    "livepatch": livepatch,
+    "already-loaded": already_loaded,
+}

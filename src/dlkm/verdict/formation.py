@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The loader's last steps: the architecture's finish, duplicate exports, BTF, parameters, the name in sysfs."""
+
+from collections.abc import Iterator
+
+from dlkm.core.names import normalise_module_name
+from dlkm.verdict.btf import BtfError, check_btf
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.parameters import judge
+
+
+def arch_finish(case: Case) -> Iterator[Trip]:
+    """Sections without which the architecture's loader gives up (arch/arm64/kernel/module.c: module_finalize)."""
+    if case.facts.option("DYNAMIC_FTRACE") is False:
+        return
+    for name in case.era.words("finish-sections"):
+        if not case.candidate.find(name, allocated=False):
+            yield case.trip("finish-section-missing", subject=name)
+            return
+
+
+def duplicate_exports(case: Case) -> Iterator[Trip]:
+    """No export that the kernel or a loaded module has (verify_exported_symbols); the plain ones first."""
+    ordered = sorted(case.candidate.exports, key=lambda export: (export.gpl, export.name))
+    for export in ordered:
+        found = case.supply.find(export.name)
+        if found is None or found.owner == normalise_module_name(case.candidate.struct_name):
+            continue
+        owner = found.owner or "kernel"
+        if case.supply.certainly_loaded(found):
+            yield case.trip("duplicate-export", subject=export.name, owner=owner)
+            return
+        yield case.trip("duplicate-export-possible", subject=export.name, owner=owner)
+
+
+def btf(case: Case) -> Iterator[Trip]:
+    """Type information that the kernel cannot take (kernel/bpf/btf.c: btf_module_notify)."""
+    index = case.candidate.find(".BTF", allocated=False)
+    if not index or not case.facts.option("DEBUG_INFO_BTF_MODULES"):
+        return
+    try:
+        check_btf(case.candidate.contents(index))
+    except BtfError as error:
+        allowed = case.facts.option("MODULE_ALLOW_BTF_MISMATCH")
+        rule = "btf-tolerated" if allowed else "btf"
+        yield case.trip(rule, errno=None if allowed else error.errno, why=str(error), code=error.number)
+
+
+def parameters(case: Case) -> Iterator[Trip]:
+    """The words given to the module (kernel/params.c: parse_args)."""
+    for verdict in judge(case.candidate, case.conditions.params):
+        yield case.trip(verdict.rule, errno=verdict.errno, subject=verdict.name, value=verdict.value, type=verdict.type)
+
+
+def built_in_name(case: Case) -> Iterator[Trip]:
+    """A built-in module's name is taken in sysfs (kernel/module/sysfs.c: mod_sysfs_init)."""
+    if normalise_module_name(case.candidate.struct_name) in case.facts.builtin:
+        yield case.trip("built-in")
+
+
+CHECKS: dict[str, Check] = {
+    "arch-finish": arch_finish,
+    "duplicate-exports": duplicate_exports,
+    "btf": btf,
+    "parameters": parameters,
+    "built-in-name": built_in_name,
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the loader asks while it lays the module out: sections, access rights, per-CPU data, export tables."""
+
+from collections.abc import Iterator
+
+from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.versions import without_versions
+
+# include/linux/percpu.h: PERCPU_MODULE_RESERVE, bytes for the per-CPU data of all modules together
+_PERCPU_RESERVE = 8 << 10
+
+
+def arch_sections(case: Case) -> Iterator[Trip]:
+    """Sections that an architecture's loader fills (arch/arm64/kernel/module-plts.c: module_frob_arch_sections)."""
+    for name in case.era.words("arch-sections"):
+        if not case.candidate.find(name, allocated=False):
+            yield case.trip("arch-section-missing", subject=name)
+            return
+
+
+def write_execute(case: Case) -> Iterator[Trip]:
+    """No section both written and run (module_enforce_rwx_sections, CONFIG_STRICT_MODULE_RWX)."""
+    both = SHF_WRITE | SHF_EXECINSTR
+    strict = case.facts.option("STRICT_MODULE_RWX")
+    for index, section in enumerate(case.candidate.sections):
+        if section.flags & both == both and strict is not False:
+            name = case.candidate.section_name(index)
+            yield case.trip("write-execute" if strict else "write-execute-unknown", subject=name, index=index)
+            return
+
+
+def percpu(case: Case) -> Iterator[Trip]:
+    """Per-CPU data comes from a reserve (percpu_modalloc); without SMP there may be none."""
+    index = case.candidate.find(".data..percpu")
+    size = case.candidate.sections[index].size if index else 0
+    if not size:
+        return
+    if case.facts.option("SMP") is False:
+        yield case.trip("percpu-up", size=size)
+    elif size > _PERCPU_RESERVE:
+        yield case.trip("percpu-size", size=size, reserve=_PERCPU_RESERVE)
+
+
+def constructors(case: Case) -> Iterator[Trip]:
+    """Not both kinds of constructors (find_module_sections, CONFIG_CONSTRUCTORS)."""
+    both = case.candidate.find(".ctors") and case.candidate.find(".init_array")
+    if both and case.facts.option("CONSTRUCTORS"):
+        yield case.trip("constructors")
+
+
+def export_versions(case: Case) -> Iterator[Trip]:
+    """Exports come with CRCs (check_export_symbol_versions; check_module_license_and_versions before 6.4)."""
+    if not case.facts.modversions:
+        return
+    for table, crcs in (("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")):
+        index = case.candidate.find(table)
+        if index and case.candidate.sections[index].size and not case.candidate.find(crcs):
+            yield from without_versions(case, "export-versions")
+            return
+
+
+CHECKS: dict[str, Check] = {
+    "arch-sections": arch_sections,
+    "write-execute": write_execute,
+    "percpu": percpu,
+    "constructors": constructors,
+    "export-versions": export_versions,
+}

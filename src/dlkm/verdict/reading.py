@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files to the plain bytes that a kernel gets: unpacked as insmod and modprobe do. Looks at nothing in them."""
+
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from dlkm.core.errors import UsageError
+from dlkm.ko.decompress import Compression, compression_of, decompress
+
+
+def plain_bytes(path: Path) -> bytes | mmap:
+    """The bytes; UsageError when the file cannot be read, MalformedError when it cannot be unpacked."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(6)
+            if not start:
+                return b""
+            if compression_of(start) is Compression.NONE:
+                return mmap(stream.fileno(), 0, access=ACCESS_READ)
+            return decompress(start + stream.read(), str(path))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The signature, which the loader checks before anything else (kernel/module/signing.c: module_sig_check)."""
+
+from collections.abc import Iterator
+
+from dlkm.ko.signature import MARKER, PKCS7
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.trust import Trust, trust_of
+
+TRAILER_SIZE = 12  # struct module_signature
+_REASONS = {
+    Trust.NONE: "unsigned module",
+    Trust.UNSUPPORTED: "module with unsupported crypto",
+    Trust.UNKNOWN_KEY: "module with unavailable key",
+}
+
+
+def signature(case: Case) -> Iterator[Trip]:
+    """A wrong signature is refused always, one that is missing or by a stranger only where signatures are enforced."""
+    if case.facts.option("MODULE_SIG") is False:
+        return
+    fault = _trailer_fault(case)
+    if fault is not None:
+        yield fault
+        if fault.severity == "error":
+            return
+    trust = trust_in(case)
+    if trust in _REJECTED:
+        yield case.trip(_REJECTED[trust])
+    elif trust is Trust.UNDECIDED:
+        yield case.trip("signature-undecided" if _demanded(case) else "signature-unverified")
+    elif trust in _REASONS:
+        yield from _not_trusted(case, _REASONS[trust])
+
+
+_REJECTED = {
+    Trust.WRONG: "signature-wrong",
+    Trust.MALFORMED: "signature-malformed",
+    Trust.ATTRIBUTES: "signature-attributes",
+    Trust.NOT_DATA: "signature-not-data",
+}
+
+
+def trust_in(case: Case) -> Trust:
+    """What the kernel makes of the file's signature."""
+    return trust_of(case.candidate, case.facts, case.conditions.trusted_certs)
+
+
+def is_unsigned(case: Case) -> bool:
+    """Whether loading adds the letter E: no signature that the kernel trusts."""
+    return case.facts.option("MODULE_SIG") is not False and trust_in(case) is not Trust.TRUSTED
+
+
+def _trailer_fault(case: Case) -> Trip | None:
+    """What is wrong with the 12 bytes before the marker (kernel/module_signature.c: mod_check_sig)."""
+    signature = case.candidate.signature
+    if signature is None:
+        return None
+    trailer = signature.trailer
+    if trailer is None or trailer.sig_len >= len(case.candidate.data) - len(MARKER) - TRAILER_SIZE:
+        return case.trip("signature-size")
+    if trailer.id_type != PKCS7:
+        return case.trip("signature-kind", kind=signature.kind)
+    return None if trailer.unused_are_zero else case.trip("signature-parameters")
+
+
+def _not_trusted(case: Case, reason: str) -> Iterator[Trip]:
+    enforced = sig_enforced(case)
+    if enforced:
+        yield case.trip("signature-enforced", reason=reason)
+    elif lockdown(case) != "none":
+        yield case.trip("signature-lockdown", reason=reason, level=lockdown(case))
+    elif enforced is None:
+        yield case.trip("signature-enforcement-unknown", reason=reason)
+
+
+def _demanded(case: Case) -> bool:
+    return bool(sig_enforced(case)) or lockdown(case) != "none"
+
+
+def sig_enforced(case: Case) -> bool | None:
+    """Whether only trusted modules load; None where neither flags nor configuration tell."""
+    if case.conditions.sig_enforce is not None:
+        return case.conditions.sig_enforce
+    given = case.conditions.cmdline_value("module.sig_enforce")
+    if given is not None and (not given or given[0] in "yYtT1" or given[:2].lower() == "on"):
+        return True
+    return case.facts.option("MODULE_SIG_FORCE")
+
+
+def lockdown(case: Case) -> str:
+    """none, integrity or confidentiality: as given, on the command line, or built in (security/lockdown/lockdown.c)."""
+    if case.conditions.lockdown is not None:
+        return case.conditions.lockdown
+    if case.facts.option("SECURITY_LOCKDOWN_LSM") is False:
+        return "none"
+    given = case.conditions.cmdline_value("lockdown")
+    if given in {"integrity", "confidentiality"}:
+        return given
+    for level in ("confidentiality", "integrity"):
+        if case.facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
+            return level
+    return "none"
+
+
+CHECKS: dict[str, Check] = {"signature": signature}

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every step of the loader by the name that data/eras.toml orders it by."""
+
+from dlkm.verdict import early, formation, layout, relocations, signing, symbols, validity
+from dlkm.verdict.case import Check
+
+CHECKS: dict[str, Check] = {
+    **signing.CHECKS,
+    **validity.CHECKS,
+    **early.CHECKS,
+    **layout.CHECKS,
+    **symbols.CHECKS,
+    **relocations.CHECKS,
+    **formation.CHECKS,
+}
+# After these the file is no module that further rules could speak of.
+FINAL = frozenset(validity.CHECKS) - {"this-module-size"}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who gives a symbol: the kernel, its installed modules, or modules that come along. Judges nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlkm.core.names import module_name, normalise_module_name
+from dlkm.kernel.facts import Facts
+from dlkm.ko.exports import Export
+from dlkm.ko.module import Module
+from dlkm.verdict.licence import is_proprietary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A symbol that somebody gives. `owner` is the module's name, "" for the kernel itself.
+
+    `crc` is None where the giver has none; `gpl` None where the licence class cannot be known.
+    """
+
+    name: str
+    owner: str
+    crc: int | None
+    gpl: bool | None
+    namespace: str
+    proprietary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """All givers for one module. `along` are modules loaded before it, `refused` names of those that will not load."""
+
+    facts: Facts
+    along: Sequence[Module] = ()
+    refused: frozenset[str] = frozenset()
+
+    def find(self, symbol: str) -> Found | None:
+        """Who gives it: the kernel first, then modules (kernel/module/main.c: find_symbol); None for nobody."""
+        known = self.facts.exports.get(symbol)
+        if known is not None and known.from_kernel:
+            return Found(name=symbol, owner="", crc=known.crc, gpl=known.gpl, namespace=known.namespace)
+        if symbol in self._given:
+            return self._from_module(*self._given[symbol])
+        if known is None:
+            return None
+        owner = module_name(known.provider)
+        if owner in self._names or owner in self.refused:
+            return None
+        gpl = known.gpl if self.facts.exports_complete or known.provider else None
+        return Found(name=symbol, owner=owner, crc=known.crc, gpl=gpl, namespace=known.namespace)
+
+    def provider_installed(self, found: Found) -> bool:
+        """Whether the module that gives it is there to be loaded first; True where nobody can look."""
+        if found.owner in self._names or self.facts.installed is None:
+            return True
+        return found.owner in self.facts.builtin or self.facts.installed.find(found.owner) is not None
+
+    def certainly_loaded(self, found: Found) -> bool:
+        """Whether the giver is there when the module loads: the kernel, a built-in, or one that comes along."""
+        return not found.owner or found.owner in self._names or found.owner in self.facts.builtin
+
+    def chain(self, symbol: str) -> str | None:
+        """The module that would give the symbol if it were not refused itself; None when there is none."""
+        for module in self.along:
+            name = normalise_module_name(module.name)
+            if name in self.refused and any(export.name == symbol for export in module.exports):
+                return name
+        return None
+
+    def trace(self, symbol: str) -> str:
+        """What to do about a symbol that nobody gives: a near name, if the kernel has one."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(symbol, self.facts.exports, n=1, cutoff=0.85) if len(symbol) > 3 else []
+        if near:
+            return f"the kernel has {near[0]}: the driver may be written for another version"
+        return "write the driver for this kernel version, or turn on the option that provides the symbol"
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(normalise_module_name(module.name) for module in self.along)
+
+    @cached_property
+    def _given(self) -> dict[str, tuple[Module, Export]]:
+        usable = [module for module in self.along if normalise_module_name(module.name) not in self.refused]
+        return {export.name: (module, export) for module in reversed(usable) for export in module.exports}
+
+    def _from_module(self, module: Module, export: Export) -> Found:
+        return Found(
+            name=export.name,
+            owner=normalise_module_name(module.name),
+            crc=export.crc,
+            gpl=export.gpl,
+            namespace=export.namespace,
+            proprietary=is_proprietary(module.name, module.license or "unspecified"),
+        )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Resolving the module's symbols: every one is tried, every refusal logged (kernel/module/main.c: simplify_symbols)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dlkm.core.names import normalise_module_name
+from dlkm.ko.elf import SHN_ABS, SHN_COMMON, SHN_UNDEF, STB_WEAK
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.licence import is_proprietary
+from dlkm.verdict.supply import Found
+from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails
+
+SHN_LIVEPATCH = 0xFF20
+_X86_MACHINES = frozenset({3, 62})  # EM_386, EM_X86_64
+
+
+@dataclass
+class _State:
+    """What earlier symbols of the table change for later ones."""
+
+    proprietary: bool
+    uses_gpl: bool = False
+
+
+def symbols(case: Case) -> Iterator[Trip]:
+    """Every symbol in the order of the table; a later refusal's errno wins."""
+    state = _State(is_proprietary(case.candidate.struct_name, case.candidate.license))
+    last = case.candidate.header.shnum
+    for name, bind, section in case.candidate.special_symbols():
+        if section == SHN_UNDEF:
+            yield from _resolve(case, state, name, weak=bind == STB_WEAK)
+        elif section == SHN_COMMON:
+            if not name.startswith("__gnu_lto"):
+                yield case.trip("common-symbol", subject=name)
+        elif section not in {SHN_ABS, SHN_LIVEPATCH}:
+            yield case.trip("symbol-section", subject=name, index=section, last=last - 1)
+
+
+def _resolve(case: Case, state: _State, name: str, *, weak: bool) -> Iterator[Trip]:
+    """kernel/module/main.c: resolve_symbol."""
+    optional = weak or (name == "_GLOBAL_OFFSET_TABLE_" and case.candidate.header.machine in _X86_MACHINES)
+    found = case.supply.find(name)
+    absent = _absent(case, state, name, found)
+    if absent is not None:
+        if not optional:
+            yield absent
+        return
+    assert found is not None
+    state.uses_gpl |= bool(found.gpl)
+    if found.proprietary and state.uses_gpl:  # inherit_taint
+        rule = "proprietary-provider-weak" if optional else "proprietary-provider"
+        yield case.trip(rule, subject=name, owner=found.owner)
+        return
+    if found.proprietary and not state.proprietary:
+        state.proprietary = True
+        yield case.trip("inherits-taint", subject=name, owner=found.owner)
+    yield from _agrees(case, found)
+
+
+def _absent(case: Case, state: _State, name: str, found: Found | None) -> Trip | None:
+    """Why the symbol is not there for this module, which a weak one outlives; None when it is there."""
+    if found is None:
+        return _given_by_nobody(case, name)
+    if state.proprietary and found.gpl:
+        return case.trip("gpl-only-symbol", subject=name, licence=case.candidate.license)
+    if state.proprietary and found.gpl is None:
+        return case.trip("gpl-class-unknown", subject=name)
+    if found.owner and not case.supply.provider_installed(found):
+        return case.trip("provider-missing", subject=name, owner=found.owner)
+    return None
+
+
+def _given_by_nobody(case: Case, name: str) -> Trip:
+    refused = case.supply.chain(name)
+    if refused is not None:
+        return case.trip("provider-refused", subject=name, owner=refused)
+    if not case.facts.exports_complete:
+        return case.trip("symbol-not-known", subject=name)
+    return case.trip("unknown-symbol", subject=name, where=case.supply.trace(name))
+
+
+def _agrees(case: Case, found: Found) -> Iterator[Trip]:
+    """The CRC, then the namespace; only the first refusal of one symbol is logged."""
+    match agreement(case, found.name, found.crc):
+        case Agreement.DIFFERS:
+            expected = (case.candidate.versions or {}).get(found.name, 0)
+            yield case.trip("crc-mismatch", subject=found.name, theirs=f"{expected:#010x}", ours=f"{found.crc:#010x}")
+            return
+        case Agreement.NO_ENTRY if missing_entry_fails(case):
+            yield case.trip("missing-entry", subject=found.name)
+            return
+        case Agreement.NO_ENTRY:
+            yield case.trip("missing-entry-tolerated", subject=found.name)
+        case Agreement.NO_VERSIONS if case.facts.option("MODULE_FORCE_LOAD") is False:
+            yield case.trip("no-versions-symbol", subject=found.name)
+            return
+        case _:
+            pass
+    if found.namespace and not imports(case, found.namespace):
+        tolerated = case.facts.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
+        rule = "namespace-tolerated" if tolerated else "namespace"
+        yield case.trip(rule, subject=found.name, namespace=found.namespace)
+
+
+def imports(case: Case, namespace: str) -> bool:
+    """Whether the module may use a namespace: it says so, or, for `module:a,b*`, its name is on the list.
+
+    Source: kernel/module/main.c: verify_namespace_is_imported, verify_module_namespace (6.16).
+    """
+    if namespace.startswith("module:") and "module-namespaces" in case.era.features:
+        name = normalise_module_name(case.candidate.struct_name)
+        return any(_names(pattern, name) for pattern in namespace.removeprefix("module:").split(","))
+    return namespace in case.candidate.all("import_ns")
+
+
+def _names(pattern: str, name: str) -> bool:
+    plain = normalise_module_name(pattern)
+    return name.startswith(plain[:-1]) if plain.endswith("*") else name == plain
+
+
+CHECKS: dict[str, Check] = {"symbols": symbols}
