@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a build leaves, as a value: one cell, its outcome, its modules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -41,3 +41,13 @@ class Cell:
     modules: tuple[BuiltModule, ...] = ()
     symvers: Path | None = None
     log: Path | None = None
+
+
+def moved(cell: Cell, folder: Path) -> Cell:
+    """The same cell with its files in another directory."""
+    return replace(
+        cell,
+        modules=tuple(replace(module, path=folder / module.path.name) for module in cell.modules),
+        symvers=None if cell.symvers is None else folder / cell.symvers.name,
+        log=None if cell.log is None else folder / cell.log.name,
+    )

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which compiler a kernel wants, and the one this machine has. Runs nothing but a compiler's -dumpversion."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.core.arch import Arch
+from dlkm.core.errors import MissingToolError
+from dlkm.core.events import Events
+from dlkm.core.processes import Runner
+from dlkm.kernel.kernel import Kernel
+
+_NAMED = re.compile(r"\b(gcc|clang)-([0-9]+)\b")
+_VERSION = re.compile(r"(\d+)\.\d+(?:\.\d+)?\s*$")
+_MAJORS = range(5, 40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The compiler a kernel was built with. `called` is the name its Makefiles call, without a prefix."""
+
+    family: str  # "gcc" or "clang"
+    major: int | None
+    called: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """The compiler to use. `stand_in` is the name under which the build must find it, None when it does by itself."""
+
+    path: Path
+    family: str
+    major: int | None
+    stand_in: str | None = None
+
+
+def wanted_by(kernel: Kernel) -> Wanted:
+    """What `.kernelvariables` of Debian's headers names, else what CONFIG_CC_VERSION_TEXT does, else plain gcc."""
+    variables = kernel.headers / ".kernelvariables" if kernel.headers is not None else None
+    if variables is not None and variables.is_file():
+        match = _NAMED.search(variables.read_text("utf-8", "replace"))
+        if match is not None:
+            return Wanted(family=match[1], major=int(match[2]), called=match[0])
+    text = kernel.config.get("CC_VERSION_TEXT") or kernel.compiler or ""
+    family = "clang" if "clang" in text else "gcc"
+    named, version = _NAMED.search(text.split("(")[0]), _VERSION.search(text)
+    found = named[2] if named is not None else version[1] if version is not None else None
+    return Wanted(family=family, major=None if found is None else int(found), called=family)
+
+
+def choose(kernel: Kernel, runner: Runner, events: Events) -> Compiler:
+    """The compiler for a kernel: the one it wants, else the nearest with a warning; MissingToolError for none."""
+    wanted = wanted_by(kernel)
+    prefix = kernel.arch.cross_compile if wanted.family == "gcc" else ""
+    called = runner.find(prefix + wanted.called)
+    if called is not None and _is_major(called, wanted, runner):
+        return _compiler(called, wanted, wanted.major, None)
+    exact = runner.find(f"{prefix}{wanted.family}-{wanted.major}") if wanted.major is not None else None
+    if exact is not None:
+        return _compiler(exact, wanted, wanted.major, prefix + wanted.called)
+    return _nearest(kernel, wanted, prefix, runner, events)
+
+
+def _is_major(path: Path, wanted: Wanted, runner: Runner) -> bool:
+    """A name with its version in it needs no question."""
+    return wanted.major is None or wanted.called.endswith(f"-{wanted.major}") or _asked(path, runner) == wanted.major
+
+
+def _asked(path: Path, runner: Runner) -> int | None:
+    said = runner.run([path, "-dumpversion"], timeout=10).text().split(".")[0].strip()
+    return int(said) if said.isdigit() else None
+
+
+def _nearest(kernel: Kernel, wanted: Wanted, prefix: str, runner: Runner, events: Events) -> Compiler:
+    present = {
+        major: path for major in _MAJORS if (path := runner.find(f"{prefix}{wanted.family}-{major}")) is not None
+    }
+    plain = runner.find(prefix + wanted.family)
+    if plain is not None and (major := _asked(plain, runner)) is not None:
+        present[major] = plain
+    if not present:
+        raise _missing(kernel.arch, wanted, prefix)
+    target = wanted.major if wanted.major is not None else max(present)
+    major = min(present, key=lambda candidate: (abs(candidate - target), -candidate))
+    if wanted.major is not None:
+        events.warning(
+            f"{kernel.id} was built with {wanted.family} {wanted.major}, which is not installed: taking"
+            f" {present[major].name} ({package_hint(kernel.arch, wanted)} brings the right one)"
+        )
+    return _compiler(present[major], wanted, major, prefix + wanted.called)
+
+
+def _compiler(path: Path, wanted: Wanted, major: int | None, stand_in: str | None) -> Compiler:
+    return Compiler(path=path, family=wanted.family, major=major, stand_in=None if stand_in == path.name else stand_in)
+
+
+def package_hint(arch: Arch, wanted: Wanted) -> str:
+    """The command that installs it on Debian."""
+    if wanted.family == "clang":
+        return f"apt-get install {wanted.called} lld llvm"
+    if arch.is_host:
+        return f"apt-get install gcc{'' if wanted.major is None else f'-{wanted.major}'}"
+    return f"apt-get install {arch.compiler_package}"
+
+
+def _missing(arch: Arch, wanted: Wanted, prefix: str) -> MissingToolError:
+    return MissingToolError(f"no compiler for {arch.name}: {prefix}{wanted.called}", hint=package_hint(arch, wanted))

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The environment and the command lines of make: tables and arguments in, values out. Runs nothing."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from dlkm.build.compiler import Compiler
+from dlkm.build.options import BuildOptions
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.driver import Driver, Style
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where things are, as make sees them: the kernel's directory, the copy, the install root, HOME, PATH."""
+
+    kernel: str
+    driver: str
+    root: str
+    home: str
+    path: str
+
+    def folder(self, driver: Driver) -> str:
+        """Where make runs."""
+        return f"{self.driver}/{driver.subdir}" if driver.subdir else self.driver
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads(files("dlkm.data").joinpath("kbuild.toml").read_text("utf-8"))["variables"]
+    return table
+
+
+def make_environment(
+    driver: Driver, kernel: Kernel, compiler: Compiler, options: BuildOptions, around: Surroundings
+) -> dict[str, str]:
+    """All that make finds in its environment: nothing of the user's own comes through."""
+    table = _table()
+    variables = dict.fromkeys(table["directory"], around.kernel) | dict.fromkeys(table["release"], kernel.release)
+    if driver.makefile.wants_kernelrelease:
+        # Otherwise a two-faced Makefile would take itself for Kbuild.
+        variables["KERNELRELEASE"] = kernel.release
+    return (
+        variables
+        | _fixed(kernel, compiler, options)
+        | {
+            "HOME": around.home,
+            "PATH": around.path,
+            "PWD": around.folder(driver),
+            "TMPDIR": "/tmp",  # noqa: S108 — in the sandbox a private one; outside it the machine's own
+        }
+    )
+
+
+def _fixed(kernel: Kernel, compiler: Compiler, options: BuildOptions) -> dict[str, str]:
+    """What makes the result the same everywhere, and the architecture."""
+    cross = kernel.arch.cross_compile
+    llvm = {} if compiler.family == "gcc" else {"LLVM": "1" if compiler.major is None else f"-{compiler.major}"}
+    return llvm | {
+        "ARCH": kernel.arch.name,
+        "CROSS_COMPILE": cross,
+        "CCACHE_DISABLE": "1",
+        "KBUILD_BUILD_HOST": "dlkm",
+        "KBUILD_BUILD_TIMESTAMP": f"@{options.epoch}",
+        "KBUILD_BUILD_USER": "dlkm",
+        "LC_ALL": "C.UTF-8",
+        "LOGNAME": "root",
+        "SHELL": "/bin/sh",
+        "SOURCE_DATE_EPOCH": str(options.epoch),
+        "TZ": "UTC",
+        "USER": "root",
+    }
+
+
+def install_environment(around: Surroundings) -> dict[str, str]:
+    """What leads an install goal into the install root."""
+    return dict.fromkeys(_table()["install_root"], around.root)
+
+
+def make_commands(driver: Driver, options: BuildOptions, around: Surroundings) -> tuple[tuple[str, ...], ...]:
+    """The calls of make, in order: what makes modules, then what installs them."""
+    goals = options.compile_goals or (("modules",) if driver.style is Style.KBUILD else ())
+    commands = [_make(driver, options, around, goals, ())]
+    if options.install_goals:
+        # DEPMOD is assigned in the kernel's Makefile, so only the command line can say it.
+        commands.append(_make(driver, options, around, options.install_goals, ("DEPMOD=true",)))
+    return tuple(commands)
+
+
+def _make(
+    driver: Driver, options: BuildOptions, around: Surroundings, goals: Sequence[str], extra: Sequence[str]
+) -> tuple[str, ...]:
+    jobs = 1 if driver.makefile.cleans_first else options.jobs
+    where = ("-C", around.kernel, f"M={around.folder(driver)}") if driver.style is Style.KBUILD else ()
+    variables = (f"{name}={value}" for name, value in options.variables)
+    return ("make", *((f"-j{jobs}",) if jobs > 1 else ()), *where, *variables, *extra, *goals)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One job: one driver built for one kernel, in a copy. The steps in their order; each step lives elsewhere."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dlkm.build.compiler import Compiler, choose
+from dlkm.build.environment import install_environment, make_commands, make_environment
+from dlkm.build.harvest import Product, collect, collect_symvers, products
+from dlkm.build.judge import Judgement, Run, judge
+from dlkm.build.kerneltree import headers_of, tree_on_the_target, tree_on_this_machine
+from dlkm.build.options import BuildOptions
+from dlkm.build.output import ensure_replaceable, move_tree, output_directory, prepared
+from dlkm.build.place import Place, bare, prepare_tools, shown_command
+from dlkm.build.progress import followed
+from dlkm.build.record import Evidence, write_record
+from dlkm.build.result import BuildOutcome, Cell, moved
+from dlkm.build.sandbox import Bubblewrap, find_bubblewrap, sandbox
+from dlkm.build.scratch import Scratch, scratch
+from dlkm.core.events import Events, Task
+from dlkm.core.files import cache_home
+from dlkm.core.processes import Runner
+from dlkm.core.tools import missing
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.copy import copy_source
+from dlkm.source.driver import Driver
+
+LOG = "build.log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare."""
+
+    runner: Runner
+    events: Events
+    bubblewrap: Bubblewrap | None
+
+
+def open_workshop(options: BuildOptions, runner: Runner, events: Events) -> Workshop:
+    """Look once what this machine has. MissingToolError when there is no make."""
+    if runner.find("make") is None:
+        raise missing("make")
+    found = find_bubblewrap(runner, events, is_root=os.geteuid() == 0) if options.sandbox else None
+    return Workshop(runner=runner, events=events, bubblewrap=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    driver: Driver
+    kernel: Kernel
+    options: BuildOptions
+    compiler: Compiler
+    place: Place
+    scratch: Scratch
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        around = self.place.around
+        own = make_environment(self.driver, self.kernel, self.compiler, self.options, around)
+        return dict(sorted((own | self.place.environment()).items()))
+
+
+def identity(driver: Driver, kernel: Kernel) -> str:
+    """The cell's id, the same everywhere."""
+    return f"{driver.name}@{kernel.id}"
+
+
+def build(
+    driver: Driver, kernel: Kernel, options: BuildOptions, output: Path, *, runner: Runner, events: Events
+) -> Cell:
+    """Build one driver for one kernel into `output/NAME@KERNEL/`; a failed build is a Cell too, with its log there.
+
+    UsageError when the kernel has no headers or the output directory is not ours; MissingToolError when make or a
+    compiler is missing; MalformedError when the source cannot be copied. Then nothing was written.
+    """
+    return build_in(open_workshop(options, runner, events), driver, kernel, options, output)
+
+
+def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions, output: Path) -> Cell:
+    """The same in a workshop that is already open."""
+    start = time.monotonic()
+    headers_of(kernel)
+    target = output_directory(output.absolute(), identity(driver, kernel))
+    ensure_replaceable(target)
+    compiler = choose(kernel, workshop.runner, workshop.events)
+    with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
+        leave_out = (cache_home(), output) if output.resolve() != driver.path else (cache_home(),)
+        for warning in copy_source(driver.path, own.driver, leave_out):
+            workshop.events.warning(f"{driver.name}: {warning}")
+        job = _Job(
+            driver=driver,
+            kernel=kernel,
+            options=options,
+            compiler=compiler,
+            place=_place(workshop, own, kernel, compiler),
+            scratch=own,
+        )
+        run = _run(job, workshop, task)
+        return _deliver(job, run, target, start)
+
+
+def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler) -> Place:
+    prepare_tools(own, kernel, compiler)
+    if workshop.bubblewrap is not None:
+        return sandbox(workshop.bubblewrap, own, tree_on_the_target(kernel), compiler)
+    return bare(own, kernel, tree_on_this_machine(kernel), os.environ.get("PATH", ""))
+
+
+def _run(job: _Job, workshop: Workshop, task: Task) -> Run:
+    """Run make as often as is needed, each call told in the log: the command, its status, its seconds."""
+    around, log, status = job.place.around, job.scratch.log, 0
+    folder = around.folder(job.driver)
+    here = job.scratch.driver / job.driver.subdir
+    for number, argv in enumerate(make_commands(job.driver, job.options, around)):
+        environment = {**job.environment, **(install_environment(around) if number else {})}
+        shown = shown_command(argv, environment, folder)
+        workshop.events.detail(f"+ {shown}")
+        start = time.monotonic()
+        with followed(log, task):
+            command = job.place.command(argv, environment, folder)
+            status = workshop.runner.run(command, cwd=here, log=log).status
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"+ {shown}\n+ status {status}, {time.monotonic() - start:.1f} seconds\n")
+        if status != 0:
+            break
+    return Run(status=status, log=log, folder=folder, sandboxed=job.place.sandboxed)
+
+
+def _deliver(job: _Job, run: Run, target: Path, start: float) -> Cell:
+    """Judge, and put the modules, the log and the record where the user wants them."""
+    found = products(job.scratch.driver, job.scratch.root, job.kernel)
+    judgement = judge(job.driver, job.kernel, job.place.tree, run, found)
+    with prepared(target) as new:
+        shutil.copyfile(run.log, new / LOG)
+        cell = _cell(job, judgement, found if not judgement.reason else (), new)
+        cell = replace(cell, seconds=round(time.monotonic() - start, 3))
+        write_record(new, cell, _evidence(job, judgement))
+    return moved(cell, target)
+
+
+def _cell(job: _Job, judgement: Judgement, found: tuple[Product, ...], folder: Path) -> Cell:
+    """The cell with its files in `folder`; a failed one has no modules: what is there may be for another kernel."""
+    built = not judgement.reason
+    if built:
+        move_tree(job.scratch.root, folder / "root")
+    return Cell(
+        id=identity(job.driver, job.kernel),
+        source=job.driver.path,
+        kernel=job.kernel.id,
+        arch=job.kernel.arch.name,
+        outcome=BuildOutcome.BUILT if built else BuildOutcome.FAILED,
+        reason=judgement.reason,
+        modules=collect(found, folder),
+        symvers=collect_symvers(job.scratch.driver, folder) if built else None,
+        log=folder / LOG,
+    )
+
+
+def _evidence(job: _Job, judgement: Judgement) -> Evidence:
+    return Evidence(
+        commands=make_commands(job.driver, job.options, job.place.around),
+        environment=job.environment,
+        compiler=str(job.compiler.path),
+        sandboxed=job.place.sandboxed,
+        diagnostics=judgement.diagnostics,
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Did the build give what was asked for, and if not, which line is at fault? Reads the log and the Makefile's text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.build.diagnostics import Diagnostic, Teller, first_cause, lines_of, read_diagnostics
+from dlkm.build.harvest import Product
+from dlkm.build.kerneltree import KernelTree
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.driver import Driver
+from dlkm.source.makefile import Suspect, SuspectKind
+
+_GOALS_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What happened: make's last exit status, its log, and the directory it ran in, as the log names it."""
+
+    status: int
+    log: Path
+    folder: str
+    sandboxed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """`reason` is empty when the build gave what was asked for."""
+
+    reason: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def judge(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, found: tuple[Product, ...]) -> Judgement:
+    """The judgement on one build."""
+    diagnostics = read_diagnostics(run.log, run.folder)
+    wrong = next((product for product in found if product.wrong is not None), None)
+    if run.status != 0:
+        reason = _why_failed(driver, kernel, tree, run, diagnostics)
+    elif wrong is not None:
+        reason = _why_wrong(driver, kernel, tree, wrong)
+    elif not found:
+        reason = _why_nothing(driver, kernel, tree, run)
+    else:
+        reason = ""
+    return Judgement(reason=reason, diagnostics=diagnostics)
+
+
+def _why_failed(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, diagnostics: tuple[Diagnostic, ...]) -> str:
+    cause = first_cause(diagnostics)
+    said = cause.shown if cause is not None else f"make ended with status {run.status}"
+    if cause is None or cause.teller is not Teller.MODPOST:
+        suspect = _met_in_log(driver, kernel, tree, run)
+        if suspect is not None:
+            return f"{_accusation(suspect, kernel, sandboxed=run.sandboxed)} ({said})"
+    return said
+
+
+def _why_wrong(driver: Driver, kernel: Kernel, tree: KernelTree, product: Product) -> str:
+    said = f"{product.path.name} {product.wrong}, not for {kernel.release} ({kernel.arch.name})"
+    suspects = [suspect for suspect in driver.makefile.suspects if not _is_right(suspect, kernel, tree)]
+    naming = [suspect for suspect in suspects if product.release and product.release in suspect.line.text]
+    guilty = next(iter(naming or suspects), None)
+    if guilty is None:
+        return f"{said}; nothing in {driver.makefile.path.name} says why"
+    return f"{guilty.line.shown}: {said}: {_remedy(guilty)}"
+
+
+def _why_nothing(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> str:
+    suspect = _met_in_log(driver, kernel, tree, run)
+    if suspect is not None:
+        return f"{_accusation(suspect, kernel, sandboxed=run.sandboxed)} (make succeeded, but no module was made)"
+    goals = driver.makefile.goals
+    known = (
+        f"its goals are {', '.join(goals[:_GOALS_SHOWN])}: choose with --target GOAL" if goals else "it has no goals"
+    )
+    return f"make succeeded, but no module was made: {known}"
+
+
+def _accusation(suspect: Suspect, kernel: Kernel, *, sandboxed: bool) -> str:
+    if suspect.kind is SuspectKind.RUNNING:
+        lost = "" if sandboxed else ", and without the sandbox only this machine's own is there"
+        why = f"looks for the kernel that runs{lost}"
+    else:
+        why = f"{suspect.value} is written in and is not {kernel.release}"
+    return f"{suspect.line.shown}: {why}: {_remedy(suspect)}"
+
+
+def _remedy(suspect: Suspect) -> str:
+    if suspect.variable is None:
+        return "use $(KERNEL_SRC) there"
+    return f"use $(KERNEL_SRC) there, or give --var '{suspect.variable}=$(KERNEL_SRC)'"
+
+
+def _met_in_log(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> Suspect | None:
+    """The line whose path or release the log complains of."""
+    suspects = [suspect for suspect in driver.makefile.suspects if not _is_right(suspect, kernel, tree)]
+    if not suspects:
+        return None
+    text = [line for line in lines_of(run.log) if not line.startswith("+ ")]
+    return next((suspect for suspect in suspects if any(_meets(suspect, line) for line in text)), None)
+
+
+def _meets(suspect: Suspect, line: str) -> bool:
+    if suspect.kind is SuspectKind.RUNNING:
+        # What came of `uname -r` is not known here; that a kernel directory is missing is.
+        return "/lib/modules/" in line and "No such file" in line
+    return suspect.value in line
+
+
+def _is_right(suspect: Suspect, kernel: Kernel, tree: KernelTree) -> bool:
+    """Whether the line happens to name the kernel asked for."""
+    if suspect.kind is SuspectKind.RELEASE:
+        return suspect.value == kernel.release
+    if suspect.kind is SuspectKind.PATH:
+        return any(f"{suspect.value}/".startswith(f"{place}/") for place in _places(kernel, tree))
+    return False
+
+
+def _places(kernel: Kernel, tree: KernelTree) -> Iterator[str]:
+    yield from (tree.directory, tree.source, f"/lib/modules/{kernel.release}")
+    yield from (place for _path, place in tree.binds)
+    yield from (place for _text, place in tree.links)

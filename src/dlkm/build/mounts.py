@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a build in the sandbox sees: this machine's tools, the chosen kernel, the copy. Gives bubblewrap's arguments."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlkm.build.compiler import Compiler
+from dlkm.build.kerneltree import KernelTree
+from dlkm.build.scratch import Scratch
+
+DRIVER = "/build/driver"  # where the copy lies, and where debug information says it did, sandbox or not
+ROOT, TOOLS, HOME = "/build/root", "/build/tools", "/build/home"
+
+_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
+_PASSWD = f"root:x:0:0:root:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n"
+_GROUP = "root:x:0:\nnogroup:x:65534:\n"
+_TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler) -> tuple[str, ...]:
+    """bubblewrap's arguments; `host` is this machine's root directory. Writes small files into the scratch."""
+    return (
+        *("--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"),  # noqa: S108
+        *("--dir", "/run", "--dir", HOME, "--dir", "/usr/src", "--dir", "/usr/lib/modules"),
+        *_programs(host),
+        *_configuration(host, scratch),
+        *_foreign_compiler(compiler),
+        *_kernel(host, tree),
+        *("--bind", str(scratch.driver), DRIVER, "--bind", str(scratch.root), ROOT),
+        *("--ro-bind", str(scratch.tools), TOOLS),
+        *_uname(host, scratch),
+    )
+
+
+def _programs(host: Path) -> Iterator[str]:
+    """Programs and libraries, /usr merged or not, without the directories that belong to this machine's kernels.
+
+    bubblewrap 0.8 has no overlays: what surrounds a place that is left out is mounted piece by piece.
+    """
+    yield from _children(host, "usr", without=("src", "lib"))
+    yield from _children(host, "usr/lib", without=("modules", "linux-kbuild-"))
+    for name in _TOP:
+        if name == "lib" and not (host / name).is_symlink():
+            yield from _children(host, name, without=("modules",))
+        else:
+            yield from _entry(host / name, f"/{name}")
+
+
+def _children(host: Path, folder: str, *, without: tuple[str, ...]) -> Iterator[str]:
+    """What lies in a directory, but for the names given; one that ends in '-' stands for all that begin so."""
+    names = {name for name in without if not name.endswith("-")}
+    prefixes = tuple(name for name in without if name.endswith("-"))
+    for path in sorted((host / folder).iterdir()) if (host / folder).is_dir() else ():
+        if path.name not in names and not (prefixes and path.name.startswith(prefixes)):
+            yield from _entry(path, f"/{folder}/{path.name}")
+
+
+def _entry(path: Path, place: str) -> tuple[str, ...]:
+    """One file, directory or link, as it is here."""
+    if path.is_symlink():
+        return ("--symlink", str(path.readlink()), place)
+    return ("--ro-bind", str(path), place) if path.exists() else ()
+
+
+def _configuration(host: Path, scratch: Scratch) -> Iterator[str]:
+    """The little of /etc that programs need to start; no host names, users or secrets of this machine."""
+    for name in _ETC:
+        yield from _entry(host / "etc" / name, f"/etc/{name}")
+    for name, text in (("passwd", _PASSWD), ("group", _GROUP)):
+        yield from _written(scratch, name, text, f"/etc/{name}")
+
+
+def _written(scratch: Scratch, name: str, text: str, place: str) -> tuple[str, ...]:
+    path = scratch.path / name
+    path.write_text(text, "utf-8")
+    return ("--ro-bind", str(path), place)
+
+
+def _foreign_compiler(compiler: Compiler) -> Iterator[str]:
+    """A compiler that lies outside the system's directories comes with the directory that holds its bin."""
+    for path in dict.fromkeys((compiler.path, compiler.path.resolve())):
+        prefix = path.parent.parent
+        if path.parts[1] not in {"usr", *_TOP} and prefix != Path("/"):
+            yield from ("--ro-bind", str(prefix), str(prefix))
+
+
+def _kernel(host: Path, tree: KernelTree) -> Iterator[str]:
+    for path, place in tree.binds:
+        yield from ("--ro-bind", str(path), place)
+    # A mount point is not looked for through links: with a merged /usr, /lib/modules is /usr/lib/modules.
+    merged = (host / "lib").is_symlink()
+    for text, place in tree.links:
+        yield from ("--symlink", text, f"/usr{place}" if merged and place.startswith("/lib/") else place)
+
+
+def _uname(host: Path, scratch: Scratch) -> Iterator[str]:
+    """Our uname over the machine's, for who calls it by its path; not over a link, which may lead to many programs."""
+    for name in ("usr/bin/uname", "bin/uname"):
+        path = host / name
+        if path.is_file() and not path.is_symlink() and not path.parent.is_symlink():
+            yield from ("--ro-bind", str(scratch.tools / "uname"), f"/{name}")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`dlkm build`: drivers for kernels, each cell in its own directory of the output."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
+from dlkm.core.errors import UsageError
+from dlkm.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dlkm.build.cells import Attempt
+    from dlkm.build.options import BuildOptions
+    from dlkm.source.driver import Driver
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    add = parser.add_argument
+    add("sources", nargs="*", type=Path, default=[Path()], metavar="SOURCE", help="a driver's directory (default: .)")
+    add_kernel_flag(parser)
+    add_output_flag(parser)
+    add_build_flags(parser)
+
+
+def add_build_flags(parser: argparse.ArgumentParser) -> None:
+    """What also the verbs take that build on the way."""
+    add = parser.add_argument_group("building").add_argument
+    add(
+        "--var",
+        dest="variables",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="on make's command line, where it wins over the Makefile; make expands $(KERNEL_SRC) in it",
+    )
+    add("--target", dest="targets", action="append", default=[], metavar="GOAL", help="instead of the default goal")
+    add("--subdir", default="", metavar="DIR", help="where in SOURCE the Makefile lies")
+    add("--no-sandbox", action="store_true", help="run make on this machine as it is; says what is lost")
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Find the drivers and kernels, build every cell, show."""
+    from dlkm.build.cells import build_all, status_of
+    from dlkm.build.job import open_workshop
+    from dlkm.core.interrupts import interruptible
+    from dlkm.core.processes import Processes
+    from dlkm.report.build import build_document, show_builds
+
+    options = options_of(arguments)
+    drivers = _drivers(arguments)
+    with interruptible():
+        kernels = kernels_of(arguments, terminal)
+        workshop = open_workshop(options, Processes(), terminal.events)
+        attempts = list(build_all(workshop, drivers, kernels, options, arguments.output))
+    terminal.close()
+    cells = [attempt.cell for attempt in attempts]
+    if arguments.json:
+        terminal.document(build_document(cells))
+    else:
+        show_builds([attempt.cell for attempt in attempts if attempt.error is None], terminal)
+    _say_errors(attempts, terminal)
+    return status_of(attempts)
+
+
+def options_of(arguments: argparse.Namespace) -> "BuildOptions":
+    """The build options that the flags ask for; UsageError for a --var that is no NAME=VALUE."""
+    from dlkm.build.options import EPOCH, BuildOptions
+
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return BuildOptions(
+        variables=tuple(_variable(text) for text in arguments.variables),
+        targets=tuple(_goal(text) for text in arguments.targets),
+        sandbox=not arguments.no_sandbox,
+        jobs=arguments.jobs,
+        epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else EPOCH,
+    )
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name or any(letter.isspace() or letter in ":#=$-" for letter in name) or "\0" in value:
+        raise UsageError(f"--var {text}: not of the form NAME=VALUE")
+    return name, value
+
+
+def _goal(text: str) -> str:
+    """A goal, which make must not take for an option or a variable."""
+    if not text or text.startswith("-") or "=" in text or any(letter.isspace() for letter in text):
+        raise UsageError(f"--target {text}: not the name of a goal", hint="variables are given with --var NAME=VALUE")
+    return text
+
+
+def _drivers(arguments: argparse.Namespace) -> "tuple[Driver, ...]":
+    from dlkm.source.driver import find, told_apart
+
+    found = (find(source, arguments.subdir) for source in arguments.sources)
+    return told_apart(list({driver.path: driver for driver in found}.values()))
+
+
+def _say_errors(attempts: "list[Attempt]", terminal: Terminal) -> None:
+    for attempt in attempts:
+        if attempt.error is not None:
+            terminal.error(attempt.error)
