@@ -5,8 +5,9 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError, MalformedError
@@ -27,14 +28,26 @@ def apply(plan: Plan, root: Root) -> None:
     try:
         for operation in plan.operations:
             transaction.prepare(operation)
-        for operation in plan.operations:
-            transaction.commit(operation)
+        with _undisturbed():
+            for operation in plan.operations:
+                transaction.commit(operation)
+            transaction.finish()
     except BaseException as error:
-        left = transaction.roll_back()
+        with _undisturbed():
+            left = transaction.roll_back()
         if isinstance(error, OSError | DlkmError):
             raise _explained(error, root, transaction.at, left) from error
         raise
-    transaction.finish()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no signal in between: one that comes waits until the block is left, which takes milliseconds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _explained(error: OSError | DlkmError, root: Root, at: str, left: list[str]) -> DlkmError:
@@ -81,7 +94,8 @@ class _Transaction:
                 os.unlink(name, dir_fd=directory)
 
     def finish(self) -> None:
-        """All is done: let go of the old files."""
+        """All is done, nothing will be taken back any more: let go of the old files."""
+        self._undo.clear()
         for folder, backup in self._backups:
             with suppress(OSError):
                 self._unlink(folder, backup)

@@ -9,6 +9,7 @@ from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
+from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
 from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, logical_lines, modprobe_dir, present
 from dlkm.rootfs.depmod import depmod, modules_dir
@@ -21,10 +22,11 @@ UPDATES = "updates"  # depmod's default order is "updates built-in": what lies h
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A module to be staged, and the release it is staged for."""
+    """A module to be staged, the release it is staged for, and that kernel where it is known."""
 
     module: Module
     release: str
+    kernel: Kernel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`dlkm stage`: modules and their configuration into a root filesystem."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.core.errors import ExitStatus, UsageError
+from dlkm.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dlkm.build.result import Cell
+    from dlkm.core.processes import Runner
+    from dlkm.kernel.kernel import Kernel
+    from dlkm.rootfs.conf import Wanted
+    from dlkm.rootfs.inputs import Gathered
+    from dlkm.rootfs.stage import Staging
+    from dlkm.verdict.verdict import Verdict
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    add = parser.add_argument
+    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help="a .ko, a build's output, or a source with -k")
+    add("--rootfs", required=True, type=Path, metavar="DIR", help="the root filesystem; nothing outside it is changed")
+    add_kernel_flag(parser, required=False)
+    add_output_flag(parser)
+    add("--autoload", action="append", default=[], metavar="NAME", help="load it at every boot (modules-load.d)")
+    add("--options", action="append", default=[], metavar="'NAME K=V…'", help="its parameters (modprobe.d)")
+    add("--blacklist", action="append", default=[], metavar="NAME", help="do not load it by its aliases (modprobe.d)")
+    add("--softdep", action="append", default=[], metavar="'NAME pre: X post: Y'", help="load others with it")
+    add("--conf-dir", choices=["etc", "usr"], default="etc", help="/etc or /usr/lib for the configuration")
+    add("--dry-run", action="store_true", help="show the operations and do none")
+    add("--force", action="store_true", help="stage modules that their kernel will refuse")
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Gather, judge, plan, apply, show."""
+    from dlkm.core.processes import Processes
+    from dlkm.rootfs.admission import refusals
+    from dlkm.rootfs.apply import apply
+    from dlkm.rootfs.conf import ConfDir
+    from dlkm.rootfs.root import Root
+    from dlkm.rootfs.stage import stage
+
+    asked = _wanted(arguments)
+    runner = Processes()
+    with Root(arguments.rootfs) as root:
+        gathered = _gather(arguments, terminal, runner)
+        refused = list(refusals(root, gathered.given))
+        if gathered.failed or (refused and not arguments.force):
+            return _say_no(gathered.failed, refused, arguments, terminal)
+        conf_dir = ConfDir(arguments.conf_dir)
+        staging = stage(root, gathered.given, asked, conf_dir=conf_dir, runner=runner, events=terminal.events)
+        if not arguments.dry_run:
+            apply(staging.plan, root)
+    forced = [f"{verdict.path} will not load on {verdict.kernel} (--force)" for verdict in refused]
+    _say_done(staging, [*forced, *staging.warnings], arguments, terminal)
+    return ExitStatus.OK
+
+
+def _wanted(arguments: argparse.Namespace) -> "Wanted":
+    from dlkm.rootfs.conf import wanted
+
+    asked = wanted(
+        autoload=arguments.autoload,
+        options=arguments.options,
+        blacklist=arguments.blacklist,
+        softdep=arguments.softdep,
+    )
+    if not arguments.paths and not asked.autoload and not asked.lines:
+        raise UsageError("nothing to stage", hint="name a .ko file, a build's output, or a source with -k")
+    return asked
+
+
+def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Runner") -> "Gathered":
+    from dlkm.build.job import build
+    from dlkm.build.options import BuildOptions
+    from dlkm.kernel.pool import Pool
+    from dlkm.kernel.select import resolve
+    from dlkm.rootfs.inputs import Kernels, gather
+    from dlkm.source.driver import find
+
+    def build_it(source: Path, kernel: "Kernel") -> "Cell":
+        options = BuildOptions(jobs=arguments.jobs)
+        return build(find(source), kernel, options, arguments.output, runner=runner, events=terminal.events)
+
+    pool = Pool()
+    asked = resolve(arguments.kernels, pool, terminal.events, runner) if arguments.kernels else ()
+    known = {kernel.id: kernel for kernel in (*pool.list(), *asked)}
+    return gather(arguments.paths, Kernels(asked=asked, known=known), build_it)
+
+
+def _say_no(
+    failed: "Sequence[Cell]", refused: "Sequence[Verdict]", arguments: argparse.Namespace, terminal: Terminal
+) -> int:
+    from dlkm.report import stage as report
+    from dlkm.rootfs.plan import Plan
+    from dlkm.rootfs.stage import Staging
+
+    failures = [f"{cell.id}: {cell.reason}" for cell in failed]
+    for failure in failures:
+        terminal.events.warning(failure)
+    if arguments.json:
+        nothing = Staging(plan=Plan(), modules=(), warnings=())
+        where = arguments.rootfs.absolute()
+        terminal.document(report.to_document(where, nothing, refused, failures, dry_run=arguments.dry_run))
+    elif refused:
+        report.show_refused(refused, terminal)
+    return ExitStatus.NO
+
+
+def _say_done(staging: "Staging", warnings: Sequence[str], arguments: argparse.Namespace, terminal: Terminal) -> None:
+    from dlkm.report import stage as report
+
+    for warning in warnings:
+        terminal.events.warning(report.printable(warning))
+    if arguments.json:
+        where = arguments.rootfs.absolute()
+        terminal.document(report.to_document(where, staging, (), warnings, dry_run=arguments.dry_run))
+    else:
+        report.show(staging, terminal, dry_run=arguments.dry_run, whole=arguments.dry_run or arguments.verbose)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How `dlkm stage` shows what it does or would do to a root filesystem; decides nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlkm.report.document import document, plain
+from dlkm.report.terminal import Style, Terminal
+from dlkm.rootfs.plan import Action, Operation
+from dlkm.rootfs.stage import StagedModule, Staging
+from dlkm.verdict.verdict import Verdict
+
+STYLES = {
+    Action.MKDIR: Style.FAINT,
+    Action.WRITE: Style.GOOD,
+    Action.REPLACE: Style.DOUBTFUL,
+    Action.REMOVE: Style.BAD,
+}
+
+
+def to_document(
+    rootfs: Path, staging: Staging, refused: Sequence[Verdict], warnings: Sequence[str], *, dry_run: bool
+) -> dict[str, Any]:
+    """The document `dlkm.stage/1`; paths of operations and modules are relative to the root, none goes through a link.
+
+    `refused` holds the verdicts (as in dlkm.check/1) for which nothing was staged.
+    """
+    whole = document(
+        "stage",
+        rootfs=rootfs,
+        dry_run=dry_run,
+        operations=[_operation(operation) for operation in staging.plan.operations],
+        modules=staging.modules,
+        refused=list(refused),
+        warnings=list(warnings),
+    )
+    cleaned = _printable(whole)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def show(staging: Staging, terminal: Terminal, *, dry_run: bool, whole: bool) -> None:
+    """What is done, or would be. Without `whole`, directories and depmod's files are only counted."""
+    operations = staging.plan.operations
+    shown = [operation for operation in operations if whole or not _is_by_the_way(operation)]
+    for operation in shown:
+        word = terminal.styled(f"{operation.action:<8}", STYLES[operation.action])
+        terminal.print(f"{word} {printable(operation.path)}")
+    rest = len(operations) - len(shown)
+    if rest:
+        terminal.print(terminal.styled(f"and {rest} directories and files of depmod", Style.FAINT))
+    for module in staging.modules:
+        terminal.print(_winner(module))
+    terminal.print(_ending(len(operations), dry_run=dry_run))
+
+
+def show_refused(refused: Sequence[Verdict], terminal: Terminal) -> None:
+    """The modules that their kernels would not take, in the kernel's words."""
+    for verdict in refused:
+        what = f"{verdict.path}: will not load on {verdict.kernel}"
+        errno = f" ({verdict.errno})" if verdict.errno else ""
+        terminal.print(terminal.styled(printable(what + errno), Style.BAD))
+        for line in verdict.log:
+            terminal.print(f"  {printable(line)}")
+        for finding in verdict.findings:
+            if not finding.masked and finding.hint:
+                terminal.print(f"  ({printable(finding.hint)})")
+    terminal.print("nothing was changed; --force stages it all the same")
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    parts: dict[str, Any] = {"action": plain(operation.action), "path": operation.path}
+    if operation.sha256 is not None:
+        parts["sha256"] = operation.sha256
+    if operation.before is not None:
+        parts["before"] = operation.before
+    return parts
+
+
+def _is_by_the_way(operation: Operation) -> bool:
+    name = operation.path.rpartition("/")[2]
+    return operation.action is Action.MKDIR or (name.startswith("modules.") and "/modules/" in operation.path)
+
+
+def _winner(module: StagedModule) -> str:
+    loads = "no file" if module.wins is None else printable(module.wins)
+    return f"on {module.release}, 'modprobe {printable(module.name)}' loads {loads}"
+
+
+def _ending(count: int, *, dry_run: bool) -> str:
+    if count == 0:
+        return "nothing to change: the root filesystem is as wanted"
+    return f"{count} operations would be done (--dry-run)" if dry_run else f"{count} operations done"
+
+
+def _printable(value: Any) -> Any:
+    """Names of files are bytes; what is no UTF-8 in them is shown by its number."""
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return _unsurrogated(value) if isinstance(value, str) else value
+
+
+def _unsurrogated(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def printable(text: str) -> str:
+    """For a terminal: control characters must not reach it."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in _unsurrogated(text)
+    )

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether what is to be staged will load there: asks the verdict for each module whose kernel is known."""
+
+from collections.abc import Iterator, Sequence
+
+from dlkm.core.errors import MalformedError
+from dlkm.core.names import is_module_file, module_name, normalise_module_name
+from dlkm.ko.module import Module, read_module
+from dlkm.rootfs.depmod import modules_dir
+from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.stage import Given
+from dlkm.verdict.check import check
+from dlkm.verdict.verdict import Outcome, Verdict
+
+ADDED_DIRS = ("updates", "extra")  # where modules lie that are none of the kernel's own
+MOST_PROVIDERS = 200
+DEPTH = 8
+
+
+def refusals(root: Root, given: Sequence[Given]) -> Iterator[Verdict]:
+    """The verdicts of modules that their kernel will refuse; a kernel that nobody knows says nothing."""
+    for item in given:
+        if item.kernel is not None:
+            others = [other.module for other in given if other is not item and other.release == item.release]
+            providers = [*others, *_installed(root, item, others)]
+            verdict = check(item.module, item.kernel, providers=providers)
+            if verdict.outcome is Outcome.FAILS:
+                yield verdict
+
+
+def _installed(root: Root, item: Given, others: Sequence[Module]) -> list[Module]:
+    """The modules it depends on that were added to the root earlier, and those they depend on."""
+    there = {name: path for folder in ADDED_DIRS for name, path in _files(root, item.release, folder)}
+    have = {normalise_module_name(module.name) for module in others}
+    found: list[Module] = []
+    todo = [normalise_module_name(name) for name in item.module.depends]
+    while todo and len(found) < MOST_PROVIDERS:
+        name = todo.pop()
+        if name in there and name not in have:
+            have.add(name)
+            try:
+                found.append(read_module(root.host_path(there[name])))
+                todo += [normalise_module_name(needed) for needed in found[-1].depends]
+            except MalformedError:
+                continue
+    return found
+
+
+def _files(root: Root, release: str, folder: str, level: int = 0) -> Iterator[tuple[str, str]]:
+    for entry in root.entries(f"{modules_dir(release)}/{folder}"):
+        name = entry.path.rpartition("/")[2]
+        if entry.kind is Kind.DIRECTORY and level < DEPTH:
+            yield from _files(root, release, f"{folder}/{name}", level + 1)
+        elif entry.kind is Kind.FILE and is_module_file(name):
+            yield module_name(name), entry.path

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a user names (module files, builds, sources) as modules, each with the release it is staged for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.build.record import is_build, read_build
+from dlkm.build.result import BuildOutcome, Cell
+from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.names import Vermagic, is_module_file, is_release
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import Module, read_module
+from dlkm.rootfs.stage import Given
+from dlkm.source.driver import MAKEFILES
+
+Builder = Callable[[Path, Kernel], Cell]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """The kernels asked for by `-k`, and those that are known anyway, by id."""
+
+    asked: tuple[Kernel, ...] = ()
+    known: Mapping[str, Kernel]
+
+    def for_module(self, module: Module) -> Given:
+        """The release a module goes to: that of the kernel asked for, else the one in its vermagic.
+
+        With several kernels asked for, the one of its vermagic. UsageError when that is none of them; MalformedError
+        when the module names no release and none was asked for.
+        """
+        release = _release(module)
+        mine = next((kernel for kernel in self.asked if kernel.release == release), None)
+        if mine is None and len(self.asked) == 1:
+            mine = self.asked[0]
+        if mine is not None:
+            return Given(module=module, release=mine.release, kernel=mine)
+        if self.asked:
+            raise UsageError(f"{module.path} was built for {release}, which is none of the kernels given")
+        if release is None:
+            raise MalformedError(f"{module.path}: its vermagic names no kernel release", hint="name one: -k KERNEL")
+        return Given(module=module, release=release, kernel=self.known.get(release))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """The modules found, and the builds that brought none because they failed."""
+
+    given: tuple[Given, ...] = ()
+    failed: tuple[Cell, ...] = ()
+
+
+def gather(paths: Sequence[Path], kernels: Kernels, build: Builder) -> Gathered:
+    """All modules of the paths. A SOURCE is built for each kernel asked for, with `build`.
+
+    UsageError for a path that is nothing of the kind, and for a SOURCE without a kernel.
+    """
+    given: list[Given] = []
+    failed: list[Cell] = []
+    for path in paths:
+        cells: list[Cell] = []
+        if builds := _builds(path):
+            cells = [read_build(one) for one in builds]
+        elif path.is_dir():
+            cells = [build(path, kernel) for kernel in _needed(path, kernels)]
+        elif path.exists() and not is_module_file(path.name):
+            raise UsageError(f"{path} is no module file", hint="name a .ko file, a build's output, or a source")
+        else:
+            given.append(kernels.for_module(read_module(path)))
+        failed += [cell for cell in cells if cell.outcome is not BuildOutcome.BUILT]
+        given += [item for cell in cells if cell.outcome is BuildOutcome.BUILT for item in _of_cell(cell, kernels)]
+    return Gathered(given=tuple(given), failed=tuple(failed))
+
+
+def _builds(path: Path) -> list[Path]:
+    """The path itself, or those directly below it, as `dlkm build -o` leaves them; a source is no build."""
+    if is_build(path):
+        return [path]
+    if not path.is_dir() or any((path / name).exists() for name in (*MAKEFILES, "Kbuild")):
+        return []
+    return sorted(one for one in path.iterdir() if one.is_dir() and is_build(one))
+
+
+def _needed(path: Path, kernels: Kernels) -> tuple[Kernel, ...]:
+    if not kernels.asked:
+        raise UsageError(f"{path} is a source: which kernel is it to be built for?", hint="name it: -k KERNEL")
+    return kernels.asked
+
+
+def _of_cell(cell: Cell, kernels: Kernels) -> list[Given]:
+    """A build's modules go to the kernel they were built for, unless `-k` says otherwise."""
+    kernel = kernels.known.get(cell.kernel)
+    modules = [read_module(built.path) for built in cell.modules]
+    asked = [one for one in kernels.asked if one.id == cell.kernel]
+    if kernel is not None and (asked or not kernels.asked):
+        return [Given(module=module, release=kernel.release, kernel=kernel) for module in modules]
+    return [kernels.for_module(module) for module in modules]
+
+
+def _release(module: Module) -> str | None:
+    release = Vermagic.parse(module.vermagic).release if module.vermagic else ""
+    return release if is_release(release) else None
