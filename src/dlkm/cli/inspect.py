@@ -14,7 +14,7 @@ from dlkm.report.terminal import Terminal
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a module: .ko, .ko.xz, .ko.zst, .ko.gz")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a module: .ko, .ko.xz, .ko.zst, .ko.gz")
     parser.add_argument("-F", "--field", metavar="FIELD", help="only this field, as modinfo -F prints it")
     parser.add_argument(
         "-0", "--null", action="store_true", help="as modinfo -0: entries end with NUL, nothing is added"
@@ -27,13 +27,13 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("--json gives the whole document: -F and -0 do not go with it")
     entries: list[dict[str, Any]] = []
     status = ExitStatus.OK
-    for path in arguments.files:
+    for given in arguments.files:
         try:
-            module = _module(path)
+            module = _module(Path(given))
             if arguments.json:
                 entries.append(module_entry(module))
             else:
-                terminal.out.write(_text(module, arguments))
+                terminal.out.write(_text(module, given, arguments))
         except DlkmError as error:
             terminal.error(error)
             status = max(status, error.status)
@@ -51,15 +51,15 @@ def _module(path: Path) -> Module:
     return module
 
 
-def _text(module: Module, arguments: argparse.Namespace) -> str:
+def _text(module: Module, given: str, arguments: argparse.Namespace) -> str:
     """The whole of it before any is written: a file that proves malformed half-way leaves nothing behind."""
     end = "\0" if arguments.null else "\n"
     if arguments.field is not None:
-        lines = list(field_values(module, arguments.field))
+        lines = list(field_values(module, arguments.field, given=given))
     elif arguments.null:
-        lines = list(modinfo_entries(module, null=True))
+        lines = list(modinfo_entries(module, given=given, null=True))
     else:
-        lines = [*modinfo_entries(module), *added_lines(module)]
+        lines = [*modinfo_entries(module, given=given), *added_lines(module)]
     return "".join(line + end for line in lines)
 
 

@@ -18,9 +18,12 @@ _HEX_PER_LINE = 20
 _PARAMETERS = ("parm", "parmtype")
 
 
-def modinfo_entries(module: Module, *, null: bool = False) -> Iterator[str]:
-    """What `modinfo FILE` prints, entry by entry, without the newline or (`null`) the NUL that ends each."""
-    yield f"{'filename:':16}{absolute(module.path)}"
+def modinfo_entries(module: Module, *, given: str | None = None, null: bool = False) -> Iterator[str]:
+    """What `modinfo FILE` prints, entry by entry, without the newline or (`null`) the NUL that ends each.
+
+    `given` is the path as the user wrote it, which a Path does not keep ("./x.ko").
+    """
+    yield f"{'filename:':16}{absolute(given or str(module.path))}"
     for key, value in (*module.modinfo, *_signature_fields(module)):
         if key not in _PARAMETERS:
             yield f"{key}={value}" if null else _line(key, value)
@@ -29,10 +32,10 @@ def modinfo_entries(module: Module, *, null: bool = False) -> Iterator[str]:
         yield f"{'parm:':16}{type_alone if parameter.description is None else _parameter(parameter)}"
 
 
-def field_values(module: Module, field: str) -> Iterator[str]:
+def field_values(module: Module, field: str, *, given: str | None = None) -> Iterator[str]:
     """What `modinfo -F FIELD` prints, value by value; nothing for a field the module does not have."""
     if field == "filename":
-        yield absolute(module.path)
+        yield absolute(given or str(module.path))
     elif field == "parm":
         yield from (_parameter(parameter) for parameter in reversed(module.parameters))
     else:
@@ -63,14 +66,16 @@ def module_entry(module: Module) -> dict[str, Any]:
     return entry
 
 
-def absolute(path: Path, env: Mapping[str, str] = os.environ) -> str:
+def absolute(path: str, env: Mapping[str, str] = os.environ) -> str:
     """The path as modinfo names it: below the directory we are in, spelled as the shell does, and not tidied up."""
     here = env.get("PWD", "")
-    if path.is_absolute():
-        return str(path)
-    if not (here.startswith("/") and os.path.exists(here) and os.path.samefile(here, ".")):  # noqa: PTH110, PTH121
-        here = str(Path.cwd())
-    return f"{here}/{path}"
+    if path.startswith("/"):
+        return path
+    try:
+        known = here.startswith("/") and Path(here).samefile(".")
+    except OSError:
+        known = False
+    return f"{here if known else Path.cwd()}/{path}"
 
 
 def _line(key: str, value: str) -> str:
