@@ -123,14 +123,18 @@ def _features(vermagic: Vermagic) -> Iterator[str]:
 def _versions(module: Module) -> str:
     if module.versions is None and module.extended_versions is None:
         return "none"
-    plain = f"{len(module.versions or ())} symbols"
+    plain = _symbols(len(module.versions or ()))
     extended = module.extended_versions
-    return plain if extended is None else f"{plain}, extended: {len(extended)} symbols"
+    return plain if extended is None else f"{plain}, extended: {_symbols(len(extended))}"
 
 
 def _exports(exports: Sequence[Export]) -> str:
     gpl = sum(export.gpl for export in exports)
-    return f"{len(exports)} symbols, {gpl} of them GPL-only" if exports else "none"
+    return f"{_symbols(len(exports))}, {gpl} of them GPL-only" if exports else "none"
+
+
+def _symbols(count: int) -> str:
+    return "1 symbol" if count == 1 else f"{count} symbols"
 
 
 def _export(export: Export) -> str:
