@@ -11,8 +11,8 @@ class Conditions:
     """How the kernel runs. `sig_enforce` and `lockdown` None: as the command line and the configuration say.
 
     `lockdown` is "none", "integrity" or "confidentiality". `cmdline` is the kernel's command line, `loaded` the modules
-    that are there already, `params` the words given to the module ("NAME=VALUE"), `trusted_certs` certificates
-    (DER or PEM) that the machine trusts besides the kernel's own.
+    that are there already, `params` the words given to every module ("NAME=VALUE"), `options` those that modprobe.d
+    gives as (module, word), `trusted_certs` certificates (DER or PEM) that the machine trusts besides the kernel's own.
     """
 
     sig_enforce: bool | None = None
@@ -21,6 +21,14 @@ class Conditions:
     trusted_certs: tuple[Path, ...] = ()
     loaded: frozenset[str] = frozenset()
     params: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    def params_of(self, module: str) -> tuple[str, ...]:
+        """What modprobe hands to a module: modprobe.d's words, the command line's "MODULE.NAME=VALUE", the given."""
+        options = (word for name, word in self.options if name == module)
+        start = f"{module}."
+        named = ((name.removeprefix(start), value) for name, value in self.words() if name.startswith(start))
+        return (*options, *(key if value is None else f"{key}={value}" for key, value in named), *self.params)
 
     def words(self) -> Iterator[tuple[str, str | None]]:
         """The command line as (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""

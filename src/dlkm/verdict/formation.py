@@ -48,7 +48,7 @@ def btf(case: Case) -> Iterator[Trip]:
 
 def parameters(case: Case) -> Iterator[Trip]:
     """The words given to the module (kernel/params.c: parse_args)."""
-    for verdict in judge(case.candidate, case.conditions.params):
+    for verdict in judge(case.candidate, case.conditions.params_of(case.candidate.struct_name)):
         yield case.trip(verdict.rule, errno=verdict.errno, subject=verdict.name, value=verdict.value, type=verdict.type)
 
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Verdicts as text for people and as dlkm.check/1."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dlkm.report.document import document
+from dlkm.report.terminal import Style, Terminal
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+_STYLES = {Outcome.LOADS: Style.GOOD, Outcome.FAILS: Style.BAD, Outcome.CANNOT_TELL: Style.DOUBTFUL}
+_WORDS = {Outcome.LOADS: "loads", Outcome.FAILS: "fails", Outcome.CANNOT_TELL: "cannot tell"}
+_DETAILED = 20  # refused files that are told in full when many were judged
+
+
+def check_document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """dlkm.check/1."""
+    return document("check", results=verdicts)
+
+
+def show(verdicts: Sequence[Verdict], terminal: Terminal, *, all_findings: bool = False) -> None:
+    """One verdict in full; of several the table of modules and kernels first, then those that do not load."""
+    if len(verdicts) == 1:
+        _show_one(verdicts[0], terminal, all_findings=True)
+        return
+    _show_table(verdicts, terminal)
+    doubtful = [verdict for verdict in verdicts if verdict.outcome is not Outcome.LOADS]
+    shown = doubtful if all_findings else doubtful[:_DETAILED]
+    for verdict in shown:
+        terminal.print()
+        _show_one(verdict, terminal, all_findings=all_findings)
+    if len(shown) < len(doubtful):
+        terminal.print(f"\n… and {len(doubtful) - len(shown)} more that do not load or cannot be told (-v shows all)")
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    words = ", ".join(f"{counts[outcome]} {_WORDS[outcome]}" for outcome in Outcome if counts[outcome])
+    terminal.print(f"\n{len(verdicts)} verdicts: {words}")
+
+
+def _show_one(verdict: Verdict, terminal: Terminal, *, all_findings: bool) -> None:
+    terminal.print(f"{printable(verdict.path)} on {verdict.kernel}: {_answer(verdict, terminal)}")
+    if verdict.outcome is Outcome.FAILS:
+        _show_log(verdict, terminal)
+    for finding in verdict.findings:
+        if not finding.masked:
+            _show_finding(finding, terminal)
+    masked = [finding for finding in verdict.findings if finding.masked]
+    if masked and all_findings:
+        terminal.print("  hidden behind that:")
+        for finding in masked:
+            terminal.print(f"    {finding.rule}: {printable(finding.message)}")
+
+
+def _answer(verdict: Verdict, terminal: Terminal) -> str:
+    word = terminal.styled(_WORDS[verdict.outcome], _STYLES[verdict.outcome])
+    extra = verdict.errno or (f"taint {verdict.taint}" if verdict.taint else None)
+    return word if extra is None else f"{word}, {extra}"
+
+
+def _show_log(verdict: Verdict, terminal: Terminal) -> None:
+    if not verdict.log:
+        terminal.print("  the kernel says nothing")
+        return
+    terminal.print("  the kernel says:")
+    for line in verdict.log:
+        terminal.print(f"    {terminal.styled(printable(line), Style.STRONG)}")
+
+
+def _show_finding(finding: Finding, terminal: Terminal) -> None:
+    word = {Severity.ERROR: "cause", Severity.WARNING: "warning", Severity.NOTE: "note"}[finding.severity]
+    terminal.print(f"  {word}: {printable(finding.message)}")
+    if finding.hint:
+        terminal.print(f"  what to do: {printable(finding.hint)}")
+
+
+def _show_table(verdicts: Iterable[Verdict], terminal: Terminal) -> None:
+    """A row a module, a column a kernel."""
+    by_module: dict[str, dict[str, Verdict]] = {}
+    for verdict in verdicts:
+        by_module.setdefault(verdict.path, {})[verdict.kernel] = verdict
+    kernels = list(dict.fromkeys(kernel for row in by_module.values() for kernel in row))
+    rows = [
+        [printable(path), *(_answer(row[kernel], terminal) if kernel in row else "-" for kernel in kernels)]
+        for path, row in by_module.items()
+    ]
+    terminal.table(["MODULE", *kernels], rows)
+
+
+def printable(text: str) -> str:
+    """Text that any terminal takes: control characters and bytes that are no UTF-8 escaped, as dmesg does."""
+    if text.isprintable():
+        return text
+    raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in raw)
