@@ -15,6 +15,7 @@ from dlkm.ko.signature import Signature
 from dlkm.report.document import document, plain
 
 _HEX_PER_LINE = 20
+_SIGNATURE = ("sig_id", "signer", "sig_key", "sig_hashalgo", "signature")
 _PARAMETERS = ("parm", "parmtype")
 
 
@@ -39,7 +40,9 @@ def field_values(module: Module, field: str, *, given: str | None = None) -> Ite
     elif field == "parm":
         yield from (_parameter(parameter) for parameter in reversed(module.parameters))
     else:
-        yield from (value for key, value in (*module.modinfo, *_signature_fields(module)) if key == field)
+        yield from module.all(field)
+        if field in _SIGNATURE:  # reading it takes longer than all the rest
+            yield from (value for key, value in _signature_fields(module) if key == field)
 
 
 def added_lines(module: Module) -> Iterator[str]:
@@ -94,13 +97,8 @@ def _signature_fields(module: Module) -> list[tuple[str, str]]:
     signer = None if module.signature is None else module.signature.signer
     if module.signature is None or not isinstance(signer, Signer):
         return []
-    return [
-        ("sig_id", module.signature.kind),
-        ("signer", signer.name),
-        ("sig_key", _hex(signer.key_id)),
-        ("sig_hashalgo", signer.hash_algo),
-        ("signature", _hex(signer.value)),
-    ]
+    values = (module.signature.kind, signer.name, _hex(signer.key_id), signer.hash_algo, _hex(signer.value))
+    return list(zip(_SIGNATURE, values, strict=True))
 
 
 def _hex(raw: bytes) -> str:
