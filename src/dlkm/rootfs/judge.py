@@ -13,6 +13,7 @@ from dlkm.rootfs.depmod import Depmod, modules_dir
 from dlkm.rootfs.root import Kind, Root
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin
+EVERY_MODULES = frozenset({"async_probe", "dyndbg"})  # kernel/module/main.c: unknown_module_param_cb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ def _unknown_parameters(situation: Situation) -> Iterator[str]:
 
 
 def _parameters(line: Directive, module: Module) -> Iterator[str]:
-    known = {value.partition(":")[0] for value in (*module.all("parm"), *module.all("parmtype"))}
+    known = EVERY_MODULES | {value.partition(":")[0] for value in (*module.all("parm"), *module.all("parmtype"))}
     for word in line.rest.split():
         name = normalise_module_name(word.partition("=")[0])
         if name.isidentifier() and name not in known and "." not in word.partition("=")[0] and '"' not in line.rest:

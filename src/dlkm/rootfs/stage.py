@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
+from dlkm.core.files import sha256_file
 from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
@@ -107,7 +108,7 @@ def _added(modules: Sequence[Module]) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for module in modules:
         other = names.setdefault(module_name(module.path.name), module.path)
-        if other != module.path and Content.of(other) != Content.of(module.path):
+        if other != module.path and sha256_file(other) != sha256_file(module.path):
             raise UsageError(f"{other} and {module.path} are different modules of one name and one release")
         if other == module.path:
             added[f"{UPDATES}/{module.path.name}"] = module.path

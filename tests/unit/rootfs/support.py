@@ -56,9 +56,11 @@ class ListingDepmod:
         self.seen: list[str] = []
         self.configuration: dict[str, str] = {}
         self.says = b""
+        self.status = 0
+        self.installed = True
 
     def find(self, program: str) -> Path | None:
-        return Path("/sbin") / program
+        return Path("/sbin") / program if self.installed else None
 
     def run(self, argv: Sequence[str | Path], **_options: object) -> Completed:
         words = tuple(str(word) for word in argv)
@@ -71,7 +73,7 @@ class ListingDepmod:
             chosen.setdefault(Path(path).name.partition(".")[0].replace("-", "_"), path)
         (base / "modules.dep").write_text("".join(f"{path}:\n" for path in sorted(chosen.values())))
         (base / "modules.alias").write_text("# Aliases\n")
-        return Completed(argv=words, status=0, output=b"", errors=self.says)
+        return Completed(argv=words, status=self.status, output=b"", errors=self.says)
 
 
 def planned(

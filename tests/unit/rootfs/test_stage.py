@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is planned for which root, and what the user is told."""
+
+from pathlib import Path
+
+import pytest
+
+from dlkm.core.errors import UsageError
+from dlkm.rootfs.apply import apply
+from dlkm.rootfs.conf import ConfDir, Wanted, wanted
+from dlkm.rootfs.plan import Action
+from dlkm.rootfs.root import Root
+from tests.unit.rootfs.support import RELEASE, ListingDepmod, planned, put, snapshot, tiny
+
+BASE = f"lib/modules/{RELEASE}"
+
+
+@pytest.fixture
+def root_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+def _asked(
+    autoload: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+    blacklist: tuple[str, ...] = (),
+    softdep: tuple[str, ...] = (),
+) -> Wanted:
+    return wanted(autoload=autoload, options=options, blacklist=blacklist, softdep=softdep)
+
+
+def test_an_empty_root(tmp_path: Path, root_dir: Path) -> None:
+    before = snapshot(tmp_path)
+    module = tiny(tmp_path)
+    staging = planned(root_dir, module, asked=_asked(autoload=("hello",)))
+    paths = [operation.path for operation in staging.plan.operations]
+    assert paths[:4] == ["lib", "lib/modules", BASE, f"{BASE}/updates"]
+    assert f"{BASE}/updates/hello.ko" in paths
+    assert f"{BASE}/modules.dep" in paths
+    assert paths[-1] == "etc/modules-load.d/hello.conf"
+    assert staging.warnings == ()
+    (staged,) = staging.modules
+    assert (staged.name, staged.release) == ("hello", RELEASE)
+    assert staged.path == staged.wins == f"{BASE}/updates/hello.ko"
+    assert {name for name in snapshot(tmp_path) if name not in before} == {"hello.ko"}
+
+
+def test_a_second_time_there_is_nothing_to_do(tmp_path: Path, root_dir: Path) -> None:
+    module = tiny(tmp_path)
+    asked = _asked(autoload=("hello",), options=("hello who=x",), blacklist=("pcspkr",))
+    with Root(root_dir) as root:
+        apply(planned(root_dir, module, asked=asked).plan, root)
+    assert planned(root_dir, module, asked=asked).plan.operations == ()
+
+
+def test_a_merged_usr_is_gone_through(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {"usr/lib/os-release": "", "lib": "-> usr/lib"})
+    (staged,) = planned(root_dir, tiny(tmp_path)).modules
+    assert staged.path == staged.wins == f"usr/{BASE}/updates/hello.ko"
+
+
+@pytest.mark.parametrize(("conf_dir", "folder"), [(ConfDir.ETC, "etc"), (ConfDir.USR, "usr/lib")])
+def test_the_configuration_goes_where_it_is_wanted(root_dir: Path, conf_dir: ConfDir, folder: str) -> None:
+    asked = _asked(autoload=("loop",), blacklist=("pcspkr",))
+    operations = planned(root_dir, asked=asked, conf_dir=conf_dir).plan.operations
+    files = [operation.path for operation in operations if operation.action is Action.WRITE]
+    assert files == [f"{folder}/modules-load.d/loop.conf", f"{folder}/modprobe.d/pcspkr.conf"]
+
+
+def test_the_in_tree_twin_stays_and_loses(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/kernel/drivers/hello.ko": "in tree", f"{BASE}/kernel/other.ko": "x"})
+    runner = ListingDepmod()
+    (staged,) = planned(root_dir, tiny(tmp_path), runner=runner).modules
+    assert runner.seen == ["kernel/drivers/hello.ko", "kernel/other.ko", "updates/hello.ko"]
+    assert staged.wins == f"{BASE}/updates/hello.ko"
+
+
+@pytest.mark.parametrize("twin", ["hello.ko.xz", "hello.ko.zst"])
+def test_another_file_of_the_module_beside_it_goes(tmp_path: Path, root_dir: Path, twin: str) -> None:
+    put(root_dir, {f"{BASE}/updates/{twin}": "old", f"{BASE}/updates/hello2.ko": "other"})
+    runner = ListingDepmod()
+    operations = planned(root_dir, tiny(tmp_path), runner=runner).plan.operations
+    removed = [operation.path for operation in operations if operation.action is Action.REMOVE]
+    assert removed == [f"{BASE}/updates/{twin}"]
+    assert runner.seen == ["updates/hello.ko", "updates/hello2.ko"]
+
+
+def test_dash_and_underscore_are_one_name(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/updates/snd-my.ko": "old"})
+    staging = planned(root_dir, tiny(tmp_path, "snd_my"), asked=_asked(autoload=("snd-my",)))
+    removed = [operation.path for operation in staging.plan.operations if operation.action is Action.REMOVE]
+    assert removed == [f"{BASE}/updates/snd-my.ko"]
+    assert staging.warnings == ()
+
+
+def test_two_modules_cannot_be_one_file(tmp_path: Path, root_dir: Path) -> None:
+    one, other = tiny(tmp_path / "a"), tiny(tmp_path / "b", depends="x")
+    with pytest.raises(UsageError, match="different modules of one name"):
+        planned(root_dir, one, other)
+    same = tiny(tmp_path / "c")
+    assert len(planned(root_dir, one, same).modules) == 1
+
+
+def _told(root: Path, folder: Path, asked: Wanted, **module: str) -> list[str]:
+    return list(planned(root, tiny(folder, **module), asked=asked).warnings)
+
+
+def test_autoload_of_what_is_not_there(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/kernel/loop.ko": "x", f"{BASE}/modules.builtin": "kernel/fs/ext4/ext4.ko\n",
+                   "etc/modprobe.d/a.conf": "alias eth-* hello\n"})  # fmt: skip
+    asked = _asked(autoload=("hello", "loop", "ext4", "eth_7", "missing"))
+    assert _told(root_dir, tmp_path, asked) == [f"autoload missing: no module of that name for {RELEASE}"]
+
+
+def test_autoload_alone_looks_at_what_is_installed(root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/modules.dep": "kernel/net/fuse-x.ko.xz:\n"})
+    asked = _asked(autoload=("fuse_x", "missing"))
+    assert planned(root_dir, asked=asked).warnings == ("autoload missing: no module of that name is installed there",)
+
+
+@pytest.mark.parametrize("where", ["asked", "present"])
+def test_autoload_of_what_is_blacklisted(tmp_path: Path, root_dir: Path, where: str) -> None:
+    if where == "present":
+        put(root_dir, {"usr/lib/modprobe.d/x.conf": "blacklist hello"})
+    told = _told(root_dir, tmp_path, _asked(("hello",), (), ("hello",) if where == "asked" else ()))
+    assert len(told) == 1
+    assert "blacklisted" in told[0]
+    assert ("in modprobe.d/x.conf" in told[0]) is (where == "present")
+
+
+def test_a_blacklist_against_an_autoload_that_is_there(root_dir: Path) -> None:
+    put(root_dir, {"etc/modules-load.d/mine.conf": "snd-my\n"})
+    (told,) = planned(root_dir, asked=_asked(blacklist=("snd_my",))).warnings
+    assert "modules-load.d/mine.conf names it" in told
+
+
+def test_what_it_needs_is_not_there(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/kernel/have.ko": "x", f"{BASE}/modules.builtin": "kernel/built-in.ko\n"})
+    told = _told(root_dir, tmp_path, _asked(), depends="have,built_in,missing")
+    assert told == [f"hello needs the module missing, which is not there for {RELEASE}"]
+
+
+def test_a_built_in_twin_is_told(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/modules.builtin": "kernel/drivers/hello.ko\n"})
+    (told,) = _told(root_dir, tmp_path, _asked())
+    assert f"hello is part of the kernel {RELEASE}" in told
+
+
+def test_a_file_named_otherwise_than_its_module_is_told(tmp_path: Path, root_dir: Path) -> None:
+    (told,) = _told(root_dir, tmp_path, _asked(), name="hello", file_name="renamed.ko")
+    assert told == "renamed.ko: the module in it is called hello; 'modprobe hello' will not find it"
+
+
+def test_parameters_that_the_module_has_not(tmp_path: Path, root_dir: Path) -> None:
+    asked = _asked((), ("hello who=x times=3 dyndbg",), ())
+    told = _told(root_dir, tmp_path, asked, parm="who:charp")
+    assert told == ["options hello: it has no parameter times; the kernel will ignore it"]
+
+
+def test_lines_that_are_lost_and_files_that_are_not_read(root_dir: Path) -> None:
+    put(root_dir, {"usr/lib/modprobe.d/x.conf": "options x a=1\nblacklist x\n", "etc/modprobe.d/x.conf": "#"})
+    told = planned(root_dir, asked=_asked((), ("x a=2",), ("x",)), conf_dir=ConfDir.USR).warnings
+    assert told == (
+        "usr/lib/modprobe.d/x.conf: its lines 'options x a=1' are replaced",
+        "usr/lib/modprobe.d/x.conf will not be read: etc/modprobe.d/x.conf comes first",
+    )
+
+
+def test_a_replaced_link_is_told(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {"etc/modules-load.d/hello.conf": "-> /dev/null"})
+    (told,) = _told(root_dir, tmp_path, _asked(("hello",)))
+    assert "etc/modules-load.d/hello.conf is a link to /dev/null" in told
