@@ -7,7 +7,7 @@ from importlib import import_module
 from bench.figure import Figure
 
 # Each has `figures() -> Iterator[Figure]`.
-SCRIPTS = ("startup",)
+SCRIPTS = ("startup", "inspect_module")
 
 
 def line(figure: Figure) -> str:
