@@ -18,11 +18,16 @@ EVERY_MODULES = frozenset({"async_probe", "dyndbg"})  # kernel/module/main.c: un
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """A release's modules directory as it will be: what is given for it, and depmod's answer."""
+    """A release's modules directory as it will be: what is given for it, depmod's answer, and modules.builtin."""
 
     release: str
     given: tuple[Module, ...]
     depmod: Depmod
+    builtin: frozenset[str]
+
+    def wins(self, name: str) -> str | None:
+        """The file below the modules directory that `modprobe NAME` loads; None for a built-in or unknown name."""
+        return None if name in self.builtin else self.depmod.winners.get(name)
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
@@ -45,11 +50,9 @@ class Situation:
 def warnings_of(situation: Situation, root: Root) -> Iterator[str]:
     """All that looks wrong, in words; nothing of it stops the staging."""
     for tree in situation.trees:
-        builtin = builtin_modules(root, tree.release)
         for module in tree.given:
-            yield from _of_module(module, tree, builtin)
-    releases = {tree.release: tree for tree in situation.trees}
-    yield from _unresolved(situation, root, releases)
+            yield from _of_module(module, tree)
+    yield from _unresolved(situation, root)
     yield from _blacklisted(situation)
     yield from _unknown_parameters(situation)
     yield from _shadowed_files(situation, root)
@@ -61,7 +64,7 @@ def builtin_modules(root: Root, release: str) -> frozenset[str]:
     return frozenset(module_name(line) for line in data.decode("utf-8", "replace").splitlines())
 
 
-def _of_module(module: Module, tree: Tree, builtin: frozenset[str]) -> Iterator[str]:
+def _of_module(module: Module, tree: Tree) -> Iterator[str]:
     name = module_name(module.path.name)
     if normalise_module_name(module.name) != name:
         yield f"{module.path.name}: the module in it is called {module.name}; 'modprobe {module.name}' will not find it"
@@ -70,23 +73,23 @@ def _of_module(module: Module, tree: Tree, builtin: frozenset[str]) -> Iterator[
         yield f"{name}: depmod for {tree.release} lists no file of that name"
     elif winner != f"updates/{module.path.name}":
         yield f"{name}: {winner} wins over it on {tree.release}"
-    if name in builtin:
-        yield f"{name} is part of the kernel {tree.release}: 'modprobe {name}' does nothing, and insmod fails (EEXIST)"
+    if name in tree.builtin:
+        yield f"{name} is part of the kernel {tree.release} itself: 'modprobe {name}' does nothing there"
     for needed in module.depends:
-        if normalise_module_name(needed) not in {*tree.depmod.winners, *builtin}:
+        if normalise_module_name(needed) not in {*tree.depmod.winners, *tree.builtin}:
             yield f"{name} needs the module {needed}, which is not there for {tree.release}"
 
 
-def _unresolved(situation: Situation, root: Root, trees: dict[str, Tree]) -> Iterator[str]:
+def _unresolved(situation: Situation, root: Root) -> Iterator[str]:
     """Names to load at boot that are no module, no alias and not built in; judged for each release we touched."""
     aliases = [line.name for line in situation.present.directives if line.kind == "alias"]
     for name in situation.wanted.autoload:
         plain = normalise_module_name(name)
-        for release, tree in trees.items():
-            known = {*tree.depmod.winners, *builtin_modules(root, release)}
+        for tree in situation.trees:
+            known = {*tree.depmod.winners, *tree.builtin}
             if plain not in known and not _matches(name, [*aliases, *tree.aliases]):
-                yield f"autoload {name}: no module of that name for {release}"
-    if not trees:
+                yield f"autoload {name}: no module of that name for {tree.release}"
+    if not situation.trees:
         yield from _unresolved_anywhere(situation, root)
 
 

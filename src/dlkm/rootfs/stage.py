@@ -14,7 +14,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
 from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, logical_lines, modprobe_dir, present
 from dlkm.rootfs.depmod import depmod, modules_dir
-from dlkm.rootfs.judge import Situation, Tree, warnings_of
+from dlkm.rootfs.judge import Situation, Tree, builtin_modules, warnings_of
 from dlkm.rootfs.plan import Content, Plan, Planner
 from dlkm.rootfs.root import Kind, Place, Root
 
@@ -34,7 +34,7 @@ class Given:
 class StagedModule:
     """Where a module will lie, and which file `modprobe NAME` will load then; paths are relative to the root.
 
-    `wins` is None where depmod lists no file of that name.
+    `wins` is None where it will load no file: depmod lists none, or the kernel has it built in.
     """
 
     name: str
@@ -99,7 +99,7 @@ def _stage_release(
         planner.write(f"{base}/{path}", Content.of(source))
     for name, data in made.files.items():
         planner.write(f"{base}/{name}", Content.of(data))
-    return Tree(release=release, given=tuple(modules), depmod=made)
+    return Tree(release=release, given=tuple(modules), depmod=made, builtin=builtin_modules(root, release))
 
 
 def _added(modules: Sequence[Module]) -> dict[str, Path]:
@@ -129,7 +129,7 @@ def _staged(root: Root, tree: Tree) -> Iterator[StagedModule]:
     base = modules_dir(tree.release)
     for path in _added(tree.given):
         name = module_name(path)
-        winner = tree.depmod.winners.get(name)
+        winner = tree.wins(name)
         yield StagedModule(
             name=name,
             path=_real(root, f"{base}/{path}"),

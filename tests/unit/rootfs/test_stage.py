@@ -144,8 +144,9 @@ def test_what_it_needs_is_not_there(tmp_path: Path, root_dir: Path) -> None:
 
 def test_a_built_in_twin_is_told(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {f"{BASE}/modules.builtin": "kernel/drivers/hello.ko\n"})
-    (told,) = _told(root_dir, tmp_path, _asked())
-    assert f"hello is part of the kernel {RELEASE}" in told
+    staging = planned(root_dir, tiny(tmp_path))
+    assert staging.warnings == (f"hello is part of the kernel {RELEASE} itself: 'modprobe hello' does nothing there",)
+    assert staging.modules[0].wins is None
 
 
 def test_a_file_named_otherwise_than_its_module_is_told(tmp_path: Path, root_dir: Path) -> None:
