@@ -44,7 +44,8 @@ class Diagnostic:
         """In one line: `hello.c:12: error: …`."""
         place = "" if self.file is None else f"{self.file}: " if self.line is None else f"{self.file}:{self.line}: "
         severity = f"{self.severity}: " if self.teller is Teller.COMPILER else ""
-        return f"{place}{severity}{self.text}"
+        teller = f"{self.teller}: " if self.teller in {Teller.MODPOST, Teller.MAKE} and self.file is None else ""
+        return f"{teller}{place}{severity}{self.text}"
 
 
 _COMPILER = re.compile(

@@ -54,7 +54,7 @@ def _why_failed(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, diag
     if cause is None or cause.teller is not Teller.MODPOST:
         suspect = _met_in_log(driver, kernel, tree, run)
         if suspect is not None:
-            return f"{_accusation(suspect, kernel, sandboxed=run.sandboxed)} ({said})"
+            return f"{_accusation(suspect, kernel)} ({said})"
     return said
 
 
@@ -65,13 +65,13 @@ def _why_wrong(driver: Driver, kernel: Kernel, tree: KernelTree, product: Produc
     guilty = next(iter(naming or suspects), None)
     if guilty is None:
         return f"{said}; nothing in {driver.makefile.path.name} says why"
-    return f"{guilty.line.shown}: {said}: {_remedy(guilty)}"
+    return f"{guilty.line.shown}: {said}: {_remedy(guilty, kernel)}"
 
 
 def _why_nothing(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> str:
     suspect = _met_in_log(driver, kernel, tree, run)
     if suspect is not None:
-        return f"{_accusation(suspect, kernel, sandboxed=run.sandboxed)} (make succeeded, but no module was made)"
+        return f"{_accusation(suspect, kernel)} (make succeeded, but no module was made)"
     goals = driver.makefile.goals
     known = (
         f"its goals are {', '.join(goals[:_GOALS_SHOWN])}: choose with --target GOAL" if goals else "it has no goals"
@@ -79,16 +79,18 @@ def _why_nothing(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> 
     return f"make succeeded, but no module was made: {known}"
 
 
-def _accusation(suspect: Suspect, kernel: Kernel, *, sandboxed: bool) -> str:
-    if suspect.kind is SuspectKind.RUNNING:
-        lost = "" if sandboxed else ", and without the sandbox only this machine's own is there"
-        why = f"looks for the kernel that runs{lost}"
-    else:
-        why = f"{suspect.value} is written in and is not {kernel.release}"
-    return f"{suspect.line.shown}: {why}: {_remedy(suspect)}"
+def _accusation(suspect: Suspect, kernel: Kernel) -> str:
+    why = {
+        SuspectKind.PATH: f"this path is written in, and it is not that of {kernel.release}",
+        SuspectKind.RELEASE: f"this release is written in, and it is not {kernel.release}",
+        SuspectKind.RUNNING: "without the sandbox only this machine's own kernels are found there",
+    }[suspect.kind]
+    return f"{suspect.line.shown}: {why}: {_remedy(suspect, kernel)}"
 
 
-def _remedy(suspect: Suspect) -> str:
+def _remedy(suspect: Suspect, kernel: Kernel) -> str:
+    if suspect.kind is SuspectKind.RELEASE:
+        return f"use $(KVER) there, or give --var {suspect.variable}={kernel.release}"
     if suspect.variable is None:
         return "use $(KERNEL_SRC) there"
     return f"use $(KERNEL_SRC) there, or give --var '{suspect.variable}=$(KERNEL_SRC)'"
@@ -97,6 +99,8 @@ def _remedy(suspect: Suspect) -> str:
 def _met_in_log(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> Suspect | None:
     """The line whose path or release the log complains of."""
     suspects = [suspect for suspect in driver.makefile.suspects if not _is_right(suspect, kernel, tree)]
+    if run.sandboxed:
+        suspects = [suspect for suspect in suspects if suspect.kind is not SuspectKind.RUNNING]
     if not suspects:
         return None
     text = [line for line in lines_of(run.log) if not line.startswith("+ ")]

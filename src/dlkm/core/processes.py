@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -13,6 +14,7 @@ from typing import IO, Protocol
 from dlkm.core.errors import DlkmError, MissingToolError
 from dlkm.core.tools import find_program, missing, search_path
 
+PATIENCE = 3.0  # seconds a program has to end when we are interrupted
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy")
 
 
@@ -59,6 +61,15 @@ class Runner(Protocol):
 
     def find(self, program: str) -> Path | None:
         """Where the program lies, or None."""
+
+
+class Spawner(Runner, Protocol):
+    """Whoever can also leave a program running."""
+
+    def spawn(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> "Child":
+        """Start a program and leave it running; see `Processes.spawn`."""
 
 
 class Processes:
@@ -117,6 +128,7 @@ class Processes:
                 stdout=subprocess.PIPE if sink is None else sink,
                 stderr=subprocess.PIPE if sink is None else sink,
                 start_new_session=True,
+                umask=0o022,  # what a program writes must not depend on who runs it
             )
         except FileNotFoundError as error:
             if cwd is not None and not cwd.is_dir():
@@ -145,9 +157,17 @@ def _wait(
             argv=words, status=child.returncode, output=output or b"", errors=errors or b"", timed_out=True
         )
     except BaseException:
-        _kill_group(child, signal.SIGTERM)
+        _end_group(child)
         raise
     return Completed(argv=words, status=child.returncode, output=output or b"", errors=errors or b"")
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    """Ask a program and all it started to end, then make them: nothing may go on writing when the caller tidies up."""
+    _kill_group(child, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(PATIENCE)
+    _kill_group(child, signal.SIGKILL)
 
 
 class Child:
