@@ -94,9 +94,9 @@ def _stage_release(
     for place in stale:
         planner.remove(place)
     removed = frozenset(f"{UPDATES}/{place.path.rpartition('/')[2]}" for place in stale)
-    made = depmod(root, release, added, removed, runner=runner, events=events)
     for path, source in added.items():
         planner.write(f"{base}/{path}", Content.of(source))
+    made = depmod(root, release, added, removed, runner=runner, events=events)
     for name, data in made.files.items():
         planner.write(f"{base}/{name}", Content.of(data))
     return Tree(release=release, given=tuple(modules), depmod=made, builtin=builtin_modules(root, release))
