@@ -171,6 +171,11 @@ class Candidate:
         """All values of a key."""
         return tuple(value for key, value in self.modinfo if key == name)
 
+    @property
+    def has_struct(self) -> bool:
+        """Whether there is a struct module."""
+        return self.find(".gnu.linkonce.this_module", allocated=False) > 0
+
     @cached_property
     def struct_name(self) -> str:
         """The name within struct module, which most lines of the log carry."""

@@ -43,7 +43,13 @@ class Case:
     def trip(self, rule: str, *, errno: str | None = None, subject: str = "", **values: object) -> Trip:
         """The answer of a rule: its texts from the tables with `values` filled in; `errno` overrides the table's."""
         entry = rules()[rule]
-        filled = {"name": self.log_name, "mod": self.struct_name, "subject": subject, **values}
+        filled = {
+            "name": self.log_name,
+            "early": self.early_name,
+            "mod": self.struct_name,
+            "subject": subject,
+            **values,
+        }
         code = errno or entry.errno
         return Trip(
             rule=rule,
@@ -57,6 +63,11 @@ class Case:
         )
 
     @property
+    def early_name(self) -> str:
+        """The name the loader prints while it has only `.modinfo`."""
+        return self._quietly(lambda: self.candidate.field("name") or "") or NO_NAME
+
+    @property
     def log_name(self) -> str:
         """The name the loader prints before it knows struct module's."""
         return self._quietly(lambda: self.candidate.name) or NO_NAME
@@ -64,7 +75,9 @@ class Case:
     @property
     def struct_name(self) -> str:
         """The name the loader prints once it has struct module."""
-        return self._quietly(lambda: self.candidate.struct_name) or self.log_name
+        if self._quietly(lambda: "yes" * self.candidate.has_struct):
+            return self._quietly(lambda: self.candidate.struct_name)
+        return self.log_name
 
     @staticmethod
     def _quietly(name: Callable[[], str]) -> str:

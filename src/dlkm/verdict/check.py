@@ -68,12 +68,12 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     outcome = _outcome(deciding)
     fails = outcome is Outcome.FAILS
     return Verdict(
-        path=str(case.candidate.path),
-        module=case.candidate.display_name,
+        path=_utf8(str(case.candidate.path)),
+        module=_utf8(case.candidate.display_name),
         kernel=case.facts.kernel.id,
         outcome=outcome,
         errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
-        log=tuple(line for trip in deciding for line in trip.lines)[:_LOG_LINES] if fails else (),
+        log=tuple(_utf8(line) for trip in deciding for line in trip.lines)[:_LOG_LINES] if fails else (),
         taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
         findings=tuple(findings),
     )
@@ -103,8 +103,17 @@ def _findings(trips: Sequence[Trip], *, masked: bool) -> Iterator[Finding]:
         same = [trip for trip in trips if trip.rule == rule]
         severity = Severity.WARNING if same[0].severity == "unsure" else Severity(same[0].severity)
         yield Finding(
-            rule=rule.partition("/")[0], severity=severity, message=_message(same), hint=same[0].hint, masked=masked
+            rule=rule.partition("/")[0],
+            severity=severity,
+            message=_utf8(_message(same)),
+            hint=_utf8(same[0].hint),
+            masked=masked,
         )
+
+
+def _utf8(text: str) -> str:
+    """The text with every byte that is no UTF-8 written as an escape: any document can hold it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _message(same: Sequence[Trip]) -> str:

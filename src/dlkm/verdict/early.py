@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from dlkm.core.names import normalise_module_name
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.versions import Agreement, agreement, without_versions
+from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails, without_versions
 
 
 def blacklist(case: Case) -> Iterator[Trip]:
@@ -29,8 +29,10 @@ def module_layout(case: Case) -> Iterator[Trip]:
         case Agreement.DIFFERS:
             differing, known = _counts(case)
             yield case.trip("crc-mismatch/module-layout", subject="module_layout", differing=differing, known=known)
-        case Agreement.NO_ENTRY:
+        case Agreement.NO_ENTRY if missing_entry_fails(case):
             yield case.trip("module-layout-entry", subject="module_layout")
+        case Agreement.NO_ENTRY:
+            yield case.trip("missing-entry-tolerated", subject="module_layout")
         case _:
             return
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signs modules as scripts/sign-file does, with keys made here. Shares no code with what it tests."""
+
+import hashlib
+import random
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import asn1crypto.algos
+import asn1crypto.cms
+import asn1crypto.keys
+import asn1crypto.x509
+
+from tests.unit.ko.elf_builder import trailer
+
+algos: Any = asn1crypto.algos  # it has no types
+cms: Any = asn1crypto.cms
+keys: Any = asn1crypto.keys
+x509: Any = asn1crypto.x509
+
+_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
+
+
+@cache
+def key(seed: int) -> tuple[int, int]:
+    """A modulus of 1024 bits and the private exponent for 65537; the same for the same seed."""
+    numbers = random.Random(seed)
+    first, second = _prime(numbers), _prime(numbers)
+    return first * second, pow(65537, -1, (first - 1) * (second - 1))
+
+
+def _prime(numbers: random.Random) -> int:
+    while True:
+        candidate = numbers.getrandbits(512) | 1 | 3 << 510
+        if candidate % 65537 != 1 and all(pow(base, candidate - 1, candidate) == 1 for base in (2, 3, 5, 7)):
+            return candidate
+
+
+@cache
+def certificate(seed: int) -> bytes:
+    """A certificate of the key in DER; its own signature is not made, nobody looks at it."""
+    name = x509.Name.build({"common_name": f"key {seed}"})
+    modulus, _ = key(seed)
+    info = keys.PublicKeyInfo.wrap(keys.RSAPublicKey({"modulus": modulus, "public_exponent": 65537}), "rsa")
+    body = x509.TbsCertificate(
+        {
+            "version": "v3",
+            "serial_number": 1000 + seed,
+            "signature": {"algorithm": "sha256_rsa"},
+            "issuer": name,
+            "validity": {
+                "not_before": x509.Time({"general_time": datetime(2020, 1, 1, tzinfo=UTC)}),
+                "not_after": x509.Time({"general_time": datetime(2099, 1, 1, tzinfo=UTC)}),
+            },
+            "subject": name,
+            "subject_public_key_info": info,
+        }
+    )
+    whole: bytes = x509.Certificate(
+        {"tbs_certificate": body, "signature_algorithm": {"algorithm": "sha256_rsa"}, "signature_value": b"\0" * 128}
+    ).dump()
+    return whole
+
+
+def block(
+    body: bytes,
+    seed: int,
+    *,
+    digest: str = "sha256",
+    attributes: bool = False,
+    content: str = "data",
+    enclose: bool = False,
+) -> bytes:
+    """The PKCS#7 message over a body."""
+    modulus, private = key(seed)
+    raw = b"\0\1" + b"\xff" * (125 - len(_SHA256) - 32) + b"\0" + _SHA256 + hashlib.sha256(body).digest()
+    value = pow(int.from_bytes(raw, "big"), private, modulus).to_bytes(128, "big")
+    owner = x509.Certificate.load(certificate(seed))
+    signer: dict[str, Any] = {
+        "version": "v1",
+        "sid": cms.IssuerAndSerialNumber({"issuer": owner.issuer, "serial_number": owner.serial_number}),
+        "digest_algorithm": algos.DigestAlgorithm({"algorithm": digest}),
+        "signature_algorithm": {"algorithm": "rsassa_pkcs1v15"},
+        "signature": value,
+    }
+    if attributes:
+        signer["signed_attrs"] = [{"type": "content_type", "values": ["data"]}]
+    signed: dict[str, Any] = {
+        "version": "v1",
+        "digest_algorithms": [{"algorithm": digest}],
+        "encap_content_info": {"content_type": content},
+        "signer_infos": [cms.SignerInfo(signer)],
+    }
+    if enclose:
+        signed["certificates"] = [owner]
+    message: bytes = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)}).dump()
+    return message
+
+
+def sign(body: bytes, seed: int, **how: Any) -> bytes:
+    """The body with its signature behind it."""
+    message = block(body, seed, **how)
+    return body + message + trailer(len(message))

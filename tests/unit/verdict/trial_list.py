@@ -1,0 +1,713 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The trials: every rule trips once at least, and once just not."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.unit.ko.elf_builder import (
+    LOCAL,
+    MARKER,
+    SHF_ALLOC,
+    SHF_EXECINSTR,
+    SHF_WRITE,
+    SHN_COMMON,
+    SHT_NOBITS,
+    SHT_SYMTAB,
+    WEAK,
+    Exported,
+    Part,
+    Sym,
+    trailer,
+)
+from tests.unit.verdict.signing import block, sign
+from tests.unit.verdict.trials import (
+    ARM,
+    ARM612,
+    ENFORCED,
+    MAINLINE,
+    NO_CONFIG,
+    NO_EXPORTS,
+    NO_FORCE,
+    PLAIN,
+    PROPRIETARY,
+    SIGNED,
+    V612,
+    VERMAGIC,
+    Trial,
+    World,
+    adding,
+    arm_module,
+    btf,
+    dropping,
+    filled,
+    index_of,
+    module,
+    patched,
+    rela,
+    setting,
+    with_header,
+)
+
+THIS = ".gnu.linkonce.this_module"
+
+
+def trials() -> Iterator[Trial]:
+    """All of them, in the loader's order."""
+    yield from signatures()
+    yield from validity()
+    yield from special_sections()
+    yield from early()
+    yield from layout()
+    yield from symbols()
+    yield from relocations()
+    yield from last_steps()
+
+
+def signatures() -> Iterator[Trial]:
+    """kernel/module/signing.c, crypto/asymmetric_keys."""
+    message = block(PLAIN, 1)
+    size = len(PLAIN) + len(message)
+    yield Trial(rule="signature-size", bad=PLAIN + message + trailer(size), good=SIGNED, errno="EBADMSG")
+    yield Trial(rule="signature-size", label="short", bad=b"x" * 11 + MARKER, good=SIGNED, errno="EBADMSG")
+    yield Trial(
+        rule="signature-kind",
+        bad=PLAIN + message + trailer(len(message), id_type=1),
+        good=SIGNED,
+        world=ENFORCED,
+        errno="EKEYREJECTED",
+        log=(
+            "module: not signed with expected PKCS#7 message",
+            "Loading of module with unsupported crypto is rejected",
+        ),
+    )
+    yield Trial(
+        rule="signature-parameters",
+        bad=PLAIN + message + trailer(len(message), algo=1),
+        good=SIGNED,
+        errno="EBADMSG",
+        log=("module: PKCS#7 signature info has unexpected non-zero params",),
+    )
+    yield Trial(rule="signature-malformed", bad=PLAIN + b"junk" + trailer(4), good=SIGNED, errno="EBADMSG")
+    yield Trial(
+        rule="signature-attributes",
+        bad=sign(PLAIN, 1, attributes=True),
+        good=SIGNED,
+        errno="EKEYREJECTED",
+        log=("PKCS7: Invalid module sig (has authattrs)",),
+    )
+    yield Trial(
+        rule="signature-not-data",
+        bad=sign(PLAIN, 1, content="enveloped_data"),
+        good=SIGNED,
+        errno="EKEYREJECTED",
+        log=("PKCS7: Invalid module sig (not pkcs7-data)",),
+    )
+    changed = SIGNED.replace(b"license=GPL", b"license=GPl")
+    yield Trial(rule="signature-wrong", bad=changed, good=SIGNED, errno="EKEYREJECTED")
+    enclosed = sign(PLAIN, 2, enclose=True)
+    yield Trial(
+        rule="signature-wrong",
+        label="enclosed-stranger",
+        bad=enclosed.replace(b"license=GPL", b"license=GPl"),
+        good=enclosed,
+        errno="EKEYREJECTED",
+    )
+    blind = World(certificates=None)
+    yield Trial(
+        rule="signature-undecided",
+        bad=SIGNED,
+        good=SIGNED,
+        world=replace(blind, conditions={"sig_enforce": True}),
+        near=ENFORCED,
+        outcome="cannot-tell",
+    )
+    yield Trial(rule="signature-unverified", bad=SIGNED, good=SIGNED, world=blind, near=World(), outcome="loads")
+    yield Trial(
+        rule="signature-enforced",
+        bad=PLAIN,
+        good=SIGNED,
+        world=ENFORCED,
+        errno="EKEYREJECTED",
+        log=("Loading of unsigned module is rejected",),
+    )
+    yield Trial(
+        rule="signature-enforced",
+        label="stranger",
+        bad=sign(PLAIN, 2),
+        good=SIGNED,
+        world=World(conditions={"cmdline": "quiet module.sig_enforce=1"}),
+        errno="EKEYREJECTED",
+        log=("Loading of module with unavailable key is rejected",),
+    )
+    yield Trial(
+        rule="signature-enforced",
+        label="unsupported",
+        bad=sign(PLAIN, 1, digest="md5"),
+        good=SIGNED,
+        world=World(with_="MODULE_SIG_FORCE"),
+        errno="EKEYREJECTED",
+        log=("Loading of module with unsupported crypto is rejected",),
+    )
+    yield Trial(
+        rule="signature-lockdown",
+        bad=PLAIN,
+        good=SIGNED,
+        world=World(conditions={"cmdline": "lockdown=integrity"}),
+        errno="EPERM",
+        log=("Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7",),
+    )
+    yield Trial(
+        rule="signature-lockdown",
+        label="given",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(conditions={"lockdown": "confidentiality"}),
+        near=World(conditions={"lockdown": "none", "cmdline": "lockdown=integrity"}),
+        errno="EPERM",
+        log=("Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7",),
+    )
+    yield Trial(
+        rule="signature-enforcement-unknown",
+        bad=PLAIN,
+        good=PLAIN,
+        world=NO_CONFIG,
+        near=replace(NO_CONFIG, conditions={"sig_enforce": False}),
+        outcome="loads",
+    )
+
+
+def validity() -> Iterator[Trial]:
+    """kernel/module/main.c: elf_validity_check (6.1), elf_validity_cache_copy (6.12)."""
+
+    def refused(
+        rule: str, bad: bytes, *log: str, world: World | None = None, good: bytes = PLAIN, label: str = ""
+    ) -> Trial:
+        return Trial(rule=rule, bad=bad, good=good, errno="ENOEXEC", log=log, world=world or World(), label=label)
+
+    yield Trial(rule="empty-file", bad=b"", good=PLAIN, errno="EINVAL")
+    yield refused("elf-header-length", PLAIN[:63], "Invalid ELF header len 63")
+    yield refused("elf-magic", b"x" * 100, "Invalid ELF header magic: != \x7fELF")
+    yield refused("elf-type", module(change=lambda image: setattr(image, "type", 3)), "Invalid ELF header type: 3 != 1")
+    yield refused("elf-arch", module(machine=183), "Invalid architecture in ELF header: 183")
+    yield refused(
+        "elf-arch", PLAIN, "Invalid architecture in ELF header: 62", world=ARM, good=arm_module(), label="arm64"
+    )
+    yield refused("elf-section-size", module(change=with_header(shentsize=63)), "Invalid ELF section header size")
+    yield refused("elf-section-overflow", PLAIN[:-1], "Invalid ELF section header overflow")
+    count = struct.unpack_from("<H", PLAIN, 60)[0]
+    yield refused(
+        "elf-names-index",
+        module(change=with_header(shstrndx=count)),
+        f"Invalid ELF section name index: {count} || e_shstrndx ({count}) >= e_shnum ({count})",
+    )
+    yield refused("elf-names-bounds", patched(PLAIN, ".shstrtab", offset=len(PLAIN)), "Invalid ELF section hdr(type 3)")
+    for era, label in ((World(), "6.1"), (V612, "6.12")):
+        yield refused(
+            "elf-names-empty", patched(PLAIN, ".shstrtab", size=0), "empty section name table", world=era, label=label
+        )
+        yield refused(
+            "elf-names-terminated",
+            patched(PLAIN, ".shstrtab", size=5),
+            "ELF Spec violation: section name table isn't null terminated",
+            world=era,
+            label=label,
+        )
+    yield refused(
+        "elf-names-type",
+        patched(PLAIN, ".shstrtab", type=1),
+        "Invalid ELF section name table type: 1",
+        world=V612,
+    )
+    text = index_of(PLAIN, ".text")
+    for era, label in ((World(), "6.1"), (V612, "6.12")):
+        yield refused(
+            "elf-section-name",
+            patched(PLAIN, ".text", name=9999),
+            f"Invalid ELF section name in module (section {text} type 1)",
+            world=era,
+            label=label,
+        )
+        yield refused(
+            "elf-section-bounds",
+            patched(PLAIN, ".text", size=1 << 40),
+            f"Invalid ELF section in module (section {text} type 1)",
+            world=era,
+            label=label,
+        )
+        yield refused(
+            "elf-symbols-link",
+            patched(PLAIN, ".symtab", link=count),
+            f"Invalid ELF sh_link!=SHN_UNDEF({count}) or (sh_link({count}) >= hdr->e_shnum({count})",
+            world=era,
+            label=label,
+        )
+        yield refused(
+            "elf-section-zero",
+            patched(PLAIN, "", size=1),
+            "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr",
+            world=era,
+            label=label,
+        )
+    # A section without bytes in the file may say any size: .bss of a good module does.
+    yield refused(
+        "elf-strings-type", patched(PLAIN, ".strtab", type=1), "Invalid ELF symbol string table type: 1", world=V612
+    )
+
+
+def special_sections() -> Iterator[Trial]:
+    """setup_load_info (6.1), elf_validity_cache_index_* (6.12)."""
+
+    def refused(rule: str, bad: bytes, log: str, world: World, label: str = "", good: bytes = PLAIN) -> Trial:
+        return Trial(rule=rule, bad=bad, good=good, errno="ENOEXEC", log=(log,), world=world, label=label)
+
+    twice = module(change=adding(Part(name=".modinfo", data=b"name=tiny\0")))
+    yield refused("elf-modinfo-unique", twice, "Only one .modinfo section must exist.", V612)
+    stripped = module(change=lambda image: image.symbols.clear())
+    double = module(change=adding(Part(name=".other", type=SHT_SYMTAB, link=1)))
+    yield refused("no-symbols", stripped, "tiny: module has no symbols (stripped?)", World(), "6.1")
+    yield refused("no-symbols", double, "tiny: module has no symbols (stripped?)", V612, "two")
+    nameless = module(without=["name"], change=lambda image: image.symbols.clear())
+    unnamed = "(missing .modinfo section or name field): module has no symbols (stripped?)"
+    yield refused("no-symbols", nameless, unnamed, V612, "nameless")
+    missing = module(change=lambda image: (image.symbols.pop(1), dropping(THIS)(image))[1])
+    yield refused("this-module-missing", missing, "tiny: No module found in object", World(), "6.1")
+    exactly = "module tiny: Exactly one .gnu.linkonce.this_module section must exist."
+    yield refused("this-module-missing", missing, exactly, V612, "6.12")
+    empty = module(change=setting(THIS, type=SHT_NOBITS, size=896))
+    content = "module tiny: .gnu.linkonce.this_module section must have a size set"
+    yield refused("this-module-content", empty, content, V612)
+    unallocated = module(change=setting(THIS, flags=SHF_WRITE))
+    memory = "module tiny: .gnu.linkonce.this_module must occupy memory during process execution"
+    yield refused("this-module-allocated", unallocated, memory, V612)
+    larger = module(change=setting(THIS, data=bytes(24) + b"tiny".ljust(936, b"\0")))
+    section = "module tiny: .gnu.linkonce.this_module section"
+    size = f"{section} size must match the kernel's built struct module size at run time"
+    yield refused("this-module-size", larger, size, V612)
+    yield Trial(rule="this-module-size-unseen", bad=larger, good=PLAIN, outcome="loads")
+
+
+def early() -> Iterator[Trial]:
+    """kernel/module/main.c: early_mod_check; kernel/module/version.c."""
+    yield Trial(
+        rule="blacklisted",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(conditions={"cmdline": "quiet module_blacklist=other,tiny"}),
+        near=World(conditions={"cmdline": "quiet module_blacklist=other,tin,tinyx"}),
+        errno="EPERM",
+        log=("Module tiny is blacklisted",),
+    )
+    yield Trial(
+        rule="crc-mismatch/module-layout",
+        bad=module(versions={"module_layout": 1, "_printk": 2}, vermagic="4.19.0 "),
+        good=PLAIN,
+        errno="ENOEXEC",
+        log=("tiny: disagrees about version of symbol module_layout",),
+    )
+    yield Trial(
+        rule="module-layout-entry",
+        bad=module(versions={"_printk": 0x92997ED8}),
+        good=module(versions={"_printk": 0x92997ED8}),
+        near=MAINLINE,
+        errno="ENOEXEC",
+        log=("tiny: no symbol version for module_layout",),
+    )
+    yield Trial(
+        rule="exports-unknown",
+        bad=PLAIN,
+        good=PLAIN,
+        world=NO_EXPORTS,
+        near=World(),
+        outcome="cannot-tell",
+    )
+    bare = module(change=dropping("__versions"))
+    yield Trial(rule="no-versions", bad=bare, good=PLAIN, world=NO_FORCE, errno="ENOEXEC")
+    yield Trial(rule="no-versions-forced", bad=bare, good=PLAIN, outcome="loads")
+    yield Trial(rule="no-versions-unknown", bad=bare, good=PLAIN, world=NO_CONFIG, outcome="cannot-tell")
+    yield Trial(
+        rule="vermagic",
+        bad=module(vermagic="6.1.0-56-amd64 SMP mod_unload modversions "),
+        good=module(vermagic="4.4.0 SMP preempt mod_unload modversions "),
+        errno="ENOEXEC",
+        log=(f"tiny: version magic '6.1.0-56-amd64 SMP mod_unload modversions ' should be '{VERMAGIC}'",),
+    )
+    yield Trial(
+        rule="vermagic",
+        label="trailing-blank",
+        bad=module(vermagic=VERMAGIC.rstrip()),
+        good=PLAIN,
+        errno="ENOEXEC",
+        log=(f"tiny: version magic '{VERMAGIC.rstrip()}' should be '{VERMAGIC}'",),
+    )
+    other = "6.1.0-55-amd64 SMP preempt mod_unload modversions "
+    yield Trial(
+        rule="vermagic",
+        label="release-without-versions",
+        bad=module(vermagic=other, change=dropping("__versions")),
+        good=module(vermagic=other),
+        errno="ENOEXEC",
+        log=(f"tiny: version magic '{other}' should be '{VERMAGIC}'",),
+    )
+    yield Trial(
+        rule="vermagic-unknown",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(vermagic=None, installed=()),
+        near=World(),
+        outcome="cannot-tell",
+    )
+    no_magic = module(without=["vermagic"])
+    yield Trial(rule="no-vermagic", bad=no_magic, good=PLAIN, world=NO_FORCE, errno="ENOEXEC")
+    yield Trial(rule="no-vermagic-forced", bad=no_magic, good=PLAIN, outcome="loads")
+    yield Trial(rule="no-vermagic-unknown", bad=no_magic, good=PLAIN, world=NO_CONFIG, outcome="cannot-tell")
+    patch = module(info=[("livepatch", "Y")])
+    yield Trial(
+        rule="livepatch",
+        bad=patch,
+        good=patch,
+        world=World(without="LIVEPATCH"),
+        near=World(),
+        errno="ENOEXEC",
+        log=("tiny: module is marked as livepatch module, but livepatch support is disabled",),
+    )
+    yield Trial(rule="livepatch-unknown", bad=patch, good=patch, world=NO_CONFIG, near=World(), outcome="cannot-tell")
+    for era in (World(), V612):
+        yield Trial(
+            rule="already-loaded",
+            label=era.release,
+            bad=PLAIN,
+            good=PLAIN,
+            world=replace(era, conditions={"loaded": frozenset({"tiny"})}),
+            near=replace(era, conditions={"loaded": frozenset({"other"})}),
+            errno="EEXIST",
+        )
+
+
+def layout() -> Iterator[Trial]:
+    """layout_and_allocate, percpu_modalloc, find_module_sections, check_export_symbol_versions."""
+    yield Trial(
+        rule="arch-section-missing",
+        bad=arm_module(without=".plt"),
+        good=arm_module(),
+        world=ARM,
+        errno="ENOEXEC",
+        log=("tiny: module PLT section(s) missing",),
+    )
+    both = module(change=adding(Part(name=".both", data=b"x", flags=SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)))
+    written = module(change=adding(Part(name=".both", data=b"x", flags=SHF_ALLOC | SHF_WRITE)))
+    line = f"tiny: section .both (index {index_of(both, '.both')}) has invalid WRITE|EXEC flags"
+    yield Trial(rule="write-execute", bad=both, good=written, errno="ENOEXEC", log=(line,))
+    yield Trial(rule="write-execute-unknown", bad=both, good=written, world=NO_CONFIG, outcome="cannot-tell")
+
+    def percpu(size: int) -> bytes:
+        return module(change=adding(Part(name=".data..percpu", data=bytes(size), flags=SHF_ALLOC | SHF_WRITE)))
+
+    yield Trial(rule="percpu-up", bad=percpu(8), good=percpu(0), world=World(without="SMP"), errno="ENOMEM")
+    yield Trial(rule="percpu-size", bad=percpu(8193), good=percpu(8192), outcome="loads")
+    one, other = Part(name=".ctors", data=bytes(8)), Part(name=".init_array", data=bytes(8))
+    yield Trial(
+        rule="constructors",
+        bad=module(change=adding(one, other)),
+        good=module(change=adding(one)),
+        world=World(with_="CONSTRUCTORS"),
+        errno="EINVAL",
+        log=("tiny: has both .ctors and .init_array.",),
+    )
+    bare = module(exports=[Exported(name="mine", crc=None)])
+    full = module(exports=[Exported(name="mine", crc=7)])
+    yield Trial(rule="export-versions", bad=bare, good=full, world=NO_FORCE, errno="ENOEXEC")
+    yield Trial(rule="export-versions-forced", bad=bare, good=full, outcome="loads")
+    yield Trial(rule="export-versions-unknown", bad=bare, good=full, world=NO_CONFIG, outcome="cannot-tell")
+
+
+def symbols() -> Iterator[Trial]:
+    """simplify_symbols, resolve_symbol, check_version, verify_namespace_is_imported, inherit_taint."""
+
+    def refused(rule: str, bad: bytes, good: bytes, *log: str, errno: str = "EINVAL", **more: object) -> Trial:
+        return Trial(rule=rule, bad=bad, good=good, errno=errno, log=log, **more)  # type: ignore[arg-type]
+
+    lacking = module(undefined=["_printk", "no_such"])
+    weak = module(change=adding(symbols=[Sym(name="no_such", bind=WEAK)]))
+    yield refused("unknown-symbol", lacking, weak, "tiny: Unknown symbol no_such (err -2)", errno="ENOENT")
+    yield Trial(
+        rule="unknown-symbol",
+        label="global-offset-table",
+        bad=arm_module(),
+        good=module(undefined=["_printk", "_GLOBAL_OFFSET_TABLE_"]),
+        world=replace(ARM, symvers="0x9060323f\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n"),
+        near=World(),
+        errno="ENOENT",
+        log=("tiny: Unknown symbol _printk (err -2)",),
+    )
+    gpl = ["_printk", "gpl_symbol"]
+    yield refused(
+        "gpl-only-symbol",
+        module(undefined=gpl, info=PROPRIETARY),
+        module(undefined=gpl, info=[("license", "Dual MIT/GPL")]),
+        "tiny: Unknown symbol gpl_symbol (err -2)",
+        errno="ENOENT",
+    )
+    part_known = World(symvers=None, installed=("giver",))
+    yield Trial(
+        rule="gpl-class-unknown",
+        bad=module(info=PROPRIETARY),
+        good=PLAIN,
+        world=part_known,
+        outcome="cannot-tell",
+    )
+    yield Trial(rule="symbol-not-known", bad=lacking, good=PLAIN, world=part_known, outcome="cannot-tell")
+    modular = module(undefined=["modular_symbol"])
+    yield refused(
+        "provider-missing",
+        modular,
+        modular,
+        "tiny: Unknown symbol modular_symbol (err -2)",
+        errno="ENOENT",
+        world=World(installed=("another",)),
+        near=World(),
+    )
+    giver = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)])
+    user = module(undefined=["given_symbol"])
+    yield refused(
+        "provider-refused",
+        user,
+        user,
+        "tiny: Unknown symbol given_symbol (err -2)",
+        errno="ENOENT",
+        world=World(along=(giver,), refused=frozenset({"helper"})),
+        near=World(along=(giver,)),
+    )
+    closed = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)], info=PROPRIETARY)
+    mixed = module(undefined=["gpl_symbol", "given_symbol"])
+    yield refused(
+        "proprietary-provider",
+        mixed,
+        user,
+        "tiny: module using GPL-only symbols uses symbols given_symbol from proprietary module helper.",
+        "tiny: Unknown symbol given_symbol (err -2)",
+        errno="ENOENT",
+        world=World(along=(closed,)),
+    )
+    tolerant = module(
+        undefined=["gpl_symbol"],
+        versions={"module_layout": 0x9060323F, "gpl_symbol": 0x11111111, "given_symbol": 0x33333333},
+        change=adding(symbols=[Sym(name="given_symbol", bind=WEAK)]),
+    )
+    yield Trial(
+        rule="proprietary-provider-weak", bad=tolerant, good=user, world=World(along=(closed,)), outcome="loads"
+    )
+    yield Trial(
+        rule="inherits-taint",
+        bad=user,
+        good=user,
+        world=World(along=(closed,)),
+        near=World(along=(giver,)),
+        outcome="loads",
+    )
+    yield refused(
+        "crc-mismatch",
+        module(versions={"module_layout": 0x9060323F, "_printk": 1}),
+        PLAIN,
+        "tiny: disagrees about version of symbol _printk",
+        "tiny: Unknown symbol _printk (err -22)",
+    )
+    entry = module(versions={"module_layout": 0x9060323F})
+    yield refused(
+        "missing-entry",
+        entry,
+        entry,
+        "tiny: no symbol version for _printk",
+        "tiny: Unknown symbol _printk (err -22)",
+        near=MAINLINE,
+    )
+    yield Trial(rule="missing-entry-tolerated", bad=entry, good=PLAIN, world=MAINLINE, outcome="loads")
+    spaced = ["spaced_symbol"]
+    yield refused(
+        "namespace",
+        module(undefined=spaced),
+        module(undefined=spaced, info=[("import_ns", "SPACE")]),
+        "tiny: module uses symbol (spaced_symbol) from namespace SPACE, but does not import it.",
+        "tiny: Unknown symbol spaced_symbol (err -22)",
+    )
+    listed = World(
+        release="6.18.1",
+        origin="",
+        symvers="0x9060323f\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n"
+        "0x22222222\tspaced_symbol\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:other,ti*\n",
+    )
+    yield refused(
+        "namespace",
+        module("fiction", undefined=spaced, info=[("import_ns", "module:other,ti*")]),
+        module(undefined=spaced),
+        "fiction: module uses symbol (spaced_symbol) from namespace module:other,ti*, but does not import it.",
+        "fiction: Unknown symbol spaced_symbol (err -22)",
+        world=listed,
+        label="listed",
+    )
+    yield Trial(
+        rule="namespace-tolerated",
+        bad=module(undefined=spaced),
+        good=module(undefined=spaced, info=[("import_ns", "SPACE")]),
+        world=World(with_="MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS"),
+        outcome="loads",
+    )
+    yield refused(
+        "common-symbol",
+        module(change=adding(symbols=[Sym(name="shared", section=SHN_COMMON)])),
+        module(change=adding(symbols=[Sym(name="__gnu_lto_slim", section=SHN_COMMON)])),
+        "tiny: please compile with -fno-common",
+        errno="ENOEXEC",
+    )
+    odd = module(change=adding(symbols=[Sym(name="odd", section=500, bind=LOCAL)]))
+    last = struct.unpack_from("<H", odd, 60)[0] - 1
+    yield refused(
+        "symbol-section", odd, PLAIN, f"tiny: Symbol odd has an invalid section index 500 (max {last})", errno="ENOEXEC"
+    )
+    # All symbols are tried, and the last one's errno is returned.
+    yield Trial(
+        rule="unknown-symbol",
+        label="last-errno-wins",
+        bad=module(
+            undefined=["no_such", "_printk"], versions={"module_layout": 0x9060323F, "_printk": 1, "no_such": 2}
+        ),
+        good=PLAIN,
+        errno="EINVAL",
+        log=(
+            "tiny: Unknown symbol no_such (err -2)",
+            "tiny: disagrees about version of symbol _printk",
+            "tiny: Unknown symbol _printk (err -22)",
+        ),
+    )
+
+
+def relocations() -> Iterator[Trial]:
+    """arch/x86/kernel/module.c, arch/arm64/kernel/module.c."""
+    start = "existing value is nonzero for type 2, loc <addr>, val <addr>"
+    bad, good = filled((4, 2), bytes(4) + b"\0\0\0\1" + bytes(8)), filled((4, 2), b"\1" * 4 + bytes(4) + b"\1" * 8)
+    for era, text in ((World(), "Skipping invalid relocation target"), (V612, "Invalid relocation target")):
+        line = f"module: x86/modules: {text}, {start}"
+        yield Trial(
+            rule="relocation-target", label=era.release, bad=bad, good=good, world=era, errno="ENOEXEC", log=(line,)
+        )
+    yield Trial(
+        rule="relocation-type",
+        bad=filled((0, 3), bytes(16)),
+        good=filled((0, 24), bytes(16)),
+        errno="ENOEXEC",
+        log=("module: tiny: Unknown rela relocation: 3",),
+    )
+    for era, text in ((ARM, ""), (ARM612, "Modules: ")):
+        yield Trial(
+            rule="relocation-type",
+            label=era.release,
+            bad=arm_module(*rela((0, 512))),
+            good=arm_module(*rela((0, 283))),
+            world=era,
+            errno="ENOEXEC",
+            log=(f"{text}module tiny: unsupported RELA relocation: 512",),
+        )
+    yield Trial(
+        rule="relocation-outside", bad=filled((9, 1), bytes(16)), good=filled((8, 1), bytes(16)), outcome="cannot-tell"
+    )
+    target, table = rela((0, 2))
+    rel = replace(table, name=".rel.data", type=9, data=bytes(16))
+    yield Trial(
+        rule="rel-section",
+        bad=module(change=adding(target, rel)),
+        good=module(change=adding(replace(target, flags=SHF_WRITE), rel)),
+        errno="ENOEXEC",
+        log=("module tiny: REL relocation unsupported",),
+    )
+
+
+def last_steps() -> Iterator[Trial]:
+    """module_finalize, verify_exported_symbols, btf_module_notify, parse_args, mod_sysfs_init."""
+    for era, name in ((ARM, ".text.ftrace_trampoline"), (ARM612, ".init.text.ftrace_trampoline")):
+        yield Trial(
+            rule="finish-section-missing",
+            label=era.release,
+            bad=arm_module(without=name),
+            good=arm_module(),
+            world=era,
+            errno="ENOEXEC",
+        )
+    yield Trial(
+        rule="duplicate-export",
+        bad=module(exports=[Exported(name="_printk", crc=1)]),
+        good=module(exports=[Exported(name="my_printk", crc=1)]),
+        errno="ENOEXEC",
+        log=("tiny: exports duplicate symbol _printk (owned by kernel)",),
+    )
+    modular = [Exported(name="modular_symbol", crc=1)]
+    yield Trial(
+        rule="duplicate-export-possible",
+        bad=module(exports=modular),
+        good=module("giver", exports=modular),
+        outcome="loads",
+    )
+    strict = World(without="MODULE_ALLOW_BTF_MISMATCH")
+    good = module(change=adding(btf()))
+    yield Trial(
+        rule="btf",
+        bad=module(change=adding(btf(magic=0x1234))),
+        good=good,
+        world=strict,
+        errno="EINVAL",
+        log=("failed to validate module [tiny] BTF: -22",),
+    )
+    yield Trial(rule="btf-tolerated", bad=module(change=adding(btf(size=5))), good=good, outcome="loads")
+    typed = module(info=[("parmtype", "count:int")])
+
+    def given(*words: str) -> World:
+        return World(conditions={"params": words})
+
+    yield Trial(
+        rule="parameter-invalid",
+        bad=typed,
+        good=typed,
+        world=given("count=many"),
+        near=given("count=-0x10"),
+        errno="EINVAL",
+        log=("tiny: `many' invalid for parameter `count'",),
+    )
+    yield Trial(
+        rule="parameter-invalid",
+        label="range",
+        bad=typed,
+        good=typed,
+        world=World(conditions={"cmdline": "quiet tiny.count=2147483648"}),
+        near=World(conditions={"cmdline": "quiet tiny.count=2147483647"}),
+        errno="ERANGE",
+        log=("tiny: `2147483648' invalid for parameter `count'",),
+    )
+    words = module(info=[("parmtype", "who:charp")])
+    yield Trial(
+        rule="parameter-too-large",
+        bad=words,
+        good=words,
+        world=given("who=" + "x" * 1025),
+        near=given("who=" + "x" * 1024),
+        errno="ENOSPC",
+        log=("who: string parameter too long", f"tiny: `{'x' * 1025}' too large for parameter `who'"),
+    )
+    yield Trial(
+        rule="parameter-unknown",
+        bad=typed,
+        good=typed,
+        world=given("counts=1"),
+        near=given("dyndbg=+p"),
+        outcome="loads",
+    )
+    yield Trial(
+        rule="built-in",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(builtin=("tiny",)),
+        near=World(builtin=("tinier",)),
+        errno="EINVAL",
+        log=("tiny: module is already loaded",),
+    )
+    # A symbol's name outside its table: the kernel would read on in whatever follows.
+    cut = patched(module(), ".strtab", size=3)
+    yield Trial(rule="unreadable-part", bad=cut, good=PLAIN, outcome="cannot-tell")

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes the kernel of a trial on disk, and asks for the verdict."""
+
+from pathlib import Path
+
+from dlkm.core.arch import arch_named
+from dlkm.kernel.facts import Facts
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import module_of
+from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.check import judge
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.supply import Supply
+from dlkm.verdict.verdict import Verdict
+from tests.unit.verdict.signing import certificate
+from tests.unit.verdict.trials import OPTIONS, World, module
+
+
+def make_kernel(root: Path, world: World) -> Kernel:
+    """The kernel that a world describes, below a directory."""
+    folder = root / "lib/modules" / world.release
+    (folder / "kernel").mkdir(parents=True)
+    for name in world.installed:
+        (folder / f"kernel/{name}.ko").write_bytes(module(name, info=[("intree", "Y")], vermagic=world.vermagic or ""))
+    (folder / "modules.order").write_text("".join(f"kernel/{name}.ko\n" for name in world.installed))
+    (folder / "modules.builtin").write_text("".join(f"kernel/{name}.ko\n" for name in world.builtin))
+    options = [name for name in f"{OPTIONS} {world.with_}".split() if name not in world.without.split()]
+    config, symvers = root / "config", root / "Module.symvers"
+    config.write_text("".join(f"CONFIG_{name}=y\n" for name in options))
+    symvers.write_text(world.symvers or "")
+    return Kernel(
+        id=world.release,
+        release=world.release,
+        arch=arch_named(world.arch),
+        origin=world.origin,
+        modules=folder,
+        symvers=symvers if world.symvers is not None else None,
+        config_file=config if world.config else None,
+        vermagic=world.vermagic,
+    )
+
+
+def ask(root: Path, data: bytes, world: World) -> Verdict:
+    """The verdict on bytes in a world."""
+    facts = Facts(make_kernel(root, world))
+    if world.certificates is not None:
+        facts.__dict__["certificates"] = tuple(certificate(seed) for seed in world.certificates)
+    along = tuple(module_of(one, root / f"along{number}.ko") for number, one in enumerate(world.along))
+    supply = Supply(facts=facts, along=along, refused=world.refused)
+    candidate = Candidate(root / "tiny.ko", data, arch_named(world.arch))
+    return judge(candidate, facts, Conditions(**world.conditions), supply)
