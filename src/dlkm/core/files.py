@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -148,5 +149,5 @@ def tree_size(path: Path) -> int:
     for folder, _folders, names in os.walk(path):
         for name in names:
             status = os.lstat(Path(folder) / name)
-            total += status.st_size
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return total

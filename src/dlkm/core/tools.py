@@ -16,6 +16,8 @@ from dlkm.core.errors import MissingToolError, UsageError
 
 MANAGERS = {"apt-get": "debian", "dnf": "rpm"}  # a package manager's program and the table's word for its packages
 
+SBIN = ("/usr/sbin", "/sbin")  # where kmod's programs lie, and what not every user has in PATH
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
@@ -47,9 +49,9 @@ def find_program(program: str) -> Path | None:
 
 
 def search_path(env: Mapping[str, str] = os.environ) -> str:
-    """PATH, and the sbin directories where kmod's programs lie and which not every user has in it."""
+    """PATH, and the directories for the administrator's programs."""
     folders = env.get("PATH", os.defpath).split(":")
-    return ":".join(dict.fromkeys([*folders, "/usr/sbin", "/sbin"]))
+    return ":".join(dict.fromkeys([*folders, *SBIN]))
 
 
 @cache

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How staging is shown: the document's form, and names that no terminal may see raw."""
+
+import io
+import json
+from pathlib import Path
+
+from dlkm.report.stage import show, show_refused, to_document
+from dlkm.report.terminal import Colour, Terminal
+from dlkm.rootfs.plan import Action, Content, Operation, Plan
+from dlkm.rootfs.stage import StagedModule, Staging
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+KO = "lib/modules/6.1/updates/hello.ko"
+DEP = "lib/modules/6.1/modules.dep"
+STAGING = Staging(
+    plan=Plan(
+        operations=(
+            Operation(action=Action.MKDIR, path="lib"),
+            Operation(action=Action.WRITE, path=KO, content=Content.of(b"")),
+            Operation(
+                action=Action.REPLACE, path="lib/modules/6.1/modules.dep", content=Content.of(b""), before="-> x"
+            ),
+            Operation(action=Action.REMOVE, path="lib/modules/6.1/updates/\udcff\x1b[31m.ko", before="ab"),
+        )
+    ),
+    modules=(StagedModule(name="hello", path=KO, release="6.1", wins=None),),
+    warnings=(),
+)
+REFUSED = Verdict(
+    path="hello.ko", module="hello", kernel="6.1", outcome=Outcome.FAILS, errno="ENOEXEC", log=("hello: no\x1b[2J",),
+    findings=(Finding(rule="r", severity=Severity.ERROR, message="m", hint="build it"),
+              Finding(rule="s", severity=Severity.ERROR, message="m", hint="hidden", masked=True)),
+)  # fmt: skip
+NO_BYTES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
+
+
+def _terminal() -> tuple[Terminal, io.StringIO]:
+    out = io.StringIO()
+    return Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()), out
+
+
+def test_the_document() -> None:
+    made = to_document(Path("/r"), STAGING, [REFUSED], ["w"], dry_run=True)
+    json.dumps(made, ensure_ascii=False).encode()
+    assert list(made) == ["schema", "rootfs", "dry_run", "operations", "modules", "refused", "warnings"]
+    assert (made["schema"], made["rootfs"], made["dry_run"], made["warnings"]) == ("dlkm.stage/1", "/r", True, ["w"])
+    assert made["operations"] == [
+        {"action": "mkdir", "path": "lib"},
+        {"action": "write", "path": KO, "sha256": NO_BYTES},
+        {"action": "replace", "path": DEP, "sha256": NO_BYTES, "before": "-> x"},
+        {"action": "remove", "path": "lib/modules/6.1/updates/\\xff\x1b[31m.ko", "before": "ab"},
+    ]
+    assert made["modules"] == [{"name": "hello", "path": KO, "release": "6.1", "wins": None}]
+    assert made["refused"][0]["errno"] == "ENOEXEC"
+
+
+def test_the_short_form_counts_what_goes_along() -> None:
+    terminal, out = _terminal()
+    show(STAGING, terminal, dry_run=False, whole=False)
+    assert out.getvalue().splitlines() == [
+        f"write    {KO}",
+        "remove   lib/modules/6.1/updates/\\xff\\x1b[31m.ko",
+        "and 2 directories and files of depmod",
+        "on 6.1, 'modprobe hello' loads no file",
+        "4 operations done",
+    ]
+
+
+def test_the_whole_form_and_the_endings() -> None:
+    terminal, out = _terminal()
+    show(STAGING, terminal, dry_run=True, whole=True)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "mkdir    lib"
+    assert lines[-1] == "4 operations would be done (--dry-run)"
+    terminal, out = _terminal()
+    show(Staging(plan=Plan(), modules=(), warnings=()), terminal, dry_run=False, whole=False)
+    assert out.getvalue() == "nothing to change: the root filesystem is as wanted\n"
+
+
+def test_a_refusal_in_the_kernels_words() -> None:
+    terminal, out = _terminal()
+    show_refused([REFUSED], terminal)
+    assert out.getvalue().splitlines() == [
+        "hello.ko: will not load on 6.1 (ENOEXEC)",
+        "  hello: no\\x1b[2J",
+        "  (build it)",
+        "nothing was changed; --force stages it all the same",
+    ]
