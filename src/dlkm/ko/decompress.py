@@ -13,7 +13,8 @@ from dlkm.core.errors import MalformedError
 LIMIT = 256 << 20  # bytes of output; the largest modules with debug information stay below it
 _CHUNK = 1 << 20  # bytes of output at a time
 _STREAMS = 64  # in one file; a packer writes one
-_MEMORY = 128 << 20  # bytes a decoder may take for its window; kernels are built with windows of 8 MiB and less
+_WINDOW = 128 << 20  # bytes of the largest window that kernel images are packed with; modules have 8 MiB at most
+_MEMORY = _WINDOW + (16 << 20)  # bytes for the window and the decoder itself
 
 
 class Compression(StrEnum):
@@ -140,7 +141,7 @@ class _Zstd:
         import zstandard
 
         self._error = zstandard.ZstdError
-        self._decoder = zstandard.ZstdDecompressor(max_window_size=_MEMORY).decompressobj()
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         try:
@@ -171,7 +172,7 @@ def _zstd_at_once(data: bytes, limit: int) -> bytes | None:
     try:
         if not 0 < zstandard.frame_content_size(data) <= limit:
             return None
-        decoder = zstandard.ZstdDecompressor(max_window_size=_MEMORY)
+        decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
         return decoder.decompress(data, allow_extra_data=False)
     except zstandard.ZstdError:
         return None
