@@ -12,14 +12,26 @@ from dlkm.core.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """How QEMU runs the architecture: its program, arguments, consoles and what KVM needs."""
+    """How QEMU runs the architecture.
+
+    `args` hold always, `tcg_args` and `kvm_args` by accelerator, each "-option value" in one string. The kernel's log
+    goes to `console` (`early_console` shows it from the first moment on), the guest's answers come over `channel`,
+    which `channel_args` connect to the character device "channel". `kvm_host` is the `uname -m` that KVM needs.
+    `memory` is MiB. `image_formats` are the names that images have in a build directory.
+    """
 
     program: str
     package: str
     args: tuple[str, ...]
+    tcg_args: tuple[str, ...]
+    kvm_args: tuple[str, ...]
     kvm_host: str
+    memory: int
+    processors: int
     console: str
+    early_console: str
     channel: str
+    channel_args: tuple[str, ...]
     image_formats: tuple[str, ...]
 
 
@@ -58,7 +70,7 @@ class Arch:
 def _arch(name: str, table: dict[str, Any]) -> Arch:
     machine = table.pop("machine", None)
     if machine is not None:
-        for key in ("args", "image_formats"):
+        for key in ("args", "tcg_args", "kvm_args", "channel_args", "image_formats"):
             machine[key] = tuple(machine[key])
     return Arch(name=name, machine=Machine(**machine) if machine is not None else None, **table)
 

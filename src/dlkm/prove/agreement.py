@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest reported, read as an answer, and the comparison with the prediction. Pure."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+from dlkm.prove.attempt import Observed
+from dlkm.prove.protocol import Result
+from dlkm.verdict.verdict import Outcome, Verdict
+
+LOST = "[records of the kernel's log were lost here]"
+
+
+class Agreement(StrEnum):
+    """How prediction and reality stand to each other."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    OPEN = "open"  # nothing was predicted, so nothing is contradicted
+
+
+def compare(predicted: Verdict, observed: Observed) -> Agreement:
+    """Outcome, errno and log must be the same; a guest in trouble agrees with nothing."""
+    if observed.trouble is not None:
+        return Agreement.DIFFERS
+    if predicted.outcome is Outcome.CANNOT_TELL:
+        return Agreement.OPEN
+    same = (predicted.outcome, predicted.errno, predicted.log) == (observed.outcome, observed.errno, observed.log)
+    return Agreement.AGREES if same else Agreement.DIFFERS
+
+
+def read_result(result: Result, logged: Sequence[str]) -> Observed:
+    """The answer to one attempt: its last file's result and all that was logged while that file was loaded.
+
+    When init() was called, the kernel itself had refused nothing, whatever init() then returned.
+    """
+    refused = result.error != 0 and result.accepted is not True
+    log = tuple(placed(line) for line in logged if not is_notice(line)) if refused else ()
+    return Observed(
+        outcome=Outcome.FAILS if result.error else Outcome.LOADS,
+        errno=errno_name(result.error) if result.error else None,
+        log=log,
+        output=tuple(line for line in logged if not refused or is_notice(line)),
+        taint=result.taint,
+        accepted=result.accepted,
+    )
+
+
+def errno_name(number: int) -> str:
+    """8 is "ENOEXEC"; a number nobody named is shown as it is."""
+    return _errnos().get(number, f"errno {number}")
+
+
+@cache
+def _errnos() -> dict[int, str]:
+    table = tomllib.loads(files("dlkm.data").joinpath("errno.toml").read_text("utf-8"))
+    return {number: name for name, number in table.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    notices: re.Pattern[str]
+    unknowable: tuple[tuple[re.Pattern[str], str], ...]
+
+
+@cache
+def _reading() -> _Reading:
+    table = tomllib.loads(files("dlkm.data").joinpath("kernel-log.toml").read_text("utf-8"))
+    return _Reading(
+        notices=re.compile("|".join(f"(?:{pattern})" for pattern in table["notices"])),
+        unknowable=tuple((re.compile(entry["pattern"]), entry["shown"]) for entry in table["unknowable"]),
+    )
+
+
+def is_notice(line: str) -> bool:
+    """Whether the line is none with which the kernel refuses a module."""
+    return line == LOST or _reading().notices.fullmatch(line) is not None
+
+
+def placed(line: str) -> str:
+    """The line with place-holders for what only the running kernel knows."""
+    for pattern, shown in _reading().unknowable:
+        match = pattern.fullmatch(line)
+        if match is not None:
+            line = line[: match.start(1)] + shown + line[match.end(1) :]
+    return line

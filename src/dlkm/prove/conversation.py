@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One booted guest and the attempts it is given: what it says, and how it falls silent. Starts no guest."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Protocol
+
+from dlkm.prove.agreement import LOST, errno_name, read_result
+from dlkm.prove.attempt import Attempt, Observed
+from dlkm.prove.protocol import (
+    Clear,
+    Done,
+    GarbageError,
+    Logged,
+    Message,
+    PayloadRead,
+    Result,
+    Stays,
+    Trying,
+    parse,
+)
+from dlkm.verdict.verdict import Outcome
+
+SEGV, KILL = 11, 9
+MOST_LINES = 20_000  # of one attempt's log
+
+
+class Speaker(Protocol):
+    """A guest's channel."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine is off."""
+
+    def send(self, data: bytes) -> None:
+        """Some bytes to the guest."""
+
+    def line(self, timeout: float) -> bytes | None:
+        """Its next line; None when it says nothing for that long, or the machine goes off."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """What came of it. `payload_error`: an errno when the guest got no payload, None when it did not come so far.
+
+    `trouble` is why it ended early, `current` the attempt under way then. `spent`: the guest is not fresh any more.
+    """
+
+    answers: dict[int, Observed] = field(default_factory=dict)
+    payload_error: int | None = None
+    trouble: str | None = None
+    current: int | None = None
+    spent: bool = False
+    finished: bool = False
+
+
+class _Listener:
+    """Follows one conversation, line by line."""
+
+    def __init__(self, attempts: Mapping[int, Attempt], talk: Conversation) -> None:
+        self._attempts = attempts
+        self._talk = talk
+        self._logged: dict[int, list[str]] = {}
+        self._results: dict[int, Result] = {}
+
+    def take(self, message: Message) -> None:
+        """One message; GarbageError when it has no place here."""
+        talk = self._talk
+        match message:
+            case PayloadRead():
+                self._expect(talk.payload_error is None)
+                talk.payload_error = message.error
+            case Trying():
+                self._expect(talk.current is None and message.attempt in self._attempts)
+                self._expect(message.attempt not in talk.answers)
+                talk.current, self._logged, self._results = message.attempt, {}, {}
+            case Logged():
+                self._expect(message.attempt == talk.current)
+                self._log(message)
+            case Result():
+                self._expect(message.attempt == talk.current and message.file == len(self._results))
+                self._results[message.file] = message
+            case Stays():
+                self._expect(message.attempt == talk.current)
+                talk.spent = True
+            case Clear():
+                self._expect(message.attempt == talk.current and bool(self._results))
+                talk.answers[message.attempt] = self.answer()
+                talk.current = None
+            case Done():
+                self._expect(talk.current is None)
+                talk.finished = True
+
+    def answer(self) -> Observed:
+        """The answer as far as it has come."""
+        assert self._talk.current is not None
+        names = self._attempts[self._talk.current].files
+        last = self._results[len(self._results) - 1]
+        observed = read_result(last, self._logged.get(last.file, ()))
+        notes = tuple(
+            f"{names[file].name}, which it needs, did not load: {errno_name(result.error)}"
+            for file, result in self._results.items()
+            if result.error and file < len(names) - 1
+        )
+        if last.signal:
+            trouble = "the kernel crashed in its init()" if last.accepted else "the kernel crashed while loading it"
+            return replace(observed, outcome=Outcome.FAILS, errno=None, notes=notes, trouble=trouble)
+        return replace(observed, notes=notes)
+
+    def unfinished(self) -> Observed:
+        """What is known of an attempt that did not come to its end."""
+        lines = [line for logged in self._logged.values() for line in logged]
+        return Observed(outcome=Outcome.FAILS, output=tuple(lines))
+
+    def _log(self, message: Logged) -> None:
+        lines = self._logged.setdefault(message.file, [])
+        if len(lines) < MOST_LINES:
+            lines.extend((LOST,) if message.lines is None else message.lines)
+
+    @staticmethod
+    def _expect(condition: bool) -> None:  # noqa: FBT001 — reads as a sentence
+        if not condition:
+            raise GarbageError
+
+
+def converse(
+    guest: Speaker,
+    attempts: Mapping[int, Attempt],
+    nonce: str,
+    timeout: float,
+    tell: Callable[[int], None] = lambda _done: None,
+) -> Conversation:
+    """Let a guest that is ready try everything. An attempt that takes more than `timeout` seconds is a hang.
+
+    `tell` hears how many attempts are over.
+    """
+    talk = Conversation()
+    listener = _Listener(attempts, talk)
+    guest.send(f"go {nonce}\n".encode())
+    deadline = monotonic() + timeout
+    while not talk.finished and not (talk.spent and talk.current is None):
+        line = guest.line(max(0.0, deadline - monotonic()))
+        before = talk.current
+        talk.trouble = _take(listener, line, nonce) if line is not None else _silence(guest, timeout)
+        if talk.trouble is not None:
+            _blame(talk, listener)
+            break
+        if talk.current != before:
+            deadline = monotonic() + timeout
+            tell(len(talk.answers))
+        if talk.answers and (crashed := _crashed(talk)) is not None:
+            talk.trouble = crashed
+            break
+    return talk
+
+
+def _take(listener: _Listener, line: bytes, nonce: str) -> str | None:
+    try:
+        listener.take(parse(line, nonce))
+    except GarbageError:
+        return "something else than the guest wrote to its channel"
+    return None
+
+
+def _silence(guest: Speaker, timeout: float) -> str:
+    return "the machine went off" if guest.ended else f"the guest said nothing for {timeout:.0f} s"
+
+
+def _blame(talk: Conversation, listener: _Listener) -> None:
+    if talk.current is not None:
+        talk.answers[talk.current] = replace(listener.unfinished(), trouble=talk.trouble)
+
+
+def _crashed(talk: Conversation) -> str | None:
+    """After a crash in the kernel nothing that this guest says is worth much."""
+    number = next(reversed(talk.answers))
+    return talk.answers[number].trouble

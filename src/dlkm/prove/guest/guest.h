@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guest that proves module loads: the first and only program of a booted kernel. It tries what the payload lists
+ * and answers on a serial port of its own (CHANNEL), one line an answer; it judges nothing.
+ * The host's half is prove/protocol.py; the payload is written by prove/payload.py.
+ *
+ *   guest: dlkm1 ready                        it has booted and waits; it may be saved and resumed here
+ *   host:  go NONCE
+ *   guest: NONCE payload ERRNO                0, or why the payload could not be read
+ *          NONCE try ATTEMPT
+ *          NONCE log ATTEMPT FILE RECORD      a record of /dev/kmsg as the kernel wrote it: no control characters
+ *          NONCE lost ATTEMPT FILE            the kernel's log ran over: records are missing here
+ *          NONCE result ATTEMPT FILE ERRNO SIGNAL ACCEPTED TAINT
+ *          NONCE stays ATTEMPT MODULE         a module that could not be unloaded: this guest is not fresh any more
+ *          NONCE clear ATTEMPT                everything was unloaded that can be
+ *          NONCE done
+ *
+ * FILE counts the files of an attempt from 0, ERRNO is the system call's (0: loaded), SIGNAL what killed the loader
+ * (0: nothing), ACCEPTED is 1 when the kernel took the module and called its init(), 0 when not, ? when it cannot be
+ * seen, TAINT the module's own taint letters or '-'.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TRACING "/sys/kernel/tracing"
+#define RECORD_SIZE 16384 /* bytes; a record of /dev/kmsg is never longer than 8 KiB */
+
+/* channel.c */
+void open_channel(void);
+void say_ready(void);
+void wait_for_go(void);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void write_all(int fd, const char *data, size_t length);
+
+/* payload.c: each returns 0 or an errno */
+int open_payload(char **index);
+void add_file(const char *words);
+int unpack_file(int number, const char *path);
+
+/* attempt.c */
+void prepare_attempts(void);
+void try_attempt(char *words);
+int load(const char *path, const char *parameters, int flags);
+
+#endif
