@@ -37,7 +37,7 @@ def _terminal(
 def test_when_there_are_colours(
     monkeypatch: pytest.MonkeyPatch,
     colour: Colour,
-    screen: bool,
+    screen: bool,  # noqa: FBT001 — a table row, as below
     no_color: str,
     coloured: bool,  # noqa: FBT001
 ) -> None:
