@@ -16,9 +16,9 @@ from pathlib import Path
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
-from dlkm.core.files import scratch_dir
+from dlkm.core.files import cannot_write, scratch_dir
 from dlkm.core.names import is_module_file, module_name
-from dlkm.core.processes import Runner, failed
+from dlkm.core.processes import Runner
 from dlkm.core.tools import missing
 from dlkm.rootfs.conf import DEPMOD_DIRS, conf_files, logical_lines
 from dlkm.rootfs.root import Kind, Root
@@ -66,19 +66,27 @@ def depmod(
     """
     if runner.find("depmod") is None:
         raise missing("depmod")
-    with scratch_dir(Path(tempfile.gettempdir()), "dlkm-depmod-") as scratch:
+    with scratch_dir(_temporary(), "dlkm-depmod-") as scratch:
         likeness = _Likeness(root, modules_dir(release), _modules_place(scratch, release))
         likeness.fill(added, removed)
         _copy_configuration(root, scratch / "depmod.d", likeness.warnings)
         argv: list[str | Path] = ["depmod", "-b", scratch, "-C", scratch / "depmod.d", release]
         events.detail(f"+ depmod -b {root.path} {release}")
         completed = runner.run(argv, timeout=TIME_LIMIT)
-        if not completed.ok:
-            raise failed(completed, f"depmod for {release}", MalformedError)
         said = completed.errors.decode("utf-8", "replace").replace(str(scratch), "")
         files = dict(_outputs(likeness.into))
-    complaints = (line for line in said.splitlines() if line.strip() and not _EXPECTED.search(line))
+    complaints = [line for line in said.splitlines() if line.strip() and not _EXPECTED.search(line)]
+    if not completed.ok:
+        why = "ran into its time limit" if completed.timed_out else f"ended with status {completed.status}"
+        raise MalformedError("\n  ".join([f"depmod for {release} in {root.path} {why}", *complaints[-5:]]))
     return Depmod(files=files, winners=winners(files), warnings=(*likeness.warnings, *complaints))
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise cannot_write(Path("/tmp"), error) from error  # noqa: S108 — only named
 
 
 def winners(files: Mapping[str, bytes]) -> dict[str, str]:
