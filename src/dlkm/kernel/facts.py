@@ -11,6 +11,7 @@ from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 from dlkm.ko.module import Module, read_module
+from dlkm.ko.signature import Signature
 
 
 class Facts:
@@ -81,10 +82,19 @@ class Facts:
         """The certificates built into the kernel, in DER; None when the image was not read."""
         return None
 
+    @property
+    def own_signature(self) -> Signature | None:
+        """The signature of one of the kernel's own modules."""
+        return self._sample.signature if self._sample is not None else None
+
+    def own_tail(self, size: int) -> bytes:
+        """The last bytes of that module."""
+        return self._sample.data[-size:] if self._sample is not None else b""
+
     @cached_property
     def signer(self) -> bytes | None:
         """The key id that signed the kernel's own modules; None where they are not signed or not at hand."""
-        signature = self._sample.signature if self._sample is not None else None
+        signature = self.own_signature
         signer = signature.signer if signature is not None else None
         return signer.key_id if signer is not None and not isinstance(signer, str) else None
 

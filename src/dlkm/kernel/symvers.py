@@ -58,6 +58,8 @@ class Symvers:
         Kernels before 5.6 wrote the namespace third. Of two rows with one name the first counts. Empty lines and
         further columns are passed over; any other line is a MalformedError that names it.
         """
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").removesuffix("\r")
         rows = [line.split("\t") for line in text.split("\n")]
         quick = _quick(rows)
         return cls(quick if quick is not None else _slowly(rows, where))
@@ -67,15 +69,19 @@ class Symvers:
         """Every provider that exports something."""
         return frozenset(symbol.provider for symbol in self.symbols.values())
 
-    def packed(self, bits: int, *, big_endian: bool) -> frozenset[bytes]:
-        """Every export as the row of `__versions` that agrees with it (struct modversion_info, 64 bytes)."""
-        entry = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s"))
+    def rows(self, bits: int, *, big_endian: bool, providers: frozenset[str] | None = None) -> dict[bytes, bytes]:
+        """By name, the row of `__versions` that agrees with an export (struct modversion_info, 64 bytes).
+
+        With `providers`, only those of their exports; a name that is too long for a row has none.
+        """
+        pack = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s")).pack
         longest = ENTRY_SIZE - bits // 8 - 1
-        return frozenset(
-            entry.pack(symbol.crc, raw)
+        return {
+            raw: pack(symbol.crc, raw)
             for symbol in self.symbols.values()
-            if len(raw := symbol.name.encode("utf-8", "surrogateescape")) <= longest
-        )
+            if (providers is None or symbol.provider in providers)
+            and len(raw := symbol.name.encode("utf-8", "surrogateescape")) <= longest
+        }
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -102,9 +108,9 @@ def _quick(rows: list[list[str]]) -> dict[str, KernelSymbol] | None:
 def _slowly(rows: Iterable[list[str]], where: str) -> dict[str, KernelSymbol]:
     symbols: dict[str, KernelSymbol] = {}
     for number, row in enumerate(rows, 1):
-        if row in ([""], ["\r"]):
+        if row == [""]:
             continue
-        symbol = _symbol([cell.rstrip("\r") for cell in row])
+        symbol = _symbol(row)
         if symbol is None:
             raise MalformedError(f"{where}: line {number} is no row of a Module.symvers: {ascii(row)[:80]}")
         symbols.setdefault(symbol.name, symbol)

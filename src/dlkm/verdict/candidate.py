@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dlkm.core.arch import Arch
 from dlkm.core.errors import MalformedError
 from dlkm.core.names import module_name
-from dlkm.ko.elf import IDENT_SIZE, Elf, Layout, layout_of, text
+from dlkm.ko.elf import IDENT_SIZE, Elf, Header, Layout, layout_of, text
 from dlkm.ko.exports import Export, exports_of
 from dlkm.ko.modinfo import parse_modinfo
 from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
@@ -154,8 +154,19 @@ class Candidate:
 
     @cached_property
     def elf(self) -> Elf:
-        """The same bytes as an ELF file of any kind."""
-        return Elf.parse(self.data, str(self.path))
+        """The same bytes for the readers of ELF files, with the kernel's structures: it does not look at e_ident."""
+        found = self.header
+        header = Header(
+            type=found.type,
+            machine=found.machine,
+            flags=found.flags,
+            shoff=found.shoff,
+            ehsize=found.ehsize,
+            shentsize=found.shentsize,
+            shnum=found.shnum,
+            shstrndx=found.shstrndx,
+        )
+        return Elf(self.data, str(self.path), self.layout, header)
 
     @cached_property
     def modinfo(self) -> tuple[tuple[str, str], ...]:

@@ -8,15 +8,20 @@ from dlkm.core.errors import UsageError
 from dlkm.ko.decompress import Compression, compression_of, decompress
 
 
-def plain_bytes(path: Path) -> bytes | mmap:
-    """The bytes; UsageError when the file cannot be read, MalformedError when it cannot be unpacked."""
+def plain_bytes(path: Path, *, mapped: bool = True) -> bytes | mmap:
+    """The bytes, read at once unless `mapped`.
+
+    UsageError when the file cannot be read, MalformedError when it cannot be unpacked.
+    """
     try:
         with path.open("rb") as stream:
             start = stream.read(6)
             if not start:
                 return b""
-            if compression_of(start) is Compression.NONE:
+            if compression_of(start) is not Compression.NONE:
+                return decompress(start + stream.read(), str(path))
+            if mapped:
                 return mmap(stream.fileno(), 0, access=ACCESS_READ)
-            return decompress(start + stream.read(), str(path))
+            return start + stream.read()
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Applying relocations, as far as a file alone decides it: their types, and what stands at their targets."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import compress
 from struct import Struct
 
 from dlkm.verdict.candidate import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.era import Era
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Types:
     """An architecture's relocation types that the loader knows, each with the bytes it writes; 0 for none.
 
@@ -20,24 +22,31 @@ class Types:
     widths: dict[int, int]
     zero_targets: bool
 
-    @property
+    @cached_property
     def allowed(self) -> bytes:
-        """The types as bytes; every one is below 256 where this is asked for."""
+        """The types below 256 as bytes."""
         return bytes(number for number in self.widths if number < 256)
 
+    @cached_property
+    def masks(self) -> dict[int, bytes]:
+        """For each width a table for bytes.translate: 1 for the types that write so many bytes, else 0."""
+        widths = set(self.widths.values()) - {0}
+        return {width: bytes(self.widths.get(number) == width for number in range(256)) for width in widths}
 
-def types_of(case: Case) -> Types | None:
+
+@cache
+def types_in(era: Era) -> Types | None:
     """From data/eras.toml; None for an architecture that is not listed."""
-    known = case.era.words("relocations")
+    known = era.words("relocations")
     if not known:
         return None
     widths = {number: width for width, numbers in known for number in numbers}
-    return Types(widths, "zero-relocation-targets" in case.era.features)
+    return Types(widths, "zero-relocation-targets" in era.features)
 
 
 def relocations(case: Case) -> Iterator[Trip]:
     """Section by section, entry by entry; the first refusal ends it (kernel/module/main.c: apply_relocations)."""
-    types = types_of(case)
+    types = types_in(case.era)
     if types is None:
         return
     for index, section in enumerate(case.candidate.sections[1:], 1):
@@ -59,20 +68,22 @@ def relocations(case: Case) -> Iterator[Trip]:
 def _section(case: Case, types: Types, index: int) -> Trip | None:
     """The first entry of one section that is refused."""
     candidate = case.candidate
-    raw = candidate.contents(index)
-    if not suspicious(candidate, types, raw, candidate.sections[index].info):
+    number = candidate.sections[index].info
+    target = candidate.sections[number]
+    content = b"" if target.type == SHT_NOBITS else candidate.contents(number)
+    table = Table(candidate.contents(index), content, target.size)
+    plain = candidate.layout.bits == 64 and not candidate.layout.big_endian
+    if plain and not suspicious([table], types):
         return None
-    target = candidate.sections[index].info
-    limit = candidate.sections[target].size
-    content = bytes(limit) if candidate.sections[target].type == SHT_NOBITS else candidate.contents(target)
-    for place, kind in entries(candidate, raw):
+    name = candidate.section_name(number)
+    for place, kind in entries(candidate, table.raw):
         width = types.widths.get(kind)
         if width is None:
-            return case.trip("relocation-type", type=kind, section=candidate.section_name(target))
-        if width and place + width > limit:
-            return case.trip("relocation-outside", place=place, section=candidate.section_name(target))
+            return case.trip("relocation-type", type=kind, section=name)
+        if width and place + width > table.size:
+            return case.trip("relocation-outside", place=place, section=name)
         if types.zero_targets and any(content[place : place + width]):
-            return case.trip("relocation-target", type=kind, place=place, section=candidate.section_name(target))
+            return case.trip("relocation-target", type=kind, place=place, section=name)
     return None
 
 
@@ -85,48 +96,76 @@ def entries(candidate: Candidate, raw: bytes) -> Iterator[tuple[int, int]]:
         yield place, info & mask
 
 
-def suspicious(candidate: Candidate, types: Types, raw: bytes, target: int) -> bool:
-    """Whether a table needs a look at each entry; quick, so that a good module costs little.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of Elf64_Rela, little-endian, and the section it is for: its bytes (none in the file: b"") and size."""
 
-    Works on whole columns of the table: the types as bytes, and the places as numbers that index the target with every
-    byte made the OR of the following ones, so that one look tells whether all bytes of a target are zero.
+    raw: bytes
+    content: bytes
+    size: int
+
+
+_RELA_SIZE, _TYPE_AT = 24, 8  # Elf64_Rela, and the lowest byte of its type
+
+
+def suspicious(tables: Sequence[Table], types: Types) -> bool:
+    """Whether any table of a module needs a look at each entry; quick, so that a good module costs little.
+
+    Works on whole columns of all tables together: the types as a byte string, the places as numbers that index the
+    target with every byte made the OR of the following ones, so that one look tells whether all bytes of a target are
+    zero, and an index that is out of range that it lies outside.
     """
-    if not types.zero_targets or candidate.layout.bits != 64 or candidate.layout.big_endian:
+    raws = [table.raw[: len(table.raw) - len(table.raw) % _RELA_SIZE] for table in tables]
+    whole = b"".join(raws)
+    kinds = _kinds(whole, types)
+    if kinds is None:
         return True
-    raw = raw[: len(raw) - len(raw) % _RELA_SIZE]
-    kinds = raw[_TYPE_AT::_RELA_SIZE]
-    high = (raw[_TYPE_AT + more :: _RELA_SIZE] for more in (1, 2, 3))
-    if kinds.translate(None, types.allowed) or any(map(any, high)):
+    places = memoryview(whole).cast("Q")[0::3].tolist()
+    end = 0
+    try:
+        for table, raw in zip(tables, raws, strict=True):
+            start, end = end, end + len(raw) // _RELA_SIZE
+            if start < end and _refuses(table, types, places[start:end], kinds[start:end]):
+                return True
+    except IndexError:
         return True
-    places = memoryview(raw).cast("Q")[0::3].tolist()
-    widths = {types.widths[kind] for kind in set(kinds)} - {0}
-    section = candidate.sections[target]
-    if places and max(places) + max(widths, default=0) > section.size:
-        return True
-    content = candidate.contents(target)
-    return any(content) and any(
-        any(map(smear(content, width).__getitem__, _of_width(places, kinds, types, width))) for width in widths
-    )
+    return False
 
 
-_RELA_SIZE, _TYPE_AT = 24, 8  # Elf64_Rela, and the lowest byte of its type, little-endian
+def _kinds(whole: bytes, types: Types) -> bytes | list[int] | None:
+    """The type of each entry; None when one of them is not known."""
+    low = whole[_TYPE_AT::_RELA_SIZE]
+    above = whole[_TYPE_AT + 1 :: _RELA_SIZE] + whole[_TYPE_AT + 2 :: _RELA_SIZE] + whole[_TYPE_AT + 3 :: _RELA_SIZE]
+    if above.count(0) == len(above):
+        return None if low.translate(None, types.allowed) else low
+    kinds = memoryview(whole).cast("I")[_TYPE_AT // 4 :: _RELA_SIZE // 4].tolist()
+    return kinds if types.widths.keys() >= set(kinds) else None
 
 
-def _of_width(places: list[int], kinds: bytes, types: Types, width: int) -> Iterable[int]:
-    """The places where `width` bytes are written."""
-    wanted = bytes(types.widths.get(number) == width for number in range(256))
-    chosen = kinds.translate(wanted)
-    return places if all(chosen) else compress(places, chosen)
+def _refuses(table: Table, types: Types, places: list[int], kinds: bytes | list[int]) -> bool:
+    """Whether an entry of one table writes outside its section, or over bytes that are not zero.
+
+    IndexError when one lies outside.
+    """
+    widths = {types.widths[kind] for kind in set(kinds)}
+    checked = types.zero_targets and table.content.count(0) != len(table.content)
+    if not checked or isinstance(kinds, list):
+        return checked or max(places) + max(widths) > table.size
+    for width in widths - {0}:
+        chosen = places if len(widths) == 1 else compress(places, kinds.translate(types.masks[width]))
+        if any(map(smear(table.content, width).__getitem__, chosen)):
+            return True
+    return False
 
 
 def smear(content: bytes, width: int) -> bytes:
-    """Each byte OR-ed with the `width` - 1 bytes after it, the end padded with zeroes."""
+    """Each byte OR-ed with the `width` - 1 bytes after it, as far as there are so many."""
     number = int.from_bytes(content, "little")
     step = 1
     while step < width:
         number |= number >> (8 * step)
         step *= 2
-    return number.to_bytes(len(content), "little")
+    return number.to_bytes(len(content), "little")[: max(len(content) - width + 1, 0)]
 
 
 CHECKS: dict[str, Check] = {"relocations": relocations}

@@ -13,6 +13,8 @@ from dlkm.ko.module import Module, read_module
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import era_of
+from dlkm.verdict.quick import Quick
 from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.supply import Supply
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -37,6 +39,33 @@ class Session:
         """The verdict on one file; UsageError when it cannot be read, MalformedError when it cannot be unpacked."""
         self._judge_providers()
         return self._judged.get(path) or self._judge(Candidate(path, plain_bytes(path), self.kernel.arch))
+
+    def answer(self, path: Path) -> Verdict | DlkmError:
+        """The verdict, or why there can be none."""
+        try:
+            return self.verdict(path)
+        except DlkmError as error:
+            return error
+
+    def prepare(self) -> None:
+        """Read what all files need, before the work is shared among processes."""
+        self._judge_providers()
+        if self._quick.usable:
+            self._quick.prepare()
+
+    def plain(self, path: Path) -> tuple[str, str] | None:
+        """Name and taint of a module that surely loads without a finding; None for one that needs its verdict."""
+        if not self._quick.usable or self._providers:
+            return None
+        try:
+            data = plain_bytes(path, mapped=False)
+        except DlkmError:
+            return None
+        return self._quick.answer(bytes(data))
+
+    @cached_property
+    def _quick(self) -> Quick:
+        return Quick(self.facts, self.conditions, era_of(self.kernel))
 
     def _judge(self, candidate: Candidate) -> Verdict:
         supply = Supply(facts=self.facts, along=self._along(candidate), refused=frozenset(self._refused))

@@ -3,8 +3,10 @@
 
 from collections.abc import Iterator
 
+from dlkm.kernel.facts import Facts
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.trust import Trust, trust_of
 
 TRAILER_SIZE = 12  # struct module_signature
@@ -65,40 +67,45 @@ def _trailer_fault(case: Case) -> Trip | None:
 
 
 def _not_trusted(case: Case, reason: str) -> Iterator[Trip]:
-    enforced = sig_enforced(case)
+    enforced, level = sig_enforced(case.facts, case.conditions), lockdown(case.facts, case.conditions)
     if enforced:
         yield case.trip("signature-enforced", reason=reason)
-    elif lockdown(case) != "none":
-        yield case.trip("signature-lockdown", reason=reason, level=lockdown(case))
+    elif level != "none":
+        yield case.trip("signature-lockdown", reason=reason, level=level)
     elif enforced is None:
         yield case.trip("signature-enforcement-unknown", reason=reason)
 
 
 def _demanded(case: Case) -> bool:
-    return bool(sig_enforced(case)) or lockdown(case) != "none"
+    return bool(sig_enforced(case.facts, case.conditions)) or lockdown(case.facts, case.conditions) != "none"
 
 
-def sig_enforced(case: Case) -> bool | None:
+def demands(facts: Facts, conditions: Conditions) -> bool:
+    """Whether an untrusted module may be refused, or nobody knows."""
+    return sig_enforced(facts, conditions) is not False or lockdown(facts, conditions) != "none"
+
+
+def sig_enforced(facts: Facts, conditions: Conditions) -> bool | None:
     """Whether only trusted modules load; None where neither flags nor configuration tell."""
-    if case.conditions.sig_enforce is not None:
-        return case.conditions.sig_enforce
-    given = case.conditions.cmdline_value("module.sig_enforce")
+    if conditions.sig_enforce is not None:
+        return conditions.sig_enforce
+    given = conditions.cmdline_value("module.sig_enforce")
     if given is not None and (not given or given[0] in "yYtT1" or given[:2].lower() == "on"):
         return True
-    return case.facts.option("MODULE_SIG_FORCE")
+    return facts.option("MODULE_SIG_FORCE")
 
 
-def lockdown(case: Case) -> str:
+def lockdown(facts: Facts, conditions: Conditions) -> str:
     """none, integrity or confidentiality: as given, on the command line, or built in (security/lockdown/lockdown.c)."""
-    if case.conditions.lockdown is not None:
-        return case.conditions.lockdown
-    if case.facts.option("SECURITY_LOCKDOWN_LSM") is False:
+    if conditions.lockdown is not None:
+        return conditions.lockdown
+    if facts.option("SECURITY_LOCKDOWN_LSM") is False:
         return "none"
-    given = case.conditions.cmdline_value("lockdown")
+    given = conditions.cmdline_value("lockdown")
     if given in {"integrity", "confidentiality"}:
         return given
     for level in ("confidentiality", "integrity"):
-        if case.facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
+        if facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
             return level
     return "none"
 

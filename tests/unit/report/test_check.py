@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Verdicts as text, JSON, SARIF and JUnit."""
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from dlkm.report.check import check_document, printable, show
+from dlkm.report.junit import junit, write_junit
+from dlkm.report.sarif import sarif, write_sarif
+from dlkm.report.terminal import Colour, Terminal
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+REFUSED = Verdict(
+    path="out/hello.ko",
+    module="hello",
+    kernel="6.1.0-56-rt-amd64",
+    outcome=Outcome.FAILS,
+    errno="ENOEXEC",
+    log=("hello: disagrees about version of symbol module_layout",),
+    findings=(
+        Finding(rule="crc-mismatch", severity=Severity.ERROR, message="another ABI", hint="build it"),
+        Finding(rule="vermagic", severity=Severity.ERROR, message="another kind", masked=True),
+    ),
+)
+LOADS = Verdict(path="out/hello.ko", module="hello", kernel="6.1.0-56-amd64", outcome=Outcome.LOADS, taint="OE")
+SILENT = Verdict(path="a&b.ko", module="a", kernel="6.1", outcome=Outcome.FAILS, errno="EKEYREJECTED")
+DOUBTFUL = Verdict(path="c.ko", module="c", kernel="6.1", outcome=Outcome.CANNOT_TELL)
+
+
+def _shown(*verdicts: Verdict, **how: bool) -> str:
+    out = io.StringIO()
+    show(verdicts, Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()), **how)
+    return out.getvalue()
+
+
+def test_the_document_is_that_of_the_manual() -> None:
+    assert check_document([REFUSED]) == {
+        "schema": "dlkm.check/1",
+        "results": [
+            {
+                "path": "out/hello.ko",
+                "module": "hello",
+                "kernel": "6.1.0-56-rt-amd64",
+                "outcome": "fails",
+                "errno": "ENOEXEC",
+                "log": ["hello: disagrees about version of symbol module_layout"],
+                "taint": "",
+                "findings": [
+                    {
+                        "rule": "crc-mismatch",
+                        "severity": "error",
+                        "message": "another ABI",
+                        "hint": "build it",
+                        "masked": False,
+                    },
+                    {"rule": "vermagic", "severity": "error", "message": "another kind", "hint": "", "masked": True},
+                ],
+            }
+        ],
+    }
+
+
+def test_one_refusal_in_full() -> None:
+    text = _shown(REFUSED)
+    assert text.startswith("out/hello.ko on 6.1.0-56-rt-amd64: fails, ENOEXEC\n")
+    assert "    hello: disagrees about version of symbol module_layout\n" in text
+    assert "cause: another ABI\n" in text
+    assert "what to do: build it\n" in text
+    assert text.index("hidden behind that") < text.index("vermagic: another kind")
+
+
+def test_silence_is_said() -> None:
+    assert "the kernel says nothing" in _shown(SILENT)
+
+
+def test_several_are_a_table_and_a_count() -> None:
+    text = _shown(LOADS, REFUSED, DOUBTFUL)
+    head, row = text.splitlines()[:2]
+    assert head.split() == ["MODULE", "6.1.0-56-amd64", "6.1.0-56-rt-amd64", "6.1"]
+    assert row.startswith("out/hello.ko  loads, taint OE  fails, ENOEXEC")
+    assert "3 verdicts: 1 loads, 1 fails, 1 cannot tell" in text
+
+
+def test_control_characters_are_escaped() -> None:
+    assert printable("x\x7fELF\x1b[1m\udcff") == "x\\x7fELF\\x1b[1m\\xff"
+
+
+def test_sarif_leaves_out_what_is_masked(tmp_path: Path) -> None:
+    write_sarif(tmp_path / "s.sarif", [LOADS, REFUSED])
+    (run,) = json.loads((tmp_path / "s.sarif").read_text())["runs"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["level"]) == ("crc-mismatch", "error")
+    assert "disagrees about version" in result["message"]["text"]
+    assert sarif([LOADS])["runs"][0]["results"] == []
+
+
+def test_junit_counts_and_escapes(tmp_path: Path) -> None:
+    write_junit(tmp_path / "j.xml", [SILENT, DOUBTFUL])
+    (suite,) = ET.fromstring((tmp_path / "j.xml").read_text())
+    assert suite.attrib == {"name": "6.1", "tests": "2", "failures": "1", "skipped": "1"}
+    failure = suite[0].find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "EKEYREJECTED"
+    assert suite[0].attrib["classname"] == "a&b.ko"
+    assert suite[1].find("skipped") is not None
+    assert "<testcase" in junit([LOADS])
