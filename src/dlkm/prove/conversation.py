@@ -99,7 +99,7 @@ class _Listener:
         last = self._results[len(self._results) - 1]
         observed = read_result(last, self._logged.get(last.file, ()))
         notes = tuple(
-            f"{names[file].name}, which it needs, did not load: {errno_name(result.error)}"
+            f"{names[file].name}, which goes before it, did not load: {errno_name(result.error)}"
             for file, result in self._results.items()
             if result.error and file < len(names) - 1
         )
