@@ -2,7 +2,6 @@
 """Agreement with `depmod -e -E Module.symvers` on what it can see: symbols that lack, and versions that differ."""
 
 import re
-import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,9 +11,11 @@ from dlkm.core.names import module_name
 from dlkm.core.processes import Processes
 from dlkm.kernel.installed import module_files
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.symvers import Symvers
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.early import module_layout
 from dlkm.verdict.era import era_of
 from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.session import Session
@@ -27,12 +28,10 @@ _NEEDS = re.compile(r"depmod: WARNING: (?P<path>\S+) needs unknown symbol (?P<sy
 _DISAGREES = re.compile(r"depmod: WARNING: (?P<path>\S+) disagrees about version of symbol (?P<symbol>\S+)")
 
 
-def _said_by_depmod(kernel: Kernel, modules: list[Path], root: Path) -> dict[str, set[str]]:
-    """Module to the symbols that depmod objects to."""
-    folder = root / "lib/modules" / kernel.release
-    folder.mkdir(parents=True)
-    for path in modules:
-        shutil.copy(path, folder)
+def _said_by_depmod(kernel: Kernel, modules_dir: Path, root: Path) -> dict[str, set[str]]:
+    """Module to the symbols that depmod objects to, of all modules in a directory taken for the kernel's."""
+    (root / "lib/modules").mkdir(parents=True)
+    (root / "lib/modules" / kernel.release).symlink_to(modules_dir)
     argv = ["depmod", "-n", "-e", "-E", str(kernel.symvers), "-b", str(root), kernel.release]
     done = Processes().run(argv)
     said: dict[str, set[str]] = defaultdict(set)
@@ -55,7 +54,8 @@ def _said_by_us(kernel: Kernel, modules: list[Path]) -> dict[str, set[str]]:
             era=era_of(kernel),
             supply=Supply(facts=session.facts),
         )
-        found = {trip.subject for trip in symbols(case) if trip.rule in {"unknown-symbol", "crc-mismatch"}}
+        trips = (*module_layout(case), *symbols(case))
+        found = {trip.subject for trip in trips if trip.rule.partition("/")[0] in {"unknown-symbol", "crc-mismatch"}}
         if found:
             said[module_name(path.name)] = found
     return said
@@ -67,12 +67,20 @@ def _sample(kernel: Kernel) -> list[Path]:
 
 
 def test_on_its_own_kernel_both_say_nothing(kernel_61: Kernel, tmp_path: Path) -> None:
-    modules = _sample(kernel_61)
-    assert _said_by_depmod(kernel_61, modules, tmp_path) == _said_by_us(kernel_61, modules) == {}
+    assert kernel_61.modules is not None
+    assert _said_by_depmod(kernel_61, kernel_61.modules, tmp_path) == {}
+    assert _said_by_us(kernel_61, _sample(kernel_61)) == {}
 
 
 def test_on_another_kernel_both_name_the_same_symbols(kernel_61: Kernel, kernel_61_rt: Kernel, tmp_path: Path) -> None:
-    modules = _sample(kernel_61)
-    said = _said_by_depmod(kernel_61_rt, modules, tmp_path)
-    assert len(said) > len(modules) / 2
-    assert _said_by_us(kernel_61_rt, modules) == said
+    """Symbols of modules are left out: depmod takes them from the foreign modules, the kernel from its own."""
+    assert kernel_61.modules is not None
+    assert kernel_61.symvers is not None
+    modular = {one.name for one in Symvers.read(kernel_61.symvers).symbols.values() if not one.from_kernel}
+    sample = _sample(kernel_61)
+    names = {module_name(path.name) for path in sample}
+    said = _said_by_depmod(kernel_61_rt, kernel_61.modules, tmp_path)
+    theirs = {name: symbols - modular for name, symbols in said.items() if name in names and symbols - modular}
+    ours = {name: symbols - modular for name, symbols in _said_by_us(kernel_61_rt, sample).items()}
+    assert len(theirs) > len(sample) / 2
+    assert {name: symbols for name, symbols in ours.items() if symbols} == theirs

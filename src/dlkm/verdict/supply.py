@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who gives a symbol: the kernel, its installed modules, or modules that come along. Judges nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,17 @@ class Found:
     gpl: bool | None
     namespace: str
     proprietary: bool = False
+
+
+def near_name(symbol: str, names: Iterable[str]) -> str | None:
+    """A name that is the same but for underscores, or else the nearest that begins alike; None when there is none."""
+    from difflib import get_close_matches
+
+    bare = symbol.strip("_")
+    alike = [name for name in names if bare[:4] in name[: len(bare)]] if len(bare) > 3 else []
+    same = next((name for name in alike if name.strip("_") == bare), None)
+    near = get_close_matches(symbol, alike, n=1, cutoff=0.85) if same is None else [same]
+    return near[0] if near else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +81,9 @@ class Supply:
 
     def trace(self, symbol: str) -> str:
         """What to do about a symbol that nobody gives: a near name, if the kernel has one."""
-        from difflib import get_close_matches
-
-        near = get_close_matches(symbol, self.facts.exports, n=1, cutoff=0.85) if len(symbol) > 3 else []
-        if near:
-            return f"the kernel has {near[0]}: the driver may be written for another version"
+        near = near_name(symbol, self.facts.exports)
+        if near is not None:
+            return f"the kernel has {near}: the driver may be written for another version"
         return "write the driver for this kernel version, or turn on the option that provides the symbol"
 
     @cached_property

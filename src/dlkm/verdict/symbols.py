@@ -21,6 +21,7 @@ class _State:
 
     proprietary: bool
     uses_gpl: bool = False
+    told: bool = False  # what to do about a symbol that nobody gives
 
 
 def symbols(case: Case) -> Iterator[Trip]:
@@ -61,7 +62,7 @@ def _resolve(case: Case, state: _State, name: str, *, weak: bool) -> Iterator[Tr
 def _absent(case: Case, state: _State, name: str, found: Found | None) -> Trip | None:
     """Why the symbol is not there for this module, which a weak one outlives; None when it is there."""
     if found is None:
-        return _given_by_nobody(case, name)
+        return _given_by_nobody(case, state, name)
     if state.proprietary and found.gpl:
         return case.trip("gpl-only-symbol", subject=name, licence=case.candidate.license)
     if state.proprietary and found.gpl is None:
@@ -71,13 +72,16 @@ def _absent(case: Case, state: _State, name: str, found: Found | None) -> Trip |
     return None
 
 
-def _given_by_nobody(case: Case, name: str) -> Trip:
+def _given_by_nobody(case: Case, state: _State, name: str) -> Trip:
     refused = case.supply.chain(name)
     if refused is not None:
         return case.trip("provider-refused", subject=name, owner=refused)
     if not case.facts.exports_complete:
         return case.trip("symbol-not-known", subject=name)
-    return case.trip("unknown-symbol", subject=name, where=case.supply.trace(name))
+    # One hint stands for all symbols of a finding; looking for a near name takes a while.
+    where = "" if state.told else case.supply.trace(name)
+    state.told = True
+    return case.trip("unknown-symbol", subject=name, where=where)
 
 
 def _agrees(case: Case, found: Found) -> Iterator[Trip]:
