@@ -14,7 +14,7 @@ from dlkm.build.scratch import Scratch
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
 
-_LOST = (
+LOST = (
     "a Makefile that asks `uname -r` or looks into /lib/modules may miss the kernel, builds may reach the network and"
     " this machine's files, and the modules' bytes may depend on this machine"
 )
@@ -36,7 +36,7 @@ def find_bubblewrap(runner: Runner, events: Events, *, is_root: bool) -> Bubblew
     """The sandbox, tried out; None with a warning when it is missing or forbidden here."""
     program = runner.find("bwrap")
     if program is None:
-        events.warning(f"no sandbox: bubblewrap is not installed (apt-get install bubblewrap): {_LOST}")
+        events.warning(f"no sandbox: bubblewrap is not installed (apt-get install bubblewrap): {LOST}")
         return None
     as_root_inside = ("--unshare-user", "--uid", "0", "--gid", "0")
     said = ""
@@ -46,7 +46,7 @@ def find_bubblewrap(runner: Runner, events: Events, *, is_root: bool) -> Bubblew
         if tried.ok:
             return Bubblewrap(program=program, identity=identity)
         said = tried.errors.decode("utf-8", "replace").strip()
-    events.warning(f"no sandbox: bubblewrap may not be used here ({said}): {_LOST}")
+    events.warning(f"no sandbox: bubblewrap may not be used here ({said}): {LOST}")
     return None
 
 

@@ -43,6 +43,8 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Find the drivers and kernels, build every cell, show."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from dlkm.build.cells import build_all, status_of
     from dlkm.build.job import open_workshop
     from dlkm.core.interrupts import interruptible
@@ -51,9 +53,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     options = options_of(arguments)
     drivers = _drivers(arguments)
-    with interruptible():
+    with interruptible(), ThreadPoolExecutor(max_workers=1) as beside:
+        # Trying out the sandbox takes a while in which the kernels can be looked up.
+        opening = beside.submit(open_workshop, options, Processes(), terminal.events)
         kernels = kernels_of(arguments, terminal)
-        workshop = open_workshop(options, Processes(), terminal.events)
+        workshop = opening.result()
         attempts = list(build_all(workshop, drivers, kernels, options, arguments.output))
     terminal.close()
     cells = [attempt.cell for attempt in attempts]

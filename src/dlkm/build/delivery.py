@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What comes after make: judge, collect, record, and put the cell in its place. Runs nothing."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dlkm.build.harvest import Product, collect, collect_symvers, products
+from dlkm.build.judge import Judgement, Run, judge
+from dlkm.build.output import move_tree, prepared
+from dlkm.build.place import Place
+from dlkm.build.record import Evidence, write_record
+from dlkm.build.result import BuildOutcome, Cell, moved
+from dlkm.build.scratch import Scratch
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.driver import Driver
+
+LOG = "build.log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A job after its last make; `start` is when it began, by the monotonic clock, in seconds."""
+
+    identity: str
+    driver: Driver
+    kernel: Kernel
+    place: Place
+    scratch: Scratch
+    status: int
+    start: float
+    commands: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str]
+    compiler: str
+
+
+def deliver(job: Finished, target: Path) -> Cell:
+    """Put the modules, the log and the record where the user wants them, at once or not at all."""
+    found = products(job.scratch.driver, job.scratch.root, job.kernel)
+    folder = job.place.around.folder(job.driver)
+    run = Run(status=job.status, log=job.scratch.log, folder=folder, sandboxed=job.place.sandboxed)
+    judgement = judge(job.driver, job.kernel, job.place.tree, run, found)
+    with prepared(target) as new:
+        shutil.copyfile(run.log, new / LOG)
+        cell = _cell(job, judgement, found if not judgement.reason else (), new)
+        cell = replace(cell, seconds=round(time.monotonic() - job.start, 3))
+        write_record(new, cell, _evidence(job, judgement))
+    return moved(cell, target)
+
+
+def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folder: Path) -> Cell:
+    """The cell with its files in `folder`; a failed one has no modules: what is there may be for another kernel."""
+    built = not judgement.reason
+    if built:
+        move_tree(job.scratch.root, folder / "root")
+    return Cell(
+        id=job.identity,
+        source=job.driver.path,
+        kernel=job.kernel.id,
+        arch=job.kernel.arch.name,
+        outcome=BuildOutcome.BUILT if built else BuildOutcome.FAILED,
+        reason=judgement.reason,
+        modules=collect(found, folder),
+        symvers=collect_symvers(job.scratch.driver, folder) if built else None,
+        log=folder / LOG,
+    )
+
+
+def _evidence(job: Finished, judgement: Judgement) -> Evidence:
+    return Evidence(
+        commands=job.commands,
+        environment=job.environment,
+        compiler=job.compiler,
+        sandboxed=job.place.sandboxed,
+        diagnostics=judgement.diagnostics,
+    )
