@@ -6,16 +6,16 @@ have. For 64-bit little-endian kernels with symbol versions.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
-from struct import Struct
-from typing import NamedTuple
+from mmap import mmap
+from operator import add
+from pathlib import Path
 
 from dlkm.core.names import module_name
 from dlkm.kernel.facts import Facts
-from dlkm.kernel.symvers import KernelSymbol
-from dlkm.ko.elf import STB_GLOBAL, layout_of
+from dlkm.kernel.symvers import KERNEL, KernelSymbol
+from dlkm.ko.elf import layout_of
 from dlkm.ko.pkcs7 import Signer
 from dlkm.ko.signature import MARKER, Signature
 from dlkm.verdict.btf import BtfError, check_btf
@@ -31,6 +31,7 @@ from dlkm.verdict.candidate import (
     SHT_STRTAB,
     SHT_SYMTAB,
 )
+from dlkm.verdict.columns import THIS, Header, Row, View, names_at, undefined
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
 from dlkm.verdict.licence import GPL_COMPATIBLE
@@ -38,7 +39,6 @@ from dlkm.verdict.relocations import Table, Types, suspicious, types_in
 from dlkm.verdict.signing import demands
 
 _LAYOUT = layout_of(64, big_endian=False)
-_THIS = b".gnu.linkonce.this_module"
 _ROW = 64  # struct modversion_info
 _PERCPU_RESERVE = 8 << 10
 _TAIL = 12 + len(MARKER)
@@ -47,41 +47,14 @@ _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
 _ODD_KEYS = re.compile(rb"\0(livepatch|test|staging)=")
-_NAME_AND_INFO = Struct("<IB").unpack_from
 _EXPORT = re.compile(rb"\0__ksymtab_([^\0]+)")
-
-
-class _Section(NamedTuple):
-    """A section header as numbers, in elf.h's order."""
-
-    name: int
-    type: int
-    flags: int
-    addr: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    align: int
-    entsize: int
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What was found in a file on the way."""
-
-    data: bytes
-    sections: list[_Section]
-    named: Mapping[bytes, _Section]
-
-    def bytes_of(self, section: _Section) -> bytes:
-        return self.data[section.offset : section.offset + section.size]
 
 
 class Quick:
     """The kernel's side of the comparison, packed once."""
 
-    def __init__(self, facts: Facts, conditions: Conditions, era: Era) -> None:
+    def __init__(self, facts: Facts, conditions: Conditions, era: Era, given: Iterable[Path] = ()) -> None:
+        self._given = frozenset(map(str, given))
         self._facts = facts
         self._conditions = conditions
         self._era = era
@@ -107,27 +80,33 @@ class Quick:
         """Pack the kernel's side now."""
         _ = self._row_of, self._rows, self._spaced, self._own_signature, self._odd_names, self._types
 
-    def answer(self, data: bytes) -> tuple[str, str] | None:
+    def answer(self, data: bytes | mmap) -> tuple[str, str] | None:
         """Name and taint letters of a file that loads without a finding; None when it needs a closer look."""
         end = self._body_end(data)
         file = self._sections(data, end) if end is not None else None
         if file is None or not self._special_sections(file):
             return None
+        signed = end != len(data)
         found = self._modinfo(file)
-        if found is None or not self._symbols(file) or not self._relocations(file):
+        if found is None or not self._versions(file):
+            return None
+        # What carries the kernel's own signature is what the kernel's own build made, or it would be refused for its
+        # signature: the build sees to it that the versions cover the symbols, and its linker to the relocations.
+        if not signed and not (self._symbols(file) and self._relocations(file)):
             return None
         name, letters = found
-        return name, f"{letters}E" if end == len(data) else letters
+        return name, letters if signed else f"{letters}E"
 
-    def _body_end(self, data: bytes) -> int | None:
+    def _body_end(self, data: bytes | mmap) -> int | None:
         """Where the module ends: at its end, or before a signature like those of the kernel's own modules."""
-        if not data.endswith(MARKER):
+        tail = data[-_TAIL:]
+        if not tail.endswith(MARKER):
             return len(data)
         own = self._own_signature
-        if own is None or data[-_TAIL:] != own[1]:
+        if own is None or tail != own[1]:
             return None
         start = len(data) - _TAIL - own[2]
-        return start if start > 0 and data.startswith(own[0], start) else None
+        return start if start > 0 and data[start : start + len(own[0])] == own[0] else None
 
     @cached_property
     def _own_signature(self) -> tuple[bytes, bytes, int] | None:
@@ -141,64 +120,70 @@ class Quick:
         tail = self._facts.own_tail(_TAIL)
         return sample.block[: len(sample.block) - len(signer.value)], tail, len(sample.block)
 
-    def _sections(self, data: bytes, end: int) -> _File | None:
+    def _sections(self, data: bytes | mmap, end: int) -> View | None:
         """Header and sections, all within the file, none written and run."""
         if end < 64 or data[:4] != b"\x7fELF":
             return None
-        kind, machine, _, _, _, shoff, _, _, _, _, shentsize, shnum, names_at = _LAYOUT.header.unpack_from(data, 16)
+        kind, machine, _, _, _, shoff, _, _, _, _, shentsize, shnum, where_names = _LAYOUT.header.unpack_from(data, 16)
         table = shnum * 64
         wanted = (1, self._facts.kernel.arch.elf_machine, 64)
-        if (kind, machine, shentsize) != wanted or not 0 < names_at < shnum or shoff + table > end:
+        if (kind, machine, shentsize) != wanted or not 0 < where_names < shnum or shoff + table > end:
             return None
-        sections = [_Section._make(row) for row in _LAYOUT.section.iter_unpack(data[shoff : shoff + table])]
-        names = sections[names_at]
-        if names.type != SHT_STRTAB or names.offset + names.size > end or any(sections[0][:6]):
+        raw = data[shoff : shoff + table]
+        rows: list[Row] = list(_LAYOUT.section.iter_unpack(raw))
+        numbers = memoryview(raw).cast("Q")
+        both = SHF_WRITE | SHF_EXECINSTR
+        where = rows[where_names]
+        if where[1] != SHT_STRTAB or any(rows[0][:6]) or any(flags & both == both for flags in set(numbers[1::8])):
             return None
-        named = _named(sections, data[names.offset : names.offset + names.size], end)
-        return None if named is None else _File(data, sections, named)
+        if max(map(add, numbers[3::8], numbers[4::8])) > end and any(
+            row[4] + row[5] > end for row in rows if row[1] != SHT_NOBITS
+        ):
+            return None
+        starts = memoryview(raw).cast("I")[16::16].tobytes()
+        names = names_at(data[where[4] : where[4] + where[5]], starts)
+        return None if names is None else View(data, rows, dict(zip(names, rows[1:], strict=True)))
 
-    def _special_sections(self, file: _File) -> bool:
+    def _special_sections(self, file: View) -> bool:
         """Struct module as the kernel's, versions, and nothing that only some kernels take."""
-        named = file.named
-        this = named.get(_THIS)
+        named, this, percpu = file.named, file.section(THIS), file.section(b".data..percpu")
         if this is None or this.type == SHT_NOBITS or not this.flags & SHF_ALLOC:
             return False
-        percpu = named.get(b".data..percpu")
-        wanted = (*self._era.words("arch-sections"), *self._era.words("finish-sections"))
+        table = file.named[b".symtab"]
         return (
             this.size == self._facts.struct_module_size
             and _ODD_SECTIONS.isdisjoint(named)
-            and all(name.encode() in named for name in wanted)
+            and self._wanted <= named.keys()
             and (percpu is None or percpu.size <= _PERCPU_RESERVE)
-            and all(
-                name not in named or name.replace(b"ksym", b"kcrc") in named
-                for name in (b"__ksymtab", b"__ksymtab_gpl")
-            )
-            and self._unique(file)
+            and all(crcs in named for exports, crcs in _CRC_TABLES if exports in named)
+            and [row[1] for row in file.rows].count(SHT_SYMTAB) == 1
+            and table[1] == SHT_SYMTAB
+            and 0 < table[6] < len(file.rows)
+            and file.rows[table[6]][1] == SHT_STRTAB
+            and not any(row[1] == SHT_NULL for row in file.rows[1:])
             and _btf_fits(file)
         )
 
-    @staticmethod
-    def _unique(file: _File) -> bool:
-        """One symbol table, and no second section of a name that the loader looks up."""
-        tables = sum(section.type == SHT_SYMTAB for section in file.sections)
-        return tables == 1 and len(file.named) == len(file.sections) - 1
+    @cached_property
+    def _wanted(self) -> frozenset[bytes]:
+        """Sections that the architecture's loader insists on."""
+        names = (*self._era.words("arch-sections"), *self._era.words("finish-sections"))
+        return frozenset(name.encode() for name in names)
 
-    def _modinfo(self, file: _File) -> tuple[str, str] | None:
+    def _modinfo(self, file: View) -> tuple[str, str] | None:
         """The name, and the taint letters that modinfo decides, when vermagic and licence are as they should be."""
-        section, this = file.named.get(b".modinfo"), file.named[_THIS]
+        section = file.section(b".modinfo")
         if section is None or not section.flags & SHF_ALLOC:
             return None
         raw = b"\0" + file.bytes_of(section)
         name = raw[raw.find(b"\0name=") + 6 :].partition(b"\0")[0]
-        said = file.bytes_of(this)[24:80].partition(b"\0")[0]
         licence = raw[raw.find(b"\0license=") + 9 :].partition(b"\0")[0]
         plain = (
             raw.count(b"\0vermagic=") == raw.count(b"\0name=") == 1
             and self._vermagic in raw
             and b"\0license=" in raw
             and licence.decode("utf-8", "replace") in GPL_COMPATIBLE
-            and name == said
+            and name == file.struct_name
             and _ODD_KEYS.search(raw) is None
             and raw.endswith(b"\0")
         )
@@ -219,24 +204,21 @@ class Quick:
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
         return _ODD_NAMES | self._facts.builtin | {*listed, *dotted, *options, *loaded}
 
-    def _symbols(self, file: _File) -> bool:
-        """Every undefined symbol is the kernel's, with the CRC that the module expects; no export is another's."""
-        versions = file.named.get(b"__versions")
+    def _versions(self, file: View) -> bool:
+        """Every symbol version is the kernel's; the namespaces are imported; no export is another's."""
+        versions = file.section(b"__versions")
         if self._conditions.params or versions is None or not versions.flags & SHF_ALLOC or versions.size % _ROW:
             return False
-        raw = file.bytes_of(versions)
-        rows = {raw[at : at + _ROW] for at in range(0, len(raw), _ROW)}
-        if not rows <= self._rows or self._row_of[b"module_layout"] not in rows:
-            return False
-        table = next(section for section in file.sections if section.type == SHT_SYMTAB)
-        if not 0 < table.link < len(file.sections) or file.sections[table.link].type != SHT_STRTAB:
-            return False
-        strings = file.bytes_of(file.sections[table.link])
-        wanted = _undefined(file.bytes_of(table), strings, len(file.sections))
-        if wanted is None or not self._namespaces_fit(file, wanted):
-            return False
+        rows = _rows_of(file.bytes_of(versions))
+        fits = rows <= self._rows and self._row_of[b"module_layout"] in rows
+        return fits and self._namespaces_fit(file, rows) and self._exports_fit(file)
+
+    def _symbols(self, file: View) -> bool:
+        """Every undefined symbol has its version, which is the kernel's."""
+        rows = _rows_of(file.content(b"__versions"))
+        wanted = undefined(file.content(b".symtab"), file.symbol_names, len(file.rows))
         row_of = self._row_of
-        return all(row_of.get(name) in rows for name in wanted) and self._exports_fit(file, strings)
+        return wanted is not None and all(row_of.get(name) in rows for name in wanted)
 
     @cached_property
     def _rows(self) -> frozenset[bytes]:
@@ -246,35 +228,40 @@ class Quick:
     def _row_of(self) -> dict[bytes, bytes]:
         """The row of `__versions` that agrees, by name; of symbols whose giver is at hand."""
         assert self._facts.symvers is not None
-        installed, own = self._facts.installed, {"vmlinux"}
-        for provider in self._facts.symvers.providers if installed is not None else ():
-            name = module_name(provider)
-            if name in self._facts.builtin or (installed is not None and installed.find(name) is not None):
-                own.add(provider)
-        given = installed is None
-        return self._facts.symvers.rows(64, big_endian=False, providers=None if given else frozenset(own))
+        givers = frozenset(filter(self._is_at_hand, self._facts.symvers.providers))
+        return self._facts.symvers.rows(64, big_endian=False, providers=givers)
+
+    def _is_at_hand(self, provider: str) -> bool:
+        """As Supply.provider_installed; the given files are asked first, which saves a walk through the tree."""
+        installed = self._facts.installed
+        if provider == KERNEL or installed is None or f"{installed.modules_dir}/kernel/{provider}.ko" in self._given:
+            return True
+        name = self._module_of(provider)
+        return name in self._facts.builtin or installed.find(name) is not None
 
     @cached_property
     def _spaced(self) -> dict[bytes, bytes]:
-        """The namespace of each symbol that has one."""
-        symbols = self._facts.exports.values()
-        return {one.name.encode(): one.namespace.encode() for one in symbols if one.namespace}
+        """The namespace of each row whose symbol has one."""
+        symbols = [one for one in self._facts.exports.values() if one.namespace]
+        rows = ((self._row_of.get(one.name.encode()), one.namespace.encode()) for one in symbols)
+        return {row: namespace for row, namespace in rows if row is not None}
 
-    def _namespaces_fit(self, file: _File, wanted: list[bytes]) -> bool:
-        spaced = [self._spaced[name] for name in wanted if name in self._spaced]
-        if not spaced:
+    def _namespaces_fit(self, file: View, rows: set[bytes]) -> bool:
+        if self._spaced.keys().isdisjoint(rows):
             return True
-        raw = b"\0" + file.bytes_of(file.named[b".modinfo"])
+        spaced = {self._spaced[row] for row in rows if row in self._spaced}
+        raw = b"\0" + file.content(b".modinfo")
         return all(not one.startswith(b"module:") and b"\0import_ns=" + one + b"\0" in raw for one in spaced)
 
-    def _exports_fit(self, file: _File, strings: bytes) -> bool:
+    def _exports_fit(self, file: View) -> bool:
         """Whether all its exports are the kernel's own rows for this very module."""
         if b"__ksymtab" not in file.named and b"__ksymtab_gpl" not in file.named:
             return True
+        strings = file.symbol_names
         names = _EXPORT.findall(strings)
         if strings.count(b"__ksymtab_") != len(names):
             return False
-        said = file.bytes_of(file.named[_THIS])[24:80].partition(b"\0")[0].decode("utf-8", "replace")
+        said = file.struct_name.decode("utf-8", "replace")
         exports: Mapping[str, KernelSymbol] = self._facts.exports
         found = (exports.get(name.decode("utf-8", "replace")) for name in names)
         return all(one is None or self._module_of(one.provider) == said for one in found)
@@ -288,8 +275,8 @@ class Quick:
     def _types(self) -> Types | None:
         return types_in(self._era)
 
-    def _relocations(self, file: _File) -> bool:
-        types, sections = self._types, file.sections
+    def _relocations(self, file: View) -> bool:
+        types, sections = self._types, [Header._make(row) for row in file.rows]
         if types is None:
             return True
         tables = []
@@ -309,46 +296,15 @@ class Quick:
 _RELOCATING = frozenset({SHT_RELA, SHT_REL})
 
 
-def _named(sections: list[_Section], names: bytes, end: int) -> dict[bytes, _Section] | None:
-    """The sections by name; None when one leaves the file, is written and run, or has no name."""
-    named: dict[bytes, _Section] = {}
-    if not names.endswith(b"\0"):
-        return None
-    both, size, find = SHF_WRITE | SHF_EXECINSTR, len(names), names.index
-    for section in sections[1:]:
-        name, kind, flags, _, offset, length, *_ = section
-        outside = offset + length > end and kind != SHT_NOBITS
-        if outside or flags & both == both or kind == SHT_NULL or name >= size:
-            return None
-        named[names[name : find(b"\0", name)]] = section
-    return named
+def _rows_of(raw: bytes) -> set[bytes]:
+    return {raw[at : at + _ROW] for at in range(0, len(raw), _ROW)}
 
 
-def _btf_fits(file: _File) -> bool:
-    section = file.named.get(b".BTF")
-    if section is None:
+def _btf_fits(file: View) -> bool:
+    if b".BTF" not in file.named:
         return True
     try:
-        check_btf(file.bytes_of(section))
+        check_btf(file.content(b".BTF"))
     except BtfError:
         return False
     return True
-
-
-def _undefined(raw: bytes, strings: bytes, sections: int) -> list[bytes] | None:
-    """Names of the undefined symbols; None when a symbol has a place that needs a closer look."""
-    if len(raw) % 24 or not strings:
-        return None
-    places = memoryview(raw).cast("H")[3::12].tolist()
-    if not places or places[0] or max(place for place in set(places) if place != 0xFFF1) >= sections:
-        return None
-    found = []
-    at = 0
-    for _ in range(places.count(0) - 1):
-        at = places.index(0, at + 1)
-        start, info = _NAME_AND_INFO(raw, 24 * at)
-        end = strings.find(b"\0", start)
-        if end < 0 or info >> 4 != STB_GLOBAL:
-            return None
-        found.append(strings[start:end])
-    return found

@@ -8,8 +8,8 @@ from dlkm.core.errors import UsageError
 from dlkm.ko.decompress import Compression, compression_of, decompress
 
 
-def plain_bytes(path: Path, *, mapped: bool = True) -> bytes | mmap:
-    """The bytes, read at once unless `mapped`.
+def plain_bytes(path: Path) -> bytes | mmap:
+    """The bytes of the whole file.
 
     UsageError when the file cannot be read, MalformedError when it cannot be unpacked.
     """
@@ -20,8 +20,6 @@ def plain_bytes(path: Path, *, mapped: bool = True) -> bytes | mmap:
                 return b""
             if compression_of(start) is not Compression.NONE:
                 return decompress(start + stream.read(), str(path))
-            if mapped:
-                return mmap(stream.fileno(), 0, access=ACCESS_READ)
-            return start + stream.read()
+            return mmap(stream.fileno(), 0, access=ACCESS_READ)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

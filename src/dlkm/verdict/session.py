@@ -58,14 +58,13 @@ class Session:
         if not self._quick.usable or self._providers:
             return None
         try:
-            data = plain_bytes(path, mapped=False)
+            return self._quick.answer(plain_bytes(path))
         except DlkmError:
             return None
-        return self._quick.answer(bytes(data))
 
     @cached_property
     def _quick(self) -> Quick:
-        return Quick(self.facts, self.conditions, era_of(self.kernel))
+        return Quick(self.facts, self.conditions, era_of(self.kernel), self._files)
 
     def _judge(self, candidate: Candidate) -> Verdict:
         supply = Supply(facts=self.facts, along=self._along(candidate), refused=frozenset(self._refused))
@@ -86,8 +85,8 @@ class Session:
 
     def _outside(self) -> Iterator[Path]:
         """The given files that are not the kernel's own installed ones."""
-        own = self.kernel.modules / "kernel" if self.kernel.modules is not None else None
-        return (path for path in self._files if own is None or own not in path.parents)
+        own = f"{self.kernel.modules}/kernel/"
+        return (path for path in self._files if not str(path).startswith(own))
 
     @cached_property
     def _has_foreign(self) -> bool:
