@@ -82,10 +82,13 @@ class _Copier:
             self._copy_outside_link(place, text)
 
     def _stays_inside(self, link: Path, text: str) -> bool:
-        if text.startswith("/"):
-            return False
-        steps = Path(os.path.normpath(link.parent / text))
-        return steps.is_relative_to(self.source)
+        """Whether the way of a link never leaves the source, not even to come back: the copy has another name."""
+        depth = len(link.parent.relative_to(self.source).parts)
+        for step in Path(text).parts:
+            depth += -1 if step == ".." else 1
+            if depth < 0:
+                return False
+        return not text.startswith("/")
 
     def _copy_outside_link(self, place: str, text: str) -> None:
         if text.startswith("/") and not text.startswith(SYSTEM):
