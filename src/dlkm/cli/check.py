@@ -116,7 +116,10 @@ def _below(path: Path) -> Iterator[Path]:
 
 def _conditions(arguments: argparse.Namespace) -> Conditions:
     from dlkm.verdict.modprobe import options_in
+    from dlkm.verdict.trust import certificate_at
 
+    for path in arguments.trusted_cert:
+        certificate_at(path)  # one that is none is an error whether or not any module is signed
     return Conditions(
         sig_enforce=arguments.sig_enforce,
         lockdown=arguments.lockdown,
@@ -149,5 +152,5 @@ def _show(verdicts: Sequence[Verdict], arguments: argparse.Namespace, terminal: 
         write_junit(arguments.junit, verdicts)
     if arguments.json:
         terminal.document(check.check_document(verdicts))
-    else:
+    elif verdicts:
         check.show(verdicts, terminal, all_findings=arguments.verbose)

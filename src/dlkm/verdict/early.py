@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from dlkm.core.names import normalise_module_name
+from dlkm.core.names import Vermagic, normalise_module_name
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails, without_versions
 
@@ -28,7 +28,10 @@ def module_layout(case: Case) -> Iterator[Trip]:
             yield from without_versions(case, "no-versions")
         case Agreement.DIFFERS:
             differing, known = _counts(case)
-            yield case.trip("crc-mismatch/module-layout", subject="module_layout", differing=differing, known=known)
+            built = Vermagic.parse(case.candidate.field("vermagic") or "").release or "of an unknown release"
+            yield case.trip(
+                "crc-mismatch/module-layout", subject="module_layout", differing=differing, known=known, built=built
+            )
         case Agreement.NO_ENTRY if missing_entry_fails(case):
             yield case.trip("module-layout-entry", subject="module_layout")
         case Agreement.NO_ENTRY:

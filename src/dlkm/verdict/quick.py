@@ -46,7 +46,7 @@ _TAIL = 12 + len(MARKER)
 _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
-_ODD_KEYS = re.compile(rb"\0(livepatch|test|staging)=")
+_ODD_KEYS = re.compile(rb"\0(livepatch|test)=")
 _EXPORT = re.compile(rb"\0__ksymtab_([^\0]+)")
 
 
@@ -189,7 +189,8 @@ class Quick:
         )
         if not plain or not name.isascii() or name.decode() in self._odd_names:
             return None
-        return name.decode(), "" if b"\0intree=" in raw else "O"
+        staging, outside = b"\0staging=" in raw, b"\0intree=" not in raw
+        return name.decode(), "C" * staging + "O" * outside
 
     @cached_property
     def _vermagic(self) -> bytes:

@@ -52,7 +52,7 @@ def trust_of(candidate: Candidate, facts: Facts, extra: Sequence[Path]) -> Trust
     message = _parse(signature.block)
     if isinstance(message, Trust):
         return message
-    known = [*map(_certificate, facts.certificates or ()), *(_from_file(path) for path in extra)]
+    known = [*map(_certificate, facts.certificates or ()), *(certificate_at(path) for path in extra)]
     body = candidate.data[: signature.body_size]
     trust = _judge(message, body, [one for one in known if one is not None])
     if trust is Trust.UNKNOWN_KEY and facts.certificates is None:
@@ -150,7 +150,7 @@ def _certificate(der: bytes) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _from_file(path: Path) -> Any:
+def certificate_at(path: Path) -> Any:
     """A certificate in DER or PEM; UsageError or MalformedError when it is none."""
     from asn1crypto import pem
 
