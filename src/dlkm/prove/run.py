@@ -87,10 +87,11 @@ class _Series:
 
     def _blames_delivery(self, guest: Ready, talk: Conversation) -> bool:
         """Whether another way to hand over the payload is worth a boot."""
+        if talk.payload_error is not None:
+            return self._launcher.driver_fails()
         if guest.key is not None:
             self._launcher.drop(guest.key)
-            return True
-        return talk.payload_error is not None and self._launcher.driver_fails()
+        return guest.key is not None
 
     def _read(self, guest: Ready, talk: Conversation, pending: Mapping[int, Attempt]) -> Mapping[int, Observed]:
         answers = dict(talk.answers)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reading a guest's report as an answer, and comparing it with a prediction. The lines are those of real boots."""
+
+from dataclasses import replace
+
+import pytest
+
+from dlkm.prove.agreement import LOST, Agreement, compare, errno_name, is_notice, placed, read_result
+from dlkm.prove.attempt import Observed
+from dlkm.prove.protocol import Result
+from dlkm.verdict.verdict import Outcome, Verdict
+
+REFUSED = Result(attempt=0, file=0, error=8, signal=0, accepted=False, taint="")
+LOADED = Result(attempt=0, file=0, error=0, signal=0, accepted=True, taint="OE")
+TAINTS = (
+    "hello: loading out-of-tree module taints kernel.",
+    "hello: module verification failed: signature and/or required key missing - tainting kernel",
+)
+LAYOUT = "hello: disagrees about version of symbol module_layout"
+
+
+def test_a_refusal_has_the_kernels_lines_without_its_notices() -> None:
+    observed = read_result(replace(REFUSED, error=22), [*TAINTS, "hello: Unknown symbol jiffies (err -22)"])
+    assert observed.outcome is Outcome.FAILS
+    assert observed.errno == "EINVAL"
+    assert observed.log == ("hello: Unknown symbol jiffies (err -22)",)
+    assert observed.output == TAINTS
+
+
+def test_a_load_has_no_log() -> None:
+    observed = read_result(LOADED, [*TAINTS, "hello, world"])
+    assert (observed.outcome, observed.errno, observed.log) == (Outcome.LOADS, None, ())
+    assert observed.output == (*TAINTS, "hello, world")
+    assert observed.taint == "OE"
+
+
+def test_what_init_says_is_no_refusal() -> None:
+    observed = read_result(replace(LOADED, error=19), ["hello: no device found"])
+    assert (observed.outcome, observed.errno, observed.log) == (Outcome.FAILS, "ENODEV", ())
+    assert observed.output == ("hello: no device found",)
+
+
+def test_what_cannot_be_seen_counts_as_the_kernels() -> None:
+    assert read_result(replace(REFUSED, accepted=None), [LAYOUT]).log == (LAYOUT,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *TAINTS,
+        "nvidia: module license 'NVIDIA' taints kernel.",
+        "nvidia: module license taints kernel.",
+        "Disabling lock debugging due to kernel taint",
+        "hello: module_layout: kernel tainted.",
+        "hello: bad vermagic: kernel tainted.",
+        "hello: unknown parameter 'colour' ignored",
+        "random: crng init done",
+        "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable",
+        LOST,
+    ],
+)
+def test_notices(line: str) -> None:
+    assert is_notice(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        LAYOUT,
+        "hello: version magic '6.1.0 SMP ' should be '6.1.0-56-amd64 SMP preempt mod_unload modversions '",
+        "Invalid ELF header magic: != \x7fELF",
+        "Loading of unsigned module is rejected",
+        "Module hello is blacklisted",
+        "hello: `x' invalid for parameter `count'",
+        "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type 1, loc 0, val 0",
+    ],
+)
+def test_refusals_are_no_notices(line: str) -> None:
+    assert not is_notice(line)
+
+
+def test_place_holders() -> None:
+    lockdown = "Lockdown: {}: unsigned module loading is restricted; see man kernel_lockdown.7"
+    assert placed(lockdown.format("dlkm-loader")) == lockdown.format("<comm>")
+    relocation = "x86/modules: Invalid relocation target, existing value is nonzero for type 1, loc {}, val {}"
+    assert placed(relocation.format("00000000f2b6ea2e", "ffffffffc0a80000")) == relocation.format("<addr>", "<addr>")
+    assert placed(relocation.format("(____ptrval____)", "11")) == relocation.format("<addr>", "<addr>")
+    assert placed("hello: location 12, value 13") == "hello: location 12, value 13"
+
+
+def test_errno_names() -> None:
+    assert [errno_name(number) for number in (1, 2, 8, 11, 22, 95, 129, 517)] == [
+        *("EPERM", "ENOENT", "ENOEXEC", "EAGAIN", "EINVAL", "EOPNOTSUPP", "EKEYREJECTED", "EPROBE_DEFER"),
+    ]
+    assert errno_name(4000) == "errno 4000"
+
+
+def _predicted(outcome: Outcome, errno: str | None = None, *log: str) -> Verdict:
+    return Verdict(path="hello.ko", module="hello", kernel="k", outcome=outcome, errno=errno, log=log)
+
+
+FAILS = Observed(outcome=Outcome.FAILS, errno="ENOEXEC", log=(LAYOUT,))
+
+
+@pytest.mark.parametrize(
+    ("predicted", "observed", "agreement"),
+    [
+        (_predicted(Outcome.FAILS, "ENOEXEC", LAYOUT), FAILS, Agreement.AGREES),
+        (_predicted(Outcome.LOADS), Observed(outcome=Outcome.LOADS, output=("hi",)), Agreement.AGREES),
+        (_predicted(Outcome.LOADS), FAILS, Agreement.DIFFERS),
+        (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), FAILS, Agreement.DIFFERS),
+        (_predicted(Outcome.FAILS, "ENOEXEC"), FAILS, Agreement.DIFFERS),
+        (_predicted(Outcome.FAILS, "ENOEXEC", LAYOUT, LAYOUT), FAILS, Agreement.DIFFERS),
+        (_predicted(Outcome.CANNOT_TELL), FAILS, Agreement.OPEN),
+        (_predicted(Outcome.CANNOT_TELL), replace(FAILS, trouble="it hangs"), Agreement.DIFFERS),
+        (_predicted(Outcome.FAILS), Observed(outcome=Outcome.FAILS, trouble="it panicked"), Agreement.DIFFERS),
+    ],
+)
+def test_comparison(predicted: Verdict, observed: Observed, agreement: Agreement) -> None:
+    assert compare(predicted, observed) is agreement
