@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The compiler: the one the kernel names, else the nearest, else a command that installs it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlkm.build.compiler import Wanted, choose, wanted_by
+from dlkm.core.errors import MissingToolError
+from dlkm.core.events import Event, EventKind, Events
+from dlkm.kernel.kernel import Kernel
+from tests.unit.build.fakes import FakeRunner, kernel
+
+DEBIAN = "CCACHE = ccache\nCC = $(if $(DEBIAN_KERNEL_USE_CCACHE),$(CCACHE)) $(CROSS_COMPILE)gcc-12\n"
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Kernel:
+    """A kernel whose headers name gcc-12."""
+    made = kernel(tmp_path)
+    (tmp_path / "usr/src/linux-headers-6.1.0-9-amd64/.kernelvariables").write_text(DEBIAN)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0", Wanted(family="gcc", major=12, called="gcc")),
+        ("aarch64-poky-linux-gcc (GCC) 13.3.0", Wanted(family="gcc", major=13, called="gcc")),
+        ("Debian clang version 14.0.6", Wanted(family="clang", major=14, called="clang")),
+        ("", Wanted(family="gcc", major=None, called="gcc")),
+        ("something else", Wanted(family="gcc", major=None, called="gcc")),
+    ],
+)
+def test_what_the_configuration_names(tmp_path: Path, text: str, wanted: Wanted) -> None:
+    (tmp_path / "config").write_text(f'CONFIG_CC_VERSION_TEXT="{text}"\n')
+    assert wanted_by(replace(kernel(tmp_path), config_file=tmp_path / "config")) == wanted
+
+
+def _said(events: list[Event]) -> list[str]:
+    return [event.text for event in events if event.kind is EventKind.WARNING]
+
+
+def test_the_one_that_is_named(debian: Kernel) -> None:
+    heard: list[Event] = []
+    runner = FakeRunner({"gcc-12": "/usr/bin/gcc-12", "gcc": "/usr/bin/gcc"})
+    chosen = choose(debian, runner, Events(heard.append))
+    assert (chosen.path, chosen.stand_in, runner.ran) == (Path("/usr/bin/gcc-12"), None, [])
+    assert _said(heard) == []
+
+
+def test_a_tree_that_calls_gcc_gets_the_right_gcc(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text('CONFIG_CC_VERSION_TEXT="gcc-12 (Debian 12.2.0-14) 12.2.0"\n')
+    made = replace(kernel(tmp_path), config_file=tmp_path / "config")
+    runner = FakeRunner({"gcc": "/usr/bin/gcc", "gcc-12": "/usr/bin/gcc-12"}, {"-dumpversion": (0, "14\n")})
+    chosen = choose(made, runner, Events())
+    assert (chosen.path, chosen.stand_in) == (Path("/usr/bin/gcc-12"), "gcc")
+    same = FakeRunner({"gcc": "/usr/bin/gcc"}, {"-dumpversion": (0, "12\n")})
+    assert choose(made, same, Events()).stand_in is None
+
+
+@pytest.mark.parametrize(("present", "taken"), [((9, 11, 14), 11), ((11, 13), 13), ((14,), 14)])
+def test_the_nearest_stands_in_with_a_warning(debian: Kernel, present: tuple[int, ...], taken: int) -> None:
+    heard: list[Event] = []
+    runner = FakeRunner({f"gcc-{major}": f"/usr/bin/gcc-{major}" for major in present})
+    chosen = choose(debian, runner, Events(heard.append))
+    assert (chosen.path.name, chosen.stand_in) == (f"gcc-{taken}", "gcc-12")
+    (warning,) = _said(heard)
+    assert "gcc 12" in warning
+    assert "apt-get install gcc-12" in warning
+
+
+def test_none_at_all_is_told_with_the_command(debian: Kernel, tmp_path: Path) -> None:
+    with pytest.raises(MissingToolError) as caught:
+        choose(debian, FakeRunner({}), Events())
+    assert caught.value.hint == "apt-get install gcc-12"
+    arm = kernel(tmp_path / "arm", "6.1.0-9-arm64", "arm64")
+    if arm.arch.is_host:
+        return
+    with pytest.raises(MissingToolError) as caught:
+        choose(arm, FakeRunner({"gcc-12": "/usr/bin/gcc-12"}), Events())
+    assert caught.value.hint == f"apt-get install {arm.arch.compiler_package}"

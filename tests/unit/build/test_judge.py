@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which line is at fault when a build gives nothing, the wrong thing, or fails."""
+
+from pathlib import Path
+
+import pytest
+
+from dlkm.build.harvest import Product
+from dlkm.build.judge import Run, judge
+from dlkm.build.kerneltree import tree_on_the_target
+from dlkm.source.driver import find
+from tests.unit.build.fakes import kernel
+
+PATH = "obj-m := x.o\n\nKDIR := /usr/src/linux-headers-5.10\nall:\n\tmake -C $(KDIR) M=$(PWD)\n"
+RIGHT = PATH.replace("5.10", "6.1.0-9-amd64")
+UNAME = "obj-m := x.o\nall:\n\tmake -C /lib/modules/$(shell uname -r)/build M=$(PWD)\n"
+RELEASE = "KVER := 5.10.0\nKDIR := /lib/modules/$(KVER)/build\nall:\n\tmake -C $(KDIR) M=$(PWD)\n"
+
+
+def _reason(
+    folder: Path, makefile: str, log: str, *, status: int = 0, wrong: str | None = None, sandboxed: bool = True
+) -> str:
+    (folder / "driver").mkdir()
+    (folder / "driver" / "Makefile").write_text(makefile)
+    (folder / "log").write_text(log)
+    chosen = kernel(folder / "tree")
+    found = ()
+    if wrong is not None:
+        product = Product(
+            path=Path("x.ko"), sha256="", vermagic=f"{wrong} SMP ", release=wrong, wrong=f"is for {wrong}"
+        )
+        found = (product,)
+    run = Run(status=status, log=folder / "log", folder="/build/driver", sandboxed=sandboxed)
+    return judge(find(folder / "driver"), chosen, tree_on_the_target(chosen), run, found).reason
+
+
+def _good(folder: Path) -> Product:
+    release = "6.1.0-9-amd64"
+    return Product(path=folder / "x.ko", sha256="", vermagic=f"{release} ", release=release, wrong=None)
+
+
+MISSING = "make: *** /usr/src/linux-headers-5.10: No such file or directory.  Stop.\n"
+
+
+def test_a_path_that_is_written_in(tmp_path: Path) -> None:
+    reason = _reason(tmp_path, PATH, MISSING, status=2)
+    assert reason.startswith("Makefile:3: KDIR := /usr/src/linux-headers-5.10: ")
+    assert "--var 'KDIR=$(KERNEL_SRC)'" in reason
+    assert "No such file or directory" in reason
+
+
+def test_a_release_that_is_written_in(tmp_path: Path) -> None:
+    log = "/bin/sh: 1: cd: can't cd to /lib/modules/5.10.0/build\n"
+    reason = _reason(tmp_path, RELEASE, log, status=2)
+    assert reason.startswith("Makefile:1: KVER := 5.10.0: ")
+    assert "--var KVER=6.1.0-9-amd64" in reason
+
+
+def test_a_path_that_happens_to_be_right_is_not_blamed(tmp_path: Path) -> None:
+    log = "make[1]: Entering directory '/usr/src/linux-headers-6.1.0-9-amd64'\nx.c:1:1: error: bad\n"
+    assert _reason(tmp_path, RIGHT, log, status=2) == "x.c:1: error: bad"
+
+
+@pytest.mark.parametrize("makefile", [PATH, UNAME])
+def test_a_compilers_error_is_the_drivers_own(tmp_path: Path, makefile: str) -> None:
+    assert _reason(tmp_path, makefile, "/build/driver/x.c:7:1: error: bad\n", status=2) == "x.c:7: error: bad"
+
+
+def test_uname_without_a_sandbox(tmp_path: Path) -> None:
+    log = "make: *** /lib/modules/6.18.0/build: No such file or directory.  Stop.\n"
+    reason = _reason(tmp_path, UNAME, log, status=2, sandboxed=False)
+    assert reason.startswith("Makefile:3: make -C /lib/modules/$(shell uname -r)/build")
+
+
+@pytest.mark.parametrize(("makefile", "start"), [(PATH, "Makefile:3: KDIR"), (UNAME, "Makefile:3: make")])
+def test_modules_for_another_kernel_are_no_success(tmp_path: Path, makefile: str, start: str) -> None:
+    reason = _reason(tmp_path, makefile, "", wrong="5.10")
+    assert reason.startswith(start)
+    assert "x.ko is for 5.10, not for 6.1.0-9-amd64" in reason
+
+
+def test_modules_for_another_kernel_and_nobody_knows_why(tmp_path: Path) -> None:
+    reason = _reason(tmp_path, "all:\n\t./build.sh\n", "", wrong="5.10")
+    assert "nothing in Makefile says why" in reason
+
+
+def test_no_module(tmp_path: Path) -> None:
+    reason = _reason(tmp_path, "help:\n\techo x\ndriver:\n\tmake -C k M=x\n", "")
+    assert "help, driver" in reason
+    assert "--target" in reason
+
+
+def test_no_module_because_the_failure_was_swallowed(tmp_path: Path) -> None:
+    reason = _reason(tmp_path, PATH, MISSING.replace("***", "*** [ignored]"))
+    assert reason.startswith("Makefile:3: ")
+
+
+def test_a_failure_that_says_nothing(tmp_path: Path) -> None:
+    assert _reason(tmp_path, "all:\n\tfalse\n", "", status=2) == "make ended with status 2"
+
+
+def test_a_good_build(tmp_path: Path) -> None:
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver" / "Makefile").write_text(UNAME)
+    (tmp_path / "log").write_text("x.c:1:1: warning: unused\n")
+    chosen = kernel(tmp_path / "tree")
+    run = Run(status=0, log=tmp_path / "log", folder="/build/driver", sandboxed=True)
+    judgement = judge(find(tmp_path / "driver"), chosen, tree_on_the_target(chosen), run, (_good(tmp_path),))
+    assert judgement.reason == ""
+    assert [found.shown for found in judgement.diagnostics] == ["x.c:1: warning: unused"]
