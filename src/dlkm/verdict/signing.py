@@ -39,7 +39,10 @@ _REJECTED = {
     Trust.WRONG: "signature-wrong",
     Trust.MALFORMED: "signature-malformed",
     Trust.ATTRIBUTES: "signature-attributes",
+    Trust.ATTRIBUTES_LACK: "signature-malformed/attributes",
+    Trust.AUTHENTICODE: "signature-malformed/authenticode",
     Trust.NOT_DATA: "signature-not-data",
+    Trust.CONTENT: "signature-content",
 }
 
 

@@ -25,12 +25,17 @@ class Trust(Enum):
     WRONG = auto()  # a known key, and the file is not what was signed
     MALFORMED = auto()
     ATTRIBUTES = auto()  # signed with authenticated attributes, which a module must not have
-    NOT_DATA = auto()
+    ATTRIBUTES_LACK = auto()  # with some of them, and not those that belong to them
+    AUTHENTICODE = auto()
+    NOT_DATA = auto()  # of a kind that only other signatures may have
+    CONTENT = auto()  # of a kind that the kernel does not know
     UNDECIDED = auto()  # the kernel's certificates are not at hand
 
 
 # asn1crypto tells wrong bytes in many ways.
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+
+_SPC_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
 
 # DigestInfo before the digest (RFC 8017, 9.2); the digests that kernels take
 _PREFIX = {
@@ -82,9 +87,15 @@ def _fault(content: Any) -> Trust | None:
     enclosed, signers = signed["encap_content_info"], signed["signer_infos"]
     if enclosed["content"].native is not None or not len(signers):
         return Trust.MALFORMED
-    if enclosed["content_type"].native != "data":
-        return Trust.NOT_DATA
-    return Trust.ATTRIBUTES if len(signers[0]["signed_attrs"]) else None
+    kind = enclosed["content_type"].native
+    if kind not in {"data", _SPC_INDIRECT_DATA}:
+        return Trust.CONTENT
+    attributes = {one["type"].native for one in signers[0]["signed_attrs"]}
+    if attributes and not attributes >= {"content_type", "message_digest"}:
+        return Trust.ATTRIBUTES_LACK
+    if kind != "data":
+        return Trust.NOT_DATA if attributes else Trust.AUTHENTICODE
+    return Trust.ATTRIBUTES if attributes else None
 
 
 def _judge(signed: Any, body: bytes, known: Iterable[Any]) -> Trust:

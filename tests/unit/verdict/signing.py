@@ -3,6 +3,7 @@
 
 import hashlib
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -39,7 +40,7 @@ def _prime(numbers: random.Random) -> int:
 
 @cache
 def certificate(seed: int) -> bytes:
-    """A certificate of the key in DER; its own signature is not made, nobody looks at it."""
+    """A self-signed certificate of the key in DER."""
     name = x509.Name.build({"common_name": f"key {seed}"})
     modulus, _ = key(seed)
     info = keys.PublicKeyInfo.wrap(keys.RSAPublicKey({"modulus": modulus, "public_exponent": 65537}), "rsa")
@@ -50,17 +51,25 @@ def certificate(seed: int) -> bytes:
             "signature": {"algorithm": "sha256_rsa"},
             "issuer": name,
             "validity": {
-                "not_before": x509.Time({"general_time": datetime(2020, 1, 1, tzinfo=UTC)}),
-                "not_after": x509.Time({"general_time": datetime(2099, 1, 1, tzinfo=UTC)}),
+                "not_before": x509.Time({"utc_time": datetime(2020, 1, 1, tzinfo=UTC)}),
+                "not_after": x509.Time({"utc_time": datetime(2049, 1, 1, tzinfo=UTC)}),
             },
             "subject": name,
             "subject_public_key_info": info,
         }
     )
+    value = _value(body.dump(), seed)
     whole: bytes = x509.Certificate(
-        {"tbs_certificate": body, "signature_algorithm": {"algorithm": "sha256_rsa"}, "signature_value": b"\0" * 128}
+        {"tbs_certificate": body, "signature_algorithm": {"algorithm": "sha256_rsa"}, "signature_value": value}
     ).dump()
     return whole
+
+
+def _value(body: bytes, seed: int) -> bytes:
+    """The signature alone: RSASSA-PKCS1-v1_5 with SHA-256."""
+    modulus, private = key(seed)
+    raw = b"\0\1" + b"\xff" * (125 - len(_SHA256) - 32) + b"\0" + _SHA256 + hashlib.sha256(body).digest()
+    return pow(int.from_bytes(raw, "big"), private, modulus).to_bytes(128, "big")
 
 
 def block(
@@ -68,14 +77,12 @@ def block(
     seed: int,
     *,
     digest: str = "sha256",
-    attributes: bool = False,
+    attributes: Sequence[str] = (),
     content: str = "data",
     enclose: bool = False,
 ) -> bytes:
     """The PKCS#7 message over a body."""
-    modulus, private = key(seed)
-    raw = b"\0\1" + b"\xff" * (125 - len(_SHA256) - 32) + b"\0" + _SHA256 + hashlib.sha256(body).digest()
-    value = pow(int.from_bytes(raw, "big"), private, modulus).to_bytes(128, "big")
+    value = _value(body, seed)
     owner = x509.Certificate.load(certificate(seed))
     signer: dict[str, Any] = {
         "version": "v1",
@@ -85,7 +92,8 @@ def block(
         "signature": value,
     }
     if attributes:
-        signer["signed_attrs"] = [{"type": "content_type", "values": ["data"]}]
+        values = {"content_type": content, "message_digest": hashlib.sha256(body).digest()}
+        signer["signed_attrs"] = [{"type": name, "values": [values[name]]} for name in attributes]
     signed: dict[str, Any] = {
         "version": "v1",
         "digest_algorithms": [{"algorithm": digest}],

@@ -91,17 +91,34 @@ def signatures() -> Iterator[Trial]:
     yield Trial(rule="signature-malformed", bad=PLAIN + b"junk" + trailer(4), good=SIGNED, errno="EBADMSG")
     yield Trial(
         rule="signature-attributes",
-        bad=sign(PLAIN, 1, attributes=True),
+        bad=sign(PLAIN, 1, attributes=("content_type", "message_digest")),
         good=SIGNED,
         errno="EKEYREJECTED",
         log=("PKCS7: Invalid module sig (has authattrs)",),
     )
     yield Trial(
+        rule="signature-malformed/attributes",
+        bad=sign(PLAIN, 1, attributes=("content_type",)),
+        good=SIGNED,
+        errno="EBADMSG",
+        log=("PKCS7: Missing required AuthAttr",),
+    )
+    yield Trial(
         rule="signature-not-data",
-        bad=sign(PLAIN, 1, content="enveloped_data"),
+        bad=sign(PLAIN, 1, content="1.3.6.1.4.1.311.2.1.4", attributes=("content_type", "message_digest")),
         good=SIGNED,
         errno="EKEYREJECTED",
         log=("PKCS7: Invalid module sig (not pkcs7-data)",),
+    )
+    yield Trial(
+        rule="signature-malformed/authenticode",
+        bad=sign(PLAIN, 1, content="1.3.6.1.4.1.311.2.1.4"),
+        good=SIGNED,
+        errno="EBADMSG",
+        log=("PKCS7: Authenticode requires AuthAttrs",),
+    )
+    yield Trial(
+        rule="signature-content", bad=sign(PLAIN, 1, content="enveloped_data"), good=SIGNED, outcome="cannot-tell"
     )
     changed = SIGNED.replace(b"license=GPL", b"license=GPl")
     yield Trial(rule="signature-wrong", bad=changed, good=SIGNED, errno="EKEYREJECTED")
