@@ -24,14 +24,13 @@ def _reason(
     (folder / "driver" / "Makefile").write_text(makefile)
     (folder / "log").write_text(log)
     chosen = kernel(folder / "tree")
-    found = ()
-    if wrong is not None:
-        product = Product(
-            path=Path("x.ko"), sha256="", vermagic=f"{wrong} SMP ", release=wrong, wrong=f"is for {wrong}"
-        )
-        found = (product,)
+    found = () if wrong is None else (_wrong(wrong),)
     run = Run(status=status, log=folder / "log", folder="/build/driver", sandboxed=sandboxed)
     return judge(find(folder / "driver"), chosen, tree_on_the_target(chosen), run, found).reason
+
+
+def _wrong(release: str) -> Product:
+    return Product(path=Path("x.ko"), sha256="", vermagic=f"{release} ", release=release, wrong=f"is for {release}")
 
 
 def _good(folder: Path) -> Product:

@@ -21,13 +21,18 @@ def test_the_new_takes_the_place_of_the_old(tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o777 == 0o755
 
 
+def _interrupted(target: Path) -> None:
+    with prepared(target) as new:
+        (new / "file").write_text("new")
+        raise KeyboardInterrupt
+
+
 def test_an_interruption_leaves_the_old(tmp_path: Path) -> None:
     target = tmp_path / "x@1"
     with prepared(target) as new:
         (new / "file").write_text("old")
-    with pytest.raises(KeyboardInterrupt), prepared(target) as new:
-        (new / "file").write_text("new")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(target)
     assert (target / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x@1"]
 
