@@ -61,8 +61,11 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     """The first step that refuses decides; the findings of later ones are masked."""
     findings: list[Finding] = []
     deciding: Sequence[Trip] = ()
+    logged: list[str] = []  # a step that only warns has its lines in the log before those of the refusal
     for trips in steps:
         findings += _findings(trips, masked=bool(deciding))
+        if not deciding:
+            logged += [line for trip in trips for line in trip.lines]
         if not deciding and any(trip.severity in {"error", "unsure"} for trip in trips):
             deciding = trips
     outcome = _outcome(deciding)
@@ -73,7 +76,7 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
         kernel=case.facts.kernel.id,
         outcome=outcome,
         errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
-        log=tuple(_utf8(line) for trip in deciding for line in trip.lines)[:_LOG_LINES] if fails else (),
+        log=tuple(map(_utf8, logged[:_LOG_LINES])) if fails else (),
         taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
         findings=tuple(findings),
     )
