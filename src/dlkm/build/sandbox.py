@@ -9,7 +9,7 @@ from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import DRIVER, HOME, ROOT, TOOLS, mounts_of
-from dlkm.build.place import SYSTEM_PATH
+from dlkm.build.place import PIPE, SYSTEM_PATH
 from dlkm.build.scratch import Scratch
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
@@ -62,8 +62,8 @@ class Sandbox:
     sandboxed: bool = True
 
     def environment(self) -> dict[str, str]:
-        """Nothing is needed: all paths are the same everywhere."""
-        return {}
+        """Nothing has to be replaced: all paths are the same everywhere."""
+        return {"KCFLAGS": PIPE}
 
     def command(self, argv: Sequence[str], environment: Mapping[str, str], folder: str) -> tuple[str, ...]:
         """bubblewrap with every mount and variable spelt out."""
