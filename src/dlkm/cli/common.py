@@ -12,14 +12,33 @@ if TYPE_CHECKING:
     from dlkm.kernel.kernel import Kernel
 
 
-def add_common_flags(parser: argparse.ArgumentParser) -> None:
-    """`--json`, `-q`, `-v`, `-j`, `--color`; what a verb alone needs (`-o`, `-k`) it adds itself."""
+def add_common_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """`--json`, `-q`, `-v`, `-j`, `--color`; what a verb alone needs (`-o`, `-k`) it adds itself.
+
+    `again`: for an action of a verb, which takes them too and leaves what was given before it as it is.
+    """
+
+    def default(value: object) -> object:
+        return argparse.SUPPRESS if again else value
+
     group = parser.add_argument_group("common")
-    group.add_argument("--json", action="store_true", help="one versioned document on standard output")
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages but errors and warnings")
-    group.add_argument("-v", "--verbose", action="store_true", help="say every step and command")
-    group.add_argument("-j", "--jobs", type=positive, default=os.cpu_count() or 1, metavar="N", help="how many at once")
-    group.add_argument("--color", type=Colour, choices=list(Colour), default=Colour.AUTO, metavar="auto|always|never")
+    group.add_argument(
+        "--json", action="store_true", default=default(False), help="one versioned document on standard output"
+    )
+    group.add_argument(
+        "-q", "--quiet", action="store_true", default=default(False), help="no progress, only errors and warnings"
+    )
+    group.add_argument("-v", "--verbose", action="store_true", default=default(False), help="say every step")
+    group.add_argument(
+        "-j", "--jobs", type=positive, default=default(os.cpu_count() or 1), metavar="N", help="how many at once"
+    )
+    group.add_argument(
+        "--color",
+        type=Colour,
+        choices=list(Colour),
+        default=default(Colour.AUTO),
+        metavar="auto|always|never",
+    )
 
 
 def add_kernel_flag(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

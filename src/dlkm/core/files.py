@@ -124,6 +124,8 @@ def remove_tree(path: Path) -> None:
     """Remove a directory with all below it, read-only directories included; a missing one is no error."""
 
     def make_writable(_function: object, name: str, _error: object) -> None:
+        if not os.path.lexists(name):
+            return
         with suppress(OSError):
             Path(name).parent.chmod(0o700)
             if not Path(name).is_symlink() and Path(name).is_dir():

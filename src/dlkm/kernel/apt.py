@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.core.errors import FetchError, MissingToolError
+from dlkm.core.errors import FetchError
 from dlkm.core.events import Events
 from dlkm.core.files import lock, sha256_file, write_atomically
 from dlkm.core.processes import Completed, Runner, bound_to_us, shell_line
@@ -190,8 +190,7 @@ def debian_keyring() -> Path:
         for name in debian.keyrings:
             if (Path(folder) / name).is_file():
                 return Path(folder) / name
-    package = debian.keyring_package
-    raise MissingToolError("the keys of Debian's archive are not installed", hint=f"apt-get install {package}")
+    raise missing(debian.keyring_package)
 
 
 def parse_packages(text: str) -> Iterator[Package]:

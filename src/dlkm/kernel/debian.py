@@ -245,7 +245,7 @@ class _Adder:
     def _free_id(self, release: str) -> str:
         try:
             record = self._pool.record(release)
-        except MalformedError:
+        except DamagedError:
             record = None
         return release if record is None or record.origin == f"debian:{release}" else f"{release}@debian"
 

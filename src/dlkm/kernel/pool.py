@@ -30,10 +30,10 @@ DOWNLOADS_KEPT = 7 * 86400  # seconds that a broken-off download may wait to be 
 class DamagedError(FetchError):
     """A kernel of the pool is not what it was when it was added; `kernel` and `file` say which and where."""
 
-    def __init__(self, kernel: str, file: str, origin: str) -> None:
+    def __init__(self, kernel: str, file: str, origin: str | None) -> None:
         super().__init__(
             f"kernel {kernel} is damaged: {file} is missing or changed",
-            hint=f"restore it: dlkm kernel add {origin}",
+            hint=f"restore it: dlkm kernel add {origin}" if origin else f"remove it: dlkm kernel rm {kernel}",
         )
         self.kernel = kernel
         self.file = file
@@ -83,20 +83,22 @@ class Pool:
                 yield Broken(name, getattr(error, "what", str(error)))
 
     def get(self, kernel: str) -> Kernel | None:
-        """A kernel by its id, not verified; None when there is none, MalformedError when its record is broken."""
+        """A kernel by its id, not verified; None when there is none, DamagedError when its record is broken."""
         found = self.record(kernel)
         return None if found is None else found.kernel(self.home(kernel))
 
     def record(self, kernel: str) -> Record | None:
-        """The record of a kernel; None when there is none, MalformedError when it is broken."""
+        """The record of a kernel; None when there is none, DamagedError when it is broken."""
         if not is_id(kernel):
             return None
         try:
             return self._read(kernel)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise MalformedError(f"{self.home(kernel)}: {error.strerror or error}") from error
+        except FileNotFoundError:
+            if not self.home(kernel).is_dir():
+                return None
+            raise DamagedError(kernel, str(self.home(kernel) / record.NAME), None) from None
+        except (OSError, MalformedError) as error:
+            raise DamagedError(kernel, str(self.home(kernel) / record.NAME), None) from error
 
     def take(self, kernel: str) -> Kernel:
         """A kernel for use: the files that answers rest on (image, Module.symvers, configuration) are verified.
@@ -115,7 +117,7 @@ class Pool:
     def damage(self, kernel: str, *, whole: bool) -> tuple[str, ...]:
         """The files that are missing or changed. `whole` reads every byte; otherwise sizes and times decide.
 
-        UsageError when there is no such kernel, MalformedError when its record cannot be read.
+        UsageError when there is no such kernel, DamagedError when its record cannot be read.
         """
         found = self.record(kernel)
         if found is None:

@@ -4,17 +4,17 @@
 import difflib
 import fnmatch
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dlkm.core.errors import NothingSelectedError, UsageError
+from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
 from dlkm.kernel import debian, directory, rooted
 from dlkm.kernel.kernel import Kernel
-from dlkm.kernel.pool import Pool
+from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.record import Record
 from dlkm.kernel.spec import Spec, SpecKind, is_glob, split_directory
 
@@ -42,6 +42,18 @@ def add(
 ) -> tuple[Kernel, ...]:
     """As `resolve`, and what lies elsewhere (a directory, a root filesystem) is registered in the pool by its path."""
     return tuple(_registered(kernel, pool) for kernel in resolve(patterns, pool, events, runner, mirrors))
+
+
+def present(pool: Pool) -> Iterator[Kernel | Broken]:
+    """All that the pool has, as it is now; what is only registered is read where it lies. None is verified."""
+    for entry in pool.records():
+        if isinstance(entry, Broken):
+            yield entry
+            continue
+        try:
+            yield entry.kernel(pool.home(entry.id)) if entry.parts else _reread(entry)
+        except DlkmError as error:
+            yield Broken(entry.id, error.what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`dlkm kernel`: the kernels to build and check for."""
+
+import argparse
+import fnmatch
+from collections.abc import Callable, Sequence
+
+from dlkm.cli.common import add_common_flags
+from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
+from dlkm.core.processes import Processes
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.pool import Broken, Pool
+from dlkm.kernel.select import add, present, resolve
+from dlkm.kernel.spec import is_glob
+from dlkm.report.kernel import HEADS, lines, list_document, rows, show_document, verify_document
+from dlkm.report.terminal import Terminal
+
+SPECS = """SPEC is one of
+  running             this machine's own kernel
+  DIR                 a headers tree or a build directory, what KERNEL_SRC names; SRC:BUILD where O= was used
+  debian:RELEASE      debian:6.1.0-56-amd64, debian:latest-6.1-arm64, debian:latest-6.1-rt-amd64,
+                      debian:6.1.0-*-amd64 (all that match): headers and image, checked by apt's signatures
+  rootfs:DIR          an installed root filesystem: no headers, good for check"""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The verb's own arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=type(parser))
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        add_common_flags(made, again=True)
+        return made
+
+    adding = action("add", "fetch or register kernels")
+    adding.formatter_class = argparse.RawDescriptionHelpFormatter
+    adding.epilog = SPECS
+    adding.add_argument("kernels", nargs="+", metavar="SPEC", help="see below")
+    adding.add_argument(
+        "--mirror",
+        dest="mirrors",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a mirror of Debian's archive, or of its security archive when it ends in 'security', in place of this "
+        "machine's own; may be given again",
+    )
+    listing = action("list", "what the pool has")
+    listing.add_argument("kernels", nargs="*", metavar="PATTERN", help="only these: ids or globs")
+    showing = action("show", "what is known of a kernel")
+    showing.add_argument("kernels", nargs=1, metavar="K", help="an id or a SPEC")
+    removing = action("rm", "remove kernels from the pool")
+    removing.add_argument("kernels", nargs="+", metavar="K", help="an id or a glob")
+    verifying = action("verify", "compare every byte with what was added; exit status 5 when something differs")
+    verifying.add_argument("kernels", nargs="*", metavar="K", help="an id or a glob; all when none is given")
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Do what the action says."""
+    actions: dict[str, Callable[[argparse.Namespace, Terminal], int]] = {
+        "add": _add,
+        "list": _list,
+        "show": _show,
+        "rm": _remove,
+        "verify": _verify,
+    }
+    return actions[arguments.action](arguments, terminal)
+
+
+def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), arguments.mirrors)
+    _answer(kernels, arguments, terminal)
+    return ExitStatus.OK
+
+
+def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    pool = Pool()
+    wanted = set(_chosen(pool, arguments.kernels)) if arguments.kernels else None
+    kernels = []
+    for entry in present(pool):
+        if wanted is not None and entry.id not in wanted:
+            continue
+        if isinstance(entry, Broken):
+            terminal.events.warning(f"kernel {entry.id}: {entry.why} (remove it: dlkm kernel rm {entry.id})")
+        else:
+            kernels.append(entry)
+    _answer(kernels, arguments, terminal)
+    if not kernels:
+        terminal.events.info("the pool has no kernel; add one: dlkm kernel add debian:latest-6.1-amd64")
+    return ExitStatus.OK
+
+
+def _show(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    kernels = resolve(arguments.kernels, Pool(), terminal.events, Processes())
+    if len(kernels) > 1:
+        raise UsageError(f"{arguments.kernels[0]!r} names {len(kernels)} kernels", hint="name one of them")
+    if arguments.json:
+        terminal.document(show_document(kernels[0]))
+    else:
+        terminal.out.write("".join(f"{line}\n" for line in lines(kernels[0])))
+    return ExitStatus.OK
+
+
+def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    pool = Pool()
+    for kernel in _chosen(pool, arguments.kernels):
+        pool.remove(kernel)
+        terminal.events.info(f"removed {kernel}")
+    if arguments.json:
+        terminal.document(list_document(pool.list()))
+    return ExitStatus.OK
+
+
+def _verify(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    pool = Pool()
+    status = ExitStatus.OK
+    damage: dict[str, Sequence[str]] = {}
+    for kernel in _chosen(pool, arguments.kernels or ["*"]):
+        with terminal.events.task(f"verifying {kernel}"):
+            try:
+                damage[kernel] = pool.damage(kernel, whole=True)
+            except DlkmError as error:
+                terminal.error(error)
+                damage[kernel] = [str(pool.home(kernel))]
+        status = ExitStatus.FETCH if damage[kernel] else status
+    if arguments.json:
+        terminal.document(verify_document(damage))
+    else:
+        _print_damage(damage, terminal)
+    return status
+
+
+def _print_damage(damage: dict[str, Sequence[str]], terminal: Terminal) -> None:
+    for kernel, files in damage.items():
+        terminal.print(f"{kernel}: {'whole' if not files else f'{len(files)} files are missing or changed'}")
+        for file in files:
+            terminal.print(f"  {file}")
+
+
+def _answer(kernels: Sequence[Kernel], arguments: argparse.Namespace, terminal: Terminal) -> None:
+    if arguments.json:
+        terminal.document(list_document(kernels))
+    elif kernels:
+        terminal.table(HEADS, rows(kernels))
+
+
+def _chosen(pool: Pool, patterns: Sequence[str]) -> list[str]:
+    """Ids of the pool, broken entries included: these can be removed too."""
+    ids = pool.ids()
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        matching = [
+            name for name in ids if name == pattern or (is_glob(pattern) and fnmatch.fnmatchcase(name, pattern))
+        ]
+        if not matching and not is_glob(pattern):
+            raise UsageError(f"no kernel {pattern!r} in the pool", hint="see: dlkm kernel list")
+        if not matching:
+            raise NothingSelectedError(f"no kernel in the pool matches {pattern!r}", hint="see: dlkm kernel list")
+        chosen |= dict.fromkeys(matching)
+    return list(chosen)

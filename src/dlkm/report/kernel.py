@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`dlkm kernel` as a table, as lines and as a document; renders, computes nothing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dlkm.kernel.kernel import Kernel
+from dlkm.report.document import document
+
+HEADS = ("ID", "ARCH", "ORIGIN", "SIZE", "HEADERS", "IMAGE", "MODULES")
+
+# The options that bear most on whether a module loads, in the order of the questions people ask.
+OPTIONS = (
+    "MODULES",
+    "MODVERSIONS",
+    "MODULE_SIG",
+    "MODULE_SIG_FORCE",
+    "SECURITY_LOCKDOWN_LSM",
+    "MODULE_FORCE_LOAD",
+    "TRIM_UNUSED_KSYMS",
+    "RANDSTRUCT",
+    "CFI_CLANG",
+    "DEBUG_INFO_BTF_MODULES",
+)
+
+
+def kernel_entry(kernel: Kernel) -> dict[str, Any]:
+    """One kernel of the document dlkm.kernel/1; `size` in bytes, null where the pool does not keep it."""
+    return {
+        "id": kernel.id,
+        "release": kernel.release,
+        "arch": kernel.arch.name,
+        "origin": kernel.origin,
+        "headers": kernel.headers,
+        "source": kernel.source,
+        "image": kernel.image,
+        "modules": kernel.modules,
+        "config": dict(kernel.config.options),
+        "vermagic": kernel.vermagic,
+        "compiler": kernel.compiler,
+        "exports": kernel.exports,
+        "symvers": kernel.symvers,
+        "config_file": kernel.config_file,
+        "tree": kernel.tree,
+        "size": kernel.size or None,
+        "packages": kernel.packages,
+    }
+
+
+def show_document(kernel: Kernel) -> dict[str, Any]:
+    """`dlkm kernel show --json`."""
+    return document("kernel", kernel=kernel_entry(kernel))
+
+
+def list_document(kernels: Iterable[Kernel]) -> dict[str, Any]:
+    """`dlkm kernel list --json`; `add` and `rm` answer in the same form."""
+    return document("kernel", kernels=[kernel_entry(kernel) for kernel in kernels])
+
+
+def verify_document(damage: dict[str, Sequence[str]]) -> dict[str, Any]:
+    """`dlkm kernel verify --json`: for each kernel the files that are missing or changed."""
+    verified = [{"id": name, "whole": not files, "damaged": list(files)} for name, files in damage.items()]
+    return document("kernel", verified=verified)
+
+
+def rows(kernels: Iterable[Kernel]) -> list[tuple[str, ...]]:
+    """The rows of `dlkm kernel list`."""
+    return [
+        (
+            kernel.id,
+            kernel.arch.name,
+            kernel.origin,
+            megabytes(kernel.size),
+            *("yes" if part is not None else "no" for part in (kernel.headers, kernel.image, kernel.modules)),
+        )
+        for kernel in kernels
+    ]
+
+
+def lines(kernel: Kernel) -> list[str]:
+    """`dlkm kernel show`, one fact a line; what is not known says so."""
+    facts = {
+        "id": kernel.id,
+        "release": kernel.release,
+        "arch": kernel.arch.name,
+        "origin": kernel.origin,
+        "packages": " ".join(kernel.packages),
+        "size": megabytes(kernel.size),
+        "headers": kernel.headers,
+        "source": kernel.source,
+        "image": kernel.image,
+        "modules": kernel.modules,
+        "vermagic": f"'{kernel.vermagic}'" if kernel.vermagic is not None else None,
+        "compiler": kernel.compiler,
+        "exports": kernel.exports,
+    }
+    shown = [f"{name + ':':<14} {'-' if value in {None, ''} else value}" for name, value in facts.items()]
+    if not kernel.config:
+        return [*shown, "configuration: not at hand"]
+    return [*shown, *(f"CONFIG_{name}={kernel.config.get(name) or 'n'}" for name in OPTIONS)]
+
+
+def megabytes(size: int | None) -> str:
+    """A size as people read it; '-' where the pool keeps nothing."""
+    return f"{size / 1e6:.0f} MB" if size else "-"
