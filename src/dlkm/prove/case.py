@@ -2,6 +2,7 @@
 """Prediction and reality of module files on one kernel, side by side."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,8 +61,10 @@ def prove_files(
     """Predict and prove each file, with `params` for every one; errors as `prove` and `Session.verdict`."""
     conditions = Conditions(cmdline=options.cmdline, params=tuple(params))
     session = Session(kernel, conditions, files)
-    predicted = [session.verdict(path) for path in files]
-    proof = prove(kernel, attempts_for(files, kernel, conditions), options, runner, events)
+    with ThreadPoolExecutor(max_workers=1) as beside:  # the boot leaves this process idle
+        predictions = beside.submit(lambda: [session.verdict(path) for path in files])
+        proof = prove(kernel, attempts_for(files, kernel, conditions), options, runner, events)
+        predicted = predictions.result()
     cases = zip(files, predicted, proof.observed, strict=True)
     return Cases(
         boots=proof.boots,

@@ -39,9 +39,15 @@ class GuestImage:
 
 def guest_image(kernel: Kernel, cache: Path, runner: Runner) -> GuestImage:
     """What a guest of this kernel consists of; MissingToolError when there is no compiler for its architecture."""
-    found = Installed(kernel.modules).find("qemu_fw_cfg") if kernel.modules is not None else None
+    found = _driver(kernel.modules) if kernel.modules is not None else None
     driver = bytes(plain_bytes(found)) if found is not None else None
     return GuestImage(program=guest_program(kernel.arch, cache, runner), driver=driver)
+
+
+def _driver(modules: Path) -> Path | None:
+    """Where the kernel's tree puts it, else wherever it lies: the whole directory need not be walked."""
+    usual = sorted((modules / "kernel/drivers/firmware").glob("qemu_fw_cfg.ko*"))
+    return usual[0] if usual else Installed(modules).find("qemu_fw_cfg")
 
 
 def guest_program(arch: Arch, cache: Path, runner: Runner) -> bytes:

@@ -15,7 +15,7 @@ _QUIET = ("-nodefaults", "-no-user-config", "-no-reboot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wires:
-    """Sockets on which the host listens before QEMU starts."""
+    """What leads out of the machine: the console's file, and sockets on which the host listens before QEMU starts."""
 
     console: Path
     channel: Path
@@ -66,7 +66,7 @@ def qemu_argv(
         hardware.machine.program,
         *hardware.words(),
         *("-kernel", str(image), "-initrd", str(initrd)),
-        *_wire("console", wires.console),
+        *("-chardev", f"file,id=console,append=on,path={_escaped(wires.console)}"),
         *("-serial", "chardev:console"),
         *_wire("channel", wires.channel),
         *(word for option in hardware.machine.channel_args for word in option.split(" ", 1)),

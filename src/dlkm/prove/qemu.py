@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A running QEMU: its console, its channel to the guest, its monitor, its end. Knows no modules and no verdicts."""
 
+import os
 import selectors
 import socket
 import time
@@ -15,25 +16,45 @@ from dlkm.prove.monitor import Monitor, QemuError
 
 START_TIME = 20.0  # seconds until QEMU has opened its sockets
 CONSOLE_START = 256 << 10  # bytes kept of a console's beginning, and as many of its end
+CONSOLE_FILE = 16 << 20  # bytes that its file may grow to
 _BLOCK = 65536
+_CONSOLE_PACE = 0.1  # seconds between two looks at the console
+_CHANNEL_PACE = 0.001  # seconds for more of a line to come
 _LINE_LIMIT = 32 << 10  # bytes; a longer line is garbage and is passed on in parts
 
 
 class Console:
-    """The kernel's own log as it came over the first serial port: its beginning and its end, whatever its length."""
+    """The kernel's own log as it came over the first serial port: its beginning and its end, whatever its length.
 
-    def __init__(self) -> None:
+    QEMU appends it to a file. To listen on a socket would cost the guest a good part of its time: a serial port passes
+    on single bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = 0
         self._start = bytearray()
         self._end: deque[bytes] = deque()
         self._end_size = 0
         self._dropped = 0
 
-    def add(self, data: bytes) -> None:
-        """What has come."""
+    def look(self) -> bool:
+        """Take what has come; whether anything has. A file that grows without end is emptied."""
+        with self._path.open("rb") as stream:
+            stream.seek(self._place)
+            data = stream.read(CONSOLE_FILE)
+        self._place += len(data)
+        self._add(data)
+        if self._place >= CONSOLE_FILE:
+            os.truncate(self._path, 0)
+            self._place = 0
+        return bool(data)
+
+    def _add(self, data: bytes) -> None:
         room = CONSOLE_START - len(self._start)
         self._start += data[:room]
-        self._end.append(data[room:])
-        self._end_size += len(self._end[-1])
+        self._end.extend(data[place : place + _BLOCK] for place in range(room, len(data), _BLOCK))
+        self._end_size += max(0, len(data) - room)
         while self._end_size > CONSOLE_START + _BLOCK:
             dropped = len(self._end.popleft())
             self._end_size -= dropped
@@ -41,6 +62,7 @@ class Console:
 
     def content(self) -> bytes:
         """All that is kept."""
+        self.look()
         gap = b"\n[... %d bytes ...]\n" % self._dropped if self._dropped else b""
         return bytes(self._start) + gap + b"".join(self._end)
 
@@ -48,24 +70,23 @@ class Console:
 class Qemu:
     """One QEMU process; made by `running`."""
 
-    def __init__(self, child: Child, monitor: Monitor, console: socket.socket, channel: socket.socket) -> None:
+    def __init__(self, child: Child, monitor: Monitor, console: Console, channel: socket.socket) -> None:
         self.child = child
         self.monitor = monitor
-        self.console = Console()
+        self.console = console
         self._channel = channel
         self._received = bytearray()
         self._lines: deque[bytes] = deque()
-        self._open = {"console": console, "channel": channel}
+        self._listens = True
         self._selector = selectors.DefaultSelector()
-        self._last_sign = time.monotonic()
-        for name, wire in self._open.items():
-            wire.setblocking(False)
-            self._selector.register(wire, selectors.EVENT_READ, name)
+        self._selector.register(channel, selectors.EVENT_READ)
+        self._last_sign = self._last_look = time.monotonic()
+        channel.setblocking(False)
 
     @property
     def ended(self) -> bool:
         """Whether the machine is off: nothing more will come."""
-        return "channel" not in self._open and not self._lines
+        return not self._listens and not self._lines
 
     def send(self, data: bytes) -> None:
         """Some bytes to the guest; a QEMU that is gone is noticed by who listens."""
@@ -84,32 +105,28 @@ class Qemu:
         while not self._lines:
             until = deadline if silence is None else min(deadline, self._last_sign + silence)
             remaining = until - time.monotonic()
-            if remaining <= 0 or not self._open:
+            if remaining <= 0:
                 return None
-            self._receive(remaining)
-            if "channel" not in self._open and not self._lines:
-                self._drain()
+            self._receive(min(remaining, _CONSOLE_PACE))
+            if self.ended:
                 return None
         return self._lines.popleft()
 
     def _receive(self, timeout: float) -> None:
-        for key, _events in self._selector.select(timeout):
-            assert isinstance(key.fileobj, socket.socket)
-            data = _read(key.fileobj)
-            self._last_sign = time.monotonic()
-            if not data:
-                self._selector.unregister(key.fileobj)
-                del self._open[key.data]
-            elif key.data == "console":
-                self.console.add(data)
-            else:
+        now = time.monotonic()
+        if self._selector.select(timeout):
+            time.sleep(_CHANNEL_PACE)
+            data = _read(self._channel)
+            self._last_sign = now
+            if data:
                 self._split(data)
-
-    def _drain(self) -> None:
-        """What the console still holds after the machine went off."""
-        deadline = time.monotonic() + 1
-        while "console" in self._open and time.monotonic() < deadline:
-            self._receive(0.1)
+            elif data is not None:
+                self._selector.unregister(self._channel)
+                self._listens = False
+        if self._last_look + _CONSOLE_PACE <= now:
+            self._last_look = now
+            if self.console.look():
+                self._last_sign = now
 
     def _split(self, data: bytes) -> None:
         self._received += data
@@ -126,11 +143,12 @@ class Qemu:
         self._selector.close()
 
 
-def _read(wire: socket.socket) -> bytes:
+def _read(wire: socket.socket) -> bytes | None:
+    """What is there; nothing at all (b"") when the other side is gone, None when it only says nothing now."""
     try:
         return wire.recv(_BLOCK)
     except BlockingIOError:
-        return b""
+        return None
     except OSError:
         return b""
 
@@ -144,6 +162,7 @@ def running(make_argv: Callable[[Wires], Sequence[str]], folder: Path, spawner: 
     wires = Wires(console=folder / "console", channel=folder / "channel", monitor=folder / "monitor")
     with ExitStack() as stack:
         listeners = {name: stack.enter_context(_listen(getattr(wires, name))) for name in _NAMES}
+        wires.console.write_bytes(b"")
         log = folder / "qemu.log"
         child = spawner.spawn([*bound_to_us(spawner), *make_argv(wires)], log=log)
         stack.callback(child.kill)
@@ -151,12 +170,12 @@ def running(make_argv: Callable[[Wires], Sequence[str]], folder: Path, spawner: 
         accepted = {
             name: stack.enter_context(_accept(listener, child, log, deadline)) for name, listener in listeners.items()
         }
-        qemu = Qemu(child, Monitor(accepted["monitor"]), accepted["console"], accepted["channel"])
+        qemu = Qemu(child, Monitor(accepted["monitor"]), Console(wires.console), accepted["channel"])
         stack.callback(qemu.close)
         yield qemu
 
 
-_NAMES = ("console", "channel", "monitor")
+_NAMES = ("channel", "monitor")
 
 
 def _listen(path: Path) -> socket.socket:
