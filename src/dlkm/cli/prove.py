@@ -67,9 +67,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < 1e6:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return number
 
 
@@ -92,21 +95,31 @@ def _files(
     arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal, failed: "list[Cell]"
 ) -> tuple[Path, ...]:
     """The module files to prove on this kernel; what could not be built is added to `failed`."""
-    from dlkm.build.record import is_build, read_build
     from dlkm.build.result import BuildOutcome
 
     files: dict[Path, None] = {}
     for path in arguments.paths:
-        if path.is_dir() or is_build(path):
-            cell = read_build(path) if is_build(path) else _built(path, arguments, kernel, terminal)
-            if cell.outcome is not BuildOutcome.BUILT:
-                failed.append(cell)
-            files |= dict.fromkeys(module.path for module in cell.modules)
+        if path.is_dir() or path.name == "build.json":
+            for cell in _cells(path, arguments, kernel, terminal):
+                if cell.outcome is not BuildOutcome.BUILT:
+                    failed.append(cell)
+                files |= dict.fromkeys(module.path for module in cell.modules)
         elif path.exists():
             files[path] = None
         else:
             raise UsageError(f"there is no {path}")
     return tuple(files)
+
+
+def _cells(path: Path, arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal) -> "list[Cell]":
+    """The builds in a directory, those for this kernel where there are any; or the SOURCE in it, built."""
+    from dlkm.build.record import is_build, read_build
+
+    below = sorted(one for one in path.iterdir() if is_build(one)) if path.is_dir() else []
+    builds = [read_build(one) for one in ([path] if is_build(path) else below)]
+    if not builds:
+        return [_built(path, arguments, kernel, terminal)]
+    return [cell for cell in builds if cell.kernel == kernel.id] or builds
 
 
 def _built(path: Path, arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal) -> "Cell":

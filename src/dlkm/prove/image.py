@@ -24,7 +24,7 @@ def bootable(image: Path, folder: Path) -> Path:
             data = head + stream.read()
     except OSError as error:
         raise UsageError(f"cannot read {image}: {error.strerror or error}") from error
-    offset, size = struct.unpack_from("<II", data, 8)
+    offset, size = struct.unpack_from("<II", data.ljust(16, b"\0"), 8)
     payload = data[offset : offset + size]
     if len(payload) < size or compression_of(payload[:6]) is Compression.NONE:
         raise MalformedError(f"{image}: its zboot header names no payload that can be unpacked", offset=8)

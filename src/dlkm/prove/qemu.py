@@ -170,7 +170,7 @@ def running(make_argv: Callable[[Wires], Sequence[str]], folder: Path, spawner: 
         accepted = {
             name: stack.enter_context(_accept(listener, child, log, deadline)) for name, listener in listeners.items()
         }
-        qemu = Qemu(child, Monitor(accepted["monitor"]), Console(wires.console), accepted["channel"])
+        qemu = Qemu(child, _monitor(accepted["monitor"], child, log), Console(wires.console), accepted["channel"])
         stack.callback(qemu.close)
         yield qemu
 
@@ -192,5 +192,19 @@ def _accept(listener: socket.socket, child: Child, log: Path, deadline: float) -
         with suppress(TimeoutError):
             return listener.accept()[0]
         if child.ended() is not None or time.monotonic() > deadline:
-            words = log.read_bytes().decode("utf-8", "replace").strip().splitlines()[-3:]
-            raise QemuError("QEMU does not start: " + ("; ".join(words) or "it says nothing"))
+            raise _not_started(log)
+
+
+def _monitor(wire: socket.socket, child: Child, log: Path) -> Monitor:
+    """Its monitor; a QEMU that does not like its arguments ends only after it has opened its sockets."""
+    try:
+        return Monitor(wire)
+    except QemuError as error:
+        if child.wait(1) is None:
+            raise
+        raise _not_started(log) from error
+
+
+def _not_started(log: Path) -> QemuError:
+    words = log.read_bytes().decode("utf-8", "replace").strip().splitlines()[-3:]
+    return QemuError("QEMU does not start: " + ("; ".join(words) or "it says nothing"))
