@@ -3,11 +3,12 @@
 
 `ID/kernel.json` is the record, `ID/manifest.json` the list of files, `ID/tree/` the kernel as the target has it.
 `.scratch/ID` holds what is being made and `.locks/ID` is locked meanwhile: scratch whose lock is free is left over from
-a process that ended too early, and goes.
+a process that ended too early, and goes, and so does `.scratch/old-*`, which was replaced or removed.
 """
 
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.record import Record
 
 _ID = re.compile(r"[0-9][A-Za-z0-9.+~_@-]{0,200}")
+_ASIDE = "old-"
 DOWNLOADS_KEPT = 7 * 86400  # seconds that a broken-off download may wait to be resumed
 
 
@@ -132,7 +134,7 @@ class Pool:
         """Take a kernel out; False when there was none."""
         with self.locked(kernel):
             there = self.home(kernel).exists()
-            remove_tree(self._put_aside(kernel))
+            remove_tree(self._put_aside(self.home(kernel)))
             return there
 
     @contextmanager
@@ -151,7 +153,8 @@ class Pool:
     def scratch(self, kernel: str) -> Iterator[Path]:
         """An empty directory to make a kernel in, gone afterwards; to be used under `locked`."""
         path = self.root / ".scratch" / kernel
-        remove_tree(path)
+        # What is left over is moved, not emptied: programs that outlived their dlkm may still be writing there.
+        remove_tree(self._put_aside(path))
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -175,7 +178,7 @@ class Pool:
     def put(self, entry: Record, made: Path) -> Kernel:
         """Make the directory `made` (below this pool's scratch) a kernel of the pool, in place of an older one."""
         write_atomically(made / record.NAME, entry.to_json())
-        old = self._put_aside(entry.id)
+        old = self._put_aside(self.home(entry.id))
         try:
             made.rename(self.home(entry.id))
         except OSError as error:
@@ -186,9 +189,10 @@ class Pool:
     def sweep(self, but: str = "") -> None:
         """Remove what processes that ended too early have left, whatever is in use excepted."""
         for name in _names(self.root / ".scratch"):
-            kernel = name.removeprefix("old-")
-            if kernel != but and is_id(kernel):
-                with try_lock(self._lock(kernel)) as mine:
+            if name.startswith(_ASIDE):
+                remove_tree(self.root / ".scratch" / name)
+            elif name != but and is_id(name):
+                with try_lock(self._lock(name)) as mine:
                     if mine:
                         remove_tree(self.root / ".scratch" / name)
         for name in _names(self.root / ".downloads"):
@@ -197,16 +201,15 @@ class Pool:
                 if name != but and path.stat().st_mtime < time.time() - DOWNLOADS_KEPT:
                     shutil.rmtree(path, ignore_errors=True)
 
-    def _put_aside(self, kernel: str) -> Path:
+    def _put_aside(self, path: Path) -> Path:
         """Out of sight in one step, whether or not it is there: nobody sees half a kernel. Returns where it went."""
-        old = self.root / ".scratch" / f"old-{kernel}"
-        remove_tree(old)
+        old = self.root / ".scratch" / f"{_ASIDE}{secrets.token_hex(8)}"
         try:
             old.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                self.home(kernel).rename(old)
+                path.rename(old)
         except OSError as error:
-            raise cannot_write(self.home(kernel), error) from error
+            raise cannot_write(path, error) from error
         return old
 
     def _lock(self, kernel: str) -> Path:

@@ -4,7 +4,7 @@
 import difflib
 import fnmatch
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def resolve(
     UsageError: a word names nothing that exists; NothingSelectedError: a glob matches no kernel of the pool;
     FetchError: the network, or a damaged kernel; MissingToolError: apt or dpkg.
     """
-    selection = _Selection(pool, events, runner, tuple(mirrors))
     found: dict[str, Kernel] = {}
+    selection = _Selection(pool, events, runner, tuple(mirrors), found)
     for pattern in patterns:
         for kernel in selection.kernels(pattern):
             found.setdefault(kernel.id, kernel)
@@ -62,6 +62,7 @@ class _Selection:
     events: Events
     runner: Runner
     mirrors: tuple[str, ...]
+    found: Mapping[str, Kernel]  # by the words before, so that ids stay unique among all words
 
     def kernels(self, pattern: str) -> tuple[Kernel, ...]:
         spec = Spec.parse(pattern)
@@ -99,7 +100,7 @@ class _Selection:
 
     def identified(self, kernel: Kernel) -> Kernel:
         """With an id that no other kernel of the pool has: the release, or the release and where it lies."""
-        return replace(kernel, id=_free_id(kernel, self.pool))
+        return replace(kernel, id=_free_id(kernel, self.pool, self.found))
 
     def unknown(self, name: str) -> UsageError:
         close = difflib.get_close_matches(name, self.pool.ids(), n=3)
@@ -112,12 +113,13 @@ class _Selection:
         return UsageError(f"no kernel {name!r} in the pool", hint=hint)
 
 
-def _free_id(kernel: Kernel, pool: Pool) -> str:
-    taken = {record.id: record.origin for record in pool.records() if isinstance(record, Record)}
+def _free_id(kernel: Kernel, pool: Pool, found: Mapping[str, Kernel]) -> str:
+    taken = {other.id: other.origin for other in found.values()}
+    taken |= {record.id: record.origin for record in pool.records() if isinstance(record, Record)}
     known = next((name for name, origin in taken.items() if (origin, name.split("@")[0]) == _identity(kernel)), None)
     if known is not None:
         return known
-    if kernel.release not in pool.ids():
+    if kernel.release not in {*pool.ids(), *taken}:
         return kernel.release
     kind = kernel.origin.partition(":")[0] if kernel.origin.startswith(("rootfs:", "running")) else "dir"
     return f"{kernel.release}@{kind}-{hashlib.sha256(kernel.origin.encode()).hexdigest()[:6]}"
