@@ -9,12 +9,13 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.errors import FetchError
 from dlkm.core.events import Events
-from dlkm.core.files import lock, sha256_file, write_atomically
+from dlkm.core.files import lock, remove_tree, sha256_file, write_atomically
 from dlkm.core.processes import Completed, Runner, bound_to_us, shell_line
 from dlkm.core.tools import missing
 from dlkm.kernel.distros import Debian, Source
@@ -22,6 +23,7 @@ from dlkm.kernel.progress import watching
 
 KEYRING_FOLDERS = ("/usr/share/keyrings", "/etc/apt/keyrings", "/etc/apt/trusted.gpg.d")
 UPDATE_TIMEOUT = 900.0  # seconds
+LISTS_KEPT = 60 * 86400.0
 FAILURE_LASTS = 60.0  # how long lists of which some could not be fetched are made do with
 DOWNLOAD_TIMEOUT = 7200.0
 QUERY_TIMEOUT = 120.0
@@ -75,6 +77,7 @@ class Archive:
             if self._age() <= max_age:
                 return
             self._write_configuration()
+            _sweep(self.home.parent, but=self.home)
             with self._events.task(f"fetching Debian's package lists ({self.architecture})"):
                 done = self._run("apt-get", "update", timeout=UPDATE_TIMEOUT)
             self.trouble = None if done.ok else _trouble(done, "cannot fetch Debian's package lists")
@@ -222,6 +225,14 @@ def matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
+
+
+def _sweep(home: Path, but: Path) -> None:
+    """Remove lists from sources that nobody has asked for a long time."""
+    for stamp in home.glob("*/fetched"):
+        with suppress(OSError):
+            if stamp.parent != but and stamp.stat().st_mtime < time.time() - LISTS_KEPT:
+                remove_tree(stamp.parent)
 
 
 def _checked(package: Package, folder: Path) -> Path:
