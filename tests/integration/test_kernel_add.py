@@ -228,12 +228,19 @@ def test_damage_is_named_and_the_spec_restores_it(home: Home, release: str) -> N
     assert victim.read_bytes() == whole
 
 
-def test_terminated_while_unpacking_its_programs_end_too(home: Home, release: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "statuses"), [(signal.SIGTERM, {-signal.SIGTERM, 130}), (signal.SIGINT, {130})], ids=str
+)
+def test_stopped_while_unpacking_its_programs_end_too(
+    home: Home, release: str, number: signal.Signals, statuses: set[int]
+) -> None:
     os.truncate(home.pool / release / "tree/boot" / f"config-{release}", 0)
     process = home.start("add", f"debian:{release}")
     _wait_for_scratch(home, process)
-    process.terminate()
-    process.communicate()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in statuses, err
+    assert "Traceback" not in err
     end = time.monotonic() + 30
     while programs := _programs_in(home.pool):
         assert time.monotonic() < end, programs

@@ -148,6 +148,7 @@ class Pool:
 
         with lock(self._lock(kernel), waiting=waiting):
             yield
+        self.sweep(but=kernel)  # once more: a program of a killed dlkm may have written on for a while
 
     @contextmanager
     def scratch(self, kernel: str) -> Iterator[Path]:
