@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.unit.conftest import ForbiddenError
 
 ROOT = Path(__file__).parents[2]

@@ -47,13 +47,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     from dlkm.build.cells import build_all, status_of
     from dlkm.build.job import open_workshop
-    from dlkm.core.interrupts import interruptible
     from dlkm.core.processes import Processes
     from dlkm.report.build import build_document, show_builds
 
     options = options_of(arguments)
     drivers = _drivers(arguments)
-    with interruptible(), ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=1) as beside:
         # Trying out the sandbox takes a while in which the kernels can be looked up.
         opening = beside.submit(open_workshop, options, Processes(), terminal.events)
         kernels = kernels_of(arguments, terminal)

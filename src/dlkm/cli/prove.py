@@ -40,7 +40,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Gather or build, prove on each kernel, show."""
-    from dlkm.core.interrupts import interruptible
     from dlkm.core.processes import Processes
     from dlkm.prove.case import Expectation, prove_files, status_of
     from dlkm.report import prove as report
@@ -49,13 +48,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     boots: list[Boot] = []
     cases: list[Case] = []
     failed: list[Cell] = []
-    with interruptible():
-        for kernel in kernels_of(arguments, terminal):
-            files = _files(arguments, kernel, terminal, failed)
-            if files:
-                found = prove_files(kernel, files, options, arguments.params, Processes(), terminal.events)
-                boots += found.boots
-                cases += found.cases
+    for kernel in kernels_of(arguments, terminal):
+        files = _files(arguments, kernel, terminal, failed)
+        if files:
+            found = prove_files(kernel, files, options, arguments.params, Processes(), terminal.events)
+            boots += found.boots
+            cases += found.cases
     terminal.close()
     if arguments.json:
         terminal.document(report.prove_document(boots, cases))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From the words of `-k` and `kernel add` to kernels; what is not there yet is added on the way."""
 
-import difflib
 import fnmatch
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
-from dlkm.kernel import debian, directory, rooted
+from dlkm.kernel import directory, rooted
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.record import Record
@@ -72,6 +71,8 @@ class _Selection:
             case SpecKind.NAME:
                 return self.named(spec.argument)
             case SpecKind.DEBIAN:
+                from dlkm.kernel import debian
+
                 return debian.add(spec.argument, self.pool, self.events, self.runner, self.mirrors)
             case SpecKind.RUNNING:
                 return (self.identified(rooted.running()),)
@@ -103,6 +104,10 @@ class _Selection:
         return replace(kernel, id=_free_id(kernel, self.pool, self.found))
 
     def unknown(self, name: str) -> UsageError:
+        import difflib
+
+        from dlkm.kernel import debian
+
         close = difflib.get_close_matches(name, self.pool.ids(), n=3)
         if is_release(name) and debian.is_flavoured(name):
             hint = f"dlkm kernel add debian:{name}"
