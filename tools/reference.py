@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dlkm.cli.common import add_common_flags
 from dlkm.cli.main import VERBS, parser_of
 from dlkm.core.arch import all_archs
 from dlkm.core.errors import ExitStatus
@@ -33,11 +34,28 @@ def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _argument(action: argparse.Action) -> str:
-    metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    choices = "|".join(map(str, action.choices or ()))
+    metavar = action.metavar if isinstance(action.metavar, str) else choices or action.dest.upper()
     if not action.option_strings:
         return metavar
     value = "" if action.nargs == 0 else f" {metavar}"
     return ", ".join(f"{option}{value}" for option in action.option_strings)
+
+
+def _common() -> set[str]:
+    """The names of the flags that every verb has."""
+    parser = argparse.ArgumentParser()
+    add_common_flags(parser)
+    return {action.dest for action in _actions(parser)}
+
+
+def _table(actions: list[argparse.Action]) -> Iterator[str]:
+    if actions:
+        yield "\n| argument | meaning |\n|---|---|\n"
+    for action in actions:
+        # A bar ends a cell, in code as well.
+        argument, meaning = (text.replace("|", "\\|") for text in (_argument(action), action.help or ""))
+        yield f"| `{argument}` | {meaning} |\n"
 
 
 def _verb_lines(title: str, parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -45,12 +63,10 @@ def _verb_lines(title: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     if parser.description:
         yield f"\n{parser.description}\n"
     nested = [action for action in _actions(parser) if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001 — as above
-    rows = [action for action in _actions(parser) if action not in nested and action.dest != "help"]
-    if rows:
-        yield "\n| argument | meaning |\n|---|---|\n"
-    for action in rows:
-        meaning = (action.help or "").replace("|", "\\|")
-        yield f"| `{_argument(action)}` | {meaning} |\n".replace("|`", "| `")
+    common = _common()
+    yield from _table([action for action in _actions(parser) if action not in nested and action.dest not in common])
+    if parser.epilog:
+        yield f"\n```\n{parser.epilog.strip()}\n```\n"
     for group in nested:
         for name, inner in group.choices.items():
             yield from _verb_lines(f"{title} {name}", inner)
@@ -59,6 +75,10 @@ def _verb_lines(title: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 def command_line() -> str:
     """The page on the verbs."""
     lines = [MADE, "\n# The command line\n", "\n`dlkm VERB …`; `dlkm VERB --help` says the same.\n"]
+    every = argparse.ArgumentParser(add_help=False)
+    add_common_flags(every)
+    lines.append("\n## Every verb\n")
+    lines.extend(_table(_actions(every)))
     for verb in VERBS:
         lines.extend(_verb_lines(f"dlkm {verb}", parser_of(verb)))
     return "".join(lines)

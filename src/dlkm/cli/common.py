@@ -38,6 +38,7 @@ def add_common_flags(parser: argparse.ArgumentParser, *, again: bool = False) ->
         choices=list(Colour),
         default=default(Colour.AUTO),
         metavar="auto|always|never",
+        help="when to colour; auto: on a terminal, unless NO_COLOR is set",
     )
 
 
