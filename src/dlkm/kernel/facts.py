@@ -36,12 +36,17 @@ class Facts:
     @cached_property
     def exports(self) -> Mapping[str, KernelSymbol]:
         """Every export that is known by name; see `exports_complete`."""
-        return self.symvers.symbols if self.symvers is not None else self._exports_of_modules()
+        if self.symvers is not None:
+            return self.symvers.symbols
+        known = self._exports_of_modules() | self._exports_of_image
+        read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
+        self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
+        return known
 
-    @property
+    @cached_property
     def exports_complete(self) -> bool:
         """Whether a symbol that is not among the exports is known not to exist."""
-        return self.symvers is not None
+        return self.symvers is not None or (bool(self._exports_of_image) and self.installed is not None)
 
     @cached_property
     def vermagic(self) -> str | None:
@@ -125,6 +130,19 @@ class Facts:
         candidates = directory.glob(f"{first}*") if first else (directory / "kernel").rglob("*.ko*")
         return next((path for path in candidates if is_module_file(path.name)), None)
 
+    @cached_property
+    def _exports_of_image(self) -> dict[str, KernelSymbol]:
+        """What the kernel itself exports, read off its image; empty where there is none that can be read."""
+        from dlkm.kernel.image import read_image
+        from dlkm.kernel.image_exports import exports_of_image
+
+        if self.kernel.image is None:
+            return {}
+        try:
+            return exports_of_image(read_image(self.kernel.image))
+        except DlkmError:
+            return {}
+
     def _exports_of_modules(self) -> dict[str, KernelSymbol]:
         """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
         known: dict[str, KernelSymbol] = {}
@@ -137,8 +155,6 @@ class Facts:
                     known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)
             except DlkmError:
                 continue
-        if known:
-            self.origins["exports"] = f"{self.kernel.modules} (installed modules)"
         return known
 
 
