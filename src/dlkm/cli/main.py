@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "build": "build a driver: a Makefile or Kbuild directory",
     "inspect": "what a .ko says of itself",
     "check": "will it load there, and what would the kernel say?",
+    "explain": "a kernel, insmod or modprobe message: cause, check, fix",
     "stage": "install modules into a root filesystem",
     "prove": "boot the kernel, load, compare with the prediction",
     "doctor": "what this machine lacks, and the command that installs it",

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every message is explained; what stands around it is taken away; lines of one cause are one answer."""
+
+import os
+import re
+from collections import defaultdict
+
+import pytest
+
+from dlkm.verdict.era import rules
+from dlkm.verdict.explain import _by_rule, _entry, _errnos, _explained, _table, explain, kernel_texts
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+SAMPLES = {
+    "name": "snd_hello",
+    "mod": "snd_hello",
+    "early": "snd_hello",
+    "module": "snd_hello",
+    "subject": "usb_submit_urb",
+    "owner": "other",
+    "namespace": "DMA_BUF",
+    "reason": "unsigned module",
+    "theirs": "6.1.0-1-amd64 SMP preempt mod_unload modversions ",
+    "ours": "6.1.0-56-rt-amd64 SMP preempt_rt mod_unload modversions ",
+    "value": "a b",
+    "error": "Invalid module format",
+    "file": "/tmp/x/snd-hello.ko",
+    "folder": "/lib/modules/6.1.0-56-amd64",
+    "licence": "Proprietary",
+}
+OWN_TEXTS = [(key, text) for key, entry in _explained().items() for text in entry.get("texts", ())]
+ERRORS = [(key, text) for key, entry in _explained().items() for text in entry.get("errors", ())]
+FRAMES = [text for texts in _table("explain.toml")["frames"].values() for text in texts]
+LAYOUT = "hello: disagrees about version of symbol module_layout"
+
+
+def _rendered(text: str) -> str:
+    """A line as the kernel would write it."""
+    filled = text.format_map(defaultdict(lambda: "7", SAMPLES))
+    return filled.replace("<addr>", "00000000dead").replace("<comm>", "modprobe")
+
+
+@pytest.mark.parametrize(("rule", "text"), list(kernel_texts()))
+def test_every_line_of_the_kernel_is_explained(rule: str, text: str) -> None:
+    line = _rendered(text)
+    (message,) = explain(f"[   12.345678] {line}\n")
+    told = {key for key, other in kernel_texts() if other == text}
+    assert message.rule in told
+    assert message.line == line
+    assert message.cause
+    assert message.check
+    assert message.fix
+    if re.search(r"\{(name|mod|early)\}", text):
+        assert message.module == "snd_hello"
+
+
+def test_every_rule_with_a_message_has_its_own_explanation() -> None:
+    assert {key for key, _ in kernel_texts()} <= set(_by_rule())
+
+
+@pytest.mark.parametrize(("key", "text"), OWN_TEXTS)
+def test_every_other_text_is_explained(key: str, text: str) -> None:
+    (message,) = explain(_rendered(text))
+    assert message.rule is not None
+    assert _entry(message.rule) is _explained()[key]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize(("key", "error"), ERRORS)
+def test_every_word_of_a_program_is_explained(frame: str, key: str, error: str) -> None:
+    (message,) = explain(frame.format_map(defaultdict(lambda: "7", SAMPLES | {"error": error})))
+    assert message.rule == key
+    assert message.module == "snd_hello"
+
+
+@pytest.mark.parametrize("number", sorted(number for number in _errnos() if number < 512))
+def test_every_strerror_is_explained(number: int) -> None:
+    (message,) = explain(f"modprobe: ERROR: could not insert 'x': {os.strerror(number)}")
+    assert message.rule is not None
+    same = {name for other, name in _errnos().items() if os.strerror(other) == os.strerror(number)}
+    assert message.values["errno"] in same
+    (bare,) = explain(os.strerror(number))
+    assert bare.rule == message.rule
+
+
+def test_texts_of_both_eras_are_known() -> None:
+    for text in (
+        "(missing .modinfo section or name field): No module found in object",
+        "module hello: Exactly one .gnu.linkonce.this_module section must exist.",
+    ):
+        (message,) = explain(text)
+        assert message.rule == "this-module-missing"
+
+
+def test_all_place_holders_of_the_explanations_are_filled() -> None:
+    for text in [text for _, text in [*kernel_texts(), *OWN_TEXTS]]:
+        (message,) = explain(_rendered(text))
+        assert not re.search(r"\{\w+\}", "".join((message.cause, *message.check, *message.fix))), message.rule
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "[   12.345678] ",
+        "[   12.345678][  T123] ",
+        "[   12.345678] [    C0] ",
+        "<4>[   12.345678] ",
+        "<4>",
+        "4,1234,56789,-;",
+        "kern  :warn  : [   12.345678] ",
+        "[Mon Nov 24 01:02:03 2025] ",
+        "2025-11-24T01:02:03,123456+00:00 ",
+        "2025-11-24T01:02:03.123456+00:00 host kernel: ",
+        "Nov 24 01:02:03 host kernel: ",
+        "Nov  4 01:02:03 my-host.lan kernel: [   12.345678] ",
+        "> ",
+        "\x1b[32m[   12.345678]\x1b[0m ",
+        "anything else ",
+    ],
+)
+def test_what_stands_before_a_line_does_not_matter(prefix: str) -> None:
+    (message,) = explain(f"{prefix}{LAYOUT}\r\n")
+    assert (message.rule, message.module) == ("crc-mismatch/module-layout", "hello")
+
+
+def test_the_journal_names_the_program() -> None:
+    line = "Nov 24 01:02:03 host modprobe[321]: FATAL: Module foo not found in directory /lib/modules/6.1.0-56-amd64"
+    (message,) = explain(line)
+    assert (message.rule, message.module) == ("module-not-found", "foo")
+    (other,) = explain(
+        "Nov 24 01:02:03 host systemd-modules-load[12]: Failed to insert module 'foo': Exec format error"
+    )
+    assert (other.rule, other.module) == ("errno-ENOEXEC", "foo")
+
+
+@pytest.mark.parametrize("program_first", [False, True])
+def test_kernel_and_program_tell_of_one_cause(program_first: bool) -> None:  # noqa: FBT001 — pytest gives it by name
+    lines = [LAYOUT, "insmod: ERROR: could not insert module ./hello.ko: Invalid module format"]
+    (message,) = explain("\n".join(reversed(lines) if program_first else lines))
+    assert message.rule == "crc-mismatch/module-layout"
+    assert [message.line, *message.also] == (lines[::-1] if program_first else lines)
+    assert "dlkm check ./hello.ko -k KERNEL" in message.check
+
+
+def test_invalid_parameters_that_are_a_version() -> None:
+    (message,) = explain(
+        "hello: disagrees about version of symbol usb_register\nhello: Unknown symbol usb_register (err -22)\n"
+        "hello: disagrees about version of symbol usb_kill\nhello: Unknown symbol usb_kill (err -22)\n"
+        "insmod: ERROR: could not insert module hello.ko: Invalid parameters\n"
+    )
+    assert message.rule == "crc-mismatch"
+    assert message.subjects == ("usb_register", "usb_kill")
+    assert message.values["errno"] == "EINVAL"
+    assert message.values["number"] == "-22"
+    assert len(message.also) == 4
+
+
+def test_a_program_of_another_module_or_errno_stays_apart() -> None:
+    assert len(explain(f"{LAYOUT}\nmodprobe: ERROR: could not insert 'other': Exec format error")) == 2
+    assert len(explain(f"{LAYOUT}\nmodprobe: ERROR: could not insert 'hello': No such device")) == 2
+    notice = "hello: loading out-of-tree module taints kernel."
+    assert [one.notice for one in explain(f"{notice}\nmodprobe: ERROR: could not insert 'hello': No such device")] == [
+        True,
+        False,
+    ]
+
+
+def test_namespaces_and_refusal_are_one() -> None:
+    (message,) = explain(
+        "hello: module uses symbol (dma_buf_get) from namespace DMA_BUF, but does not import it.\n"
+        "hello: Unknown symbol dma_buf_get (err -22)"
+    )
+    assert message.rule == "namespace"
+    assert message.values["namespace"] == "DMA_BUF"
+    assert any("MODULE_IMPORT_NS(DMA_BUF)" in step for step in message.fix)
+
+
+def test_both_vermagics_are_compared() -> None:
+    line = f"hello: version magic '{SAMPLES['theirs']}' should be '{SAMPLES['ours']}'"
+    (message,) = explain(line, kernel="6.1.0-56-rt-amd64")
+    assert (message.values["theirs"], message.values["ours"]) == (SAMPLES["theirs"], SAMPLES["ours"])
+    assert "'preempt' only in the module's, 'preempt_rt' only in the kernel's" in message.cause
+    assert "'6.1.0-1-amd64' only" not in message.cause  # not compared where both have versions
+    assert "dlkm build SOURCE -k 6.1.0-56-rt-amd64" in message.fix[0]
+
+
+def test_other_errnos_of_a_symbol() -> None:
+    (message,) = explain("hello: Unknown symbol foo (err -16)")
+    assert (message.rule, message.values["errno"]) == ("symbol-not-ready", "EBUSY")
+
+
+def test_order_repetition_and_the_unknown() -> None:
+    messages = explain(f"what is this\n{LAYOUT}\nModule x is blacklisted\n{LAYOUT}\nwhat is this\n\n")
+    assert [one.rule for one in messages] == [None, "crc-mismatch/module-layout", "blacklisted"]
+    assert messages[1].also == ()
+    assert explain(" \n\n") == ()
+
+
+def test_commands_quote_what_was_pasted() -> None:
+    (message,) = explain("hello: Unknown symbol ;reboot (err -2)")
+    assert any("grep -w ';reboot' " in command for command in message.check)
+
+
+def _verdict(outcome: Outcome = Outcome.FAILS) -> Verdict:
+    return Verdict(
+        path="hello.ko",
+        module="hello",
+        kernel="6.1.0-56-amd64",
+        outcome=outcome,
+        errno="ENOEXEC" if outcome is Outcome.FAILS else None,
+        log=(LAYOUT,) if outcome is Outcome.FAILS else (),
+        findings=(
+            Finding(rule="vermagic", severity=Severity.ERROR, message="hidden", masked=True),
+            Finding(rule="crc-mismatch", severity=Severity.ERROR, message="built for 6.1.0-50", hint="do that"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("line", [LAYOUT, "insmod: ERROR: could not insert module hello.ko: Invalid module format"])
+def test_a_verdict_that_agrees_gives_its_finding(line: str) -> None:
+    (message,) = explain(line, verdict=_verdict())
+    assert (message.agrees, message.here, message.fix[0]) == (True, "built for 6.1.0-50", "do that")
+
+
+def test_a_verdict_that_differs_is_said() -> None:
+    (loads,) = explain(LAYOUT, verdict=_verdict(Outcome.LOADS))
+    assert loads.agrees is False
+    assert "should load" in loads.here
+    (other,) = explain("hello: Unknown symbol foo (err -2)", verdict=_verdict())
+    assert other.agrees is False
+    assert LAYOUT in other.here
+    (foreign,) = explain("nothello: Unknown symbol foo (err -2)", verdict=_verdict())
+    assert foreign.agrees is None
+    assert "nothello" in foreign.here
+    (unsure,) = explain(LAYOUT, verdict=_verdict(Outcome.CANNOT_TELL))
+    assert unsure.agrees is None
+
+
+def test_every_errno_of_a_rule_has_an_explanation() -> None:
+    errnos = {rule.errno for rule in rules().values() if rule.errno is not None}
+    assert {f"errno-{name}" for name in errnos} <= set(_explained())
+
+
+@pytest.mark.parametrize(
+    "text", ["\0" * 5000, "' should be '" * 3000, "a: version magic '" * 3000, "(err -9" + "9" * 9999]
+)
+def test_any_text_is_answered(text: str) -> None:
+    for message in explain(text):
+        assert message.rule is None
