@@ -67,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
     terminal = terminal_of(arguments)
     try:
         status: int = import_module(f"dlkm.cli.{verb}").run(arguments, terminal)
+        terminal.flush()
     except DlkmError as error:
         terminal.close()
         terminal.error(error)
@@ -85,7 +86,6 @@ def entry() -> None:
     try:
         with interruptible():
             status = main(sys.argv[1:])
-            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("\ndlkm: interrupted\n")
         status = ExitStatus.INTERRUPTED

@@ -5,12 +5,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.events import Event, EventKind, Events
+from dlkm.core.files import cannot_write
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -65,12 +67,11 @@ class Terminal:
 
     def print(self, text: str = "") -> None:
         """One line of the answer."""
-        self.out.write(text + "\n")
+        self._answer(lambda: self.out.write(text + "\n"))
 
     def document(self, document: dict[str, Any]) -> None:
         """The answer as one JSON document."""
-        json.dump(document, self.out, indent=2, ensure_ascii=False)
-        self.out.write("\n")
+        self.print(json.dumps(document, indent=2, ensure_ascii=False))
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table with aligned columns; cells may carry styles."""
@@ -86,6 +87,20 @@ class Terminal:
         self._say("error", error.what, Style.BAD)
         if error.hint is not None:
             self._write(f"  ({error.hint})")
+
+    def flush(self) -> None:
+        """Hand the whole answer over; the error of a full disk comes here at the latest."""
+        self._answer(self.out.flush)
+
+    def _answer(self, hand_over: Callable[[], object]) -> None:
+        try:
+            hand_over()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What could not be written stays in the buffer: it must not fail once more when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+            raise cannot_write(Path("standard output"), error) from error
 
     def close(self) -> None:
         """Take the progress bars away."""
