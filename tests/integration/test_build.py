@@ -324,6 +324,36 @@ def test_where_nothing_can_be_written(tmp_path: Path, kernel_61: Kernel, monkeyp
     assert not (tmp_path / "out").exists()
 
 
+IN_ORDER = """\
+ifneq ($(KBUILD_EXTMOD),)
+obj-m := x.o
+WAIT = touch $@; for n in $$(seq 100); do test -e $(obj)/$(1) && exit 0; sleep 0.1; done; exit 1
+$(obj)/x.o: $(obj)/one $(obj)/two
+$(obj)/one: ; $(call WAIT,two)
+$(obj)/two: ; $(call WAIT,one)
+else
+all: clean modules pack
+modules:
+\t$(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) modules
+pack:
+\tmkdir -p out && cp x.ko out/
+clean:
+\trm -f *.o
+.PHONY: clean
+endif
+"""
+
+
+@pytest.mark.parametrize("sandbox", [(), ("--no-sandbox",)])
+def test_what_works_with_a_plain_make_does_in_parallel(
+    tmp_path: Path, kernel_61: Kernel, sandbox: tuple[str, ...]
+) -> None:
+    """The driver's own goals come in their order; in Kbuild two rules run at once: each waits for the other."""
+    source = _driver(tmp_path / "x", IN_ORDER)
+    (cell,) = _dlkm(source, "-k", kernel_61.id, "-o", tmp_path / "out", "-j", "4", *sandbox).values()
+    assert _names(cell) == {"x.ko"}
+
+
 def test_results_may_lie_in_the_source(tmp_path: Path, kernel_61: Kernel) -> None:
     """The default: `out` in the directory one stands in. Earlier results are no source."""
     source = Path(shutil.copytree(HELLO, tmp_path / "hello"))

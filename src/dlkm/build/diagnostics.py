@@ -26,7 +26,7 @@ class Teller(StrEnum):
     LINKER = "linker"
     SHELL = "shell"
     MAKE = "make"
-    MAKE_STATUS = "make-status"  # "Error 2": only passes on that something failed
+    MAKE_STATUS = "make-status"  # "Error 2", "Waiting …": only passes on that something failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ _LINKER = re.compile(
 _SHELL = re.compile(r"(?:/bin/)?(?:ba|da)?sh: (?:line )?(?P<line>\d+): (?P<text>.+)")
 _MAKE = re.compile(r"make(?:\[\d+\])?: \*\*\* (?:\[(?P<file>[^\]]+?):(?P<line>\d+): [^\]]*\] )?(?P<text>.+)")
 _MAKEFILE = re.compile(r"(?P<file>[^\s:][^:]*):(?P<line>\d+): \*\*\* (?P<text>.+)")
-_STATUS = re.compile(r"(?:\[[^\]]*\] )?Error \d+(?: \(ignored\))?$")
+_STATUS = re.compile(r"(?:\[[^\]]*\] )?Error \d+(?: \(ignored\))?$|Waiting for unfinished jobs\.+$")
 
 _PATTERNS = (
     (Teller.COMPILER, _COMPILER),

@@ -13,6 +13,11 @@ from dlkm.build.options import BuildOptions
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver, Style
 
+# Few drivers' Makefiles say all that needs what: with a plain `make` they work, in parallel they may not. So every make
+# takes its goals in order, but those that Kbuild calls (which have KBUILD_EXTMOD from it): there the option only makes
+# a target that nobody asks for, `.NOTPARALLELX`. No blanks: Kbuild looks for letters in the words of MAKEFLAGS.
+SERIAL_OUTSIDE_KBUILD = "--eval=.NOTPARALLEL$(KBUILD_EXTMOD:%=X):"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -94,7 +99,12 @@ def make_commands(driver: Driver, options: BuildOptions, around: Surroundings) -
 def _make(
     driver: Driver, options: BuildOptions, around: Surroundings, goals: Sequence[str], extra: Sequence[str]
 ) -> tuple[str, ...]:
-    jobs = 1 if driver.makefile.cleans_first else options.jobs
     where = ("-C", around.kernel, f"M={around.folder(driver)}") if driver.style is Style.KBUILD else ()
     variables = (f"{name}={value}" for name, value in options.variables)
-    return ("make", *((f"-j{jobs}",) if jobs > 1 else ()), *where, *variables, *extra, *goals)
+    return ("make", *_parallel(driver, options.jobs), *where, *variables, *extra, *goals)
+
+
+def _parallel(driver: Driver, jobs: int) -> tuple[str, ...]:
+    if jobs == 1:
+        return ()
+    return (f"-j{jobs}", *((SERIAL_OUTSIDE_KBUILD,) if driver.style is Style.MAKE else ()))

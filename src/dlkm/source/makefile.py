@@ -110,15 +110,6 @@ class Makefile:
         return "KERNELRELEASE" in self.used and not self.two_faced
 
     @cached_property
-    def cleans_first(self) -> bool:
-        """Whether a goal needs `clean`: such a Makefile must not be made in parallel."""
-        return any(
-            any("clean" in need for need in needs) and not any("clean" in name for name in targets)
-            for targets, needs in self._rules
-            if targets[0] != ".PHONY"
-        )
-
-    @cached_property
     def suspects(self) -> tuple[Suspect, ...]:
         """Lines that tie it to one kernel, the surest first."""
         return tuple(sorted(self._suspects(), key=lambda suspect: list(SuspectKind).index(suspect.kind)))

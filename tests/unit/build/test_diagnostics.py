@@ -65,6 +65,20 @@ def test_the_cause_is_the_first_of_who_knows_best(tmp_path: Path) -> None:
     assert first_cause([]) is None
 
 
+def test_waiting_for_others_is_no_cause(tmp_path: Path) -> None:
+    """As GNU make 4.3 wrote it: what failed stands above, without a message that make could add to."""
+    log = tmp_path / "log"
+    said = "make: *** [Makefile:6: pack] Error 1\nmake: *** Waiting for unfinished jobs....\n"
+    log.write_text(said)
+    cause = first_cause(read_diagnostics(log))
+    assert cause is not None
+    assert cause.shown == "Makefile:6: Error 1"
+    log.write_text(said + "make[1]: *** No rule to make target 'x'.  Stop.\n")
+    cause = first_cause(read_diagnostics(log))
+    assert cause is not None
+    assert cause.shown == "make: No rule to make target 'x'."
+
+
 def test_a_log_of_any_size_is_bounded(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"a.c:1:1: error: x\n" * 5_000 + b"\xff\0" * 500_000 + b"ld" * 100_000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlkm.build.compiler import Compiler
-from dlkm.build.environment import Surroundings, make_commands, make_environment
+from dlkm.build.environment import SERIAL_OUTSIDE_KBUILD, Surroundings, make_commands, make_environment
 from dlkm.build.options import BuildOptions
 from dlkm.source.driver import Driver, find
 from tests.unit.build.fakes import kernel
@@ -51,7 +51,7 @@ def test_kernelrelease_only_where_it_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_plain_make(tmp_path: Path) -> None:
-    assert make_commands(_driver(tmp_path), BuildOptions(jobs=4), AROUND) == (("make", "-j4"),)
+    assert make_commands(_driver(tmp_path), BuildOptions(), AROUND) == (("make",),)
 
 
 def test_a_bare_kbuild_below(tmp_path: Path) -> None:
@@ -72,6 +72,10 @@ def test_an_install_goal_alone_makes_first(tmp_path: Path) -> None:
     assert [command[-1] for command in make_commands(_driver(tmp_path), options, AROUND)] == ["make", "install"]
 
 
-def test_clean_before_all_is_not_made_in_parallel(tmp_path: Path) -> None:
-    driver = _driver(tmp_path, f"default: clean all\nclean:\n\trm x\n{RULE}")
-    assert make_commands(driver, BuildOptions(jobs=4), AROUND) == (("make",),)
+def test_only_kbuild_is_parallel(tmp_path: Path) -> None:
+    options = BuildOptions(jobs=4)
+    assert make_commands(_driver(tmp_path / "a"), options, AROUND) == (("make", "-j4", SERIAL_OUTSIDE_KBUILD),)
+    (bare,) = make_commands(_driver(tmp_path / "b", "obj-m := x.o\n"), options, AROUND)
+    assert bare[:3] == ("make", "-j4", "-C")
+    # Kbuild (scripts/Makefile, `findstring s,$(filter-out --%,$(MAKEFLAGS))`) must not find flags in it.
+    assert len(SERIAL_OUTSIDE_KBUILD.split()) == 1

@@ -87,19 +87,6 @@ def test_goals(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("all: clean modules\n", True),
-        ("all: modules\nclean:\n", False),
-        ("distclean: clean\n", False),
-        (".PHONY: all clean\n", False),
-    ],
-)
-def test_cleans_first(tmp_path: Path, text: str, expected: bool) -> None:  # noqa: FBT001
-    assert _read(tmp_path, text).cleans_first is expected
-
-
-@pytest.mark.parametrize(
     ("text", "kind", "value", "number"),
     [
         ("obj-m := x.o\n\nKDIR := /usr/src/linux-headers-6.1.0-1-amd64\n", SuspectKind.PATH,
@@ -142,7 +129,6 @@ def test_an_enormous_line_is_quick(tmp_path: Path) -> None:
         makefile = _read(tmp_path, unit * (900_000 // len(unit)))
         assert makefile.suspects is not None
         assert makefile.goals is not None
-        assert not makefile.cleans_first
     assert time.monotonic() - start < 10
 
 
