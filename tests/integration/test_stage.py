@@ -253,3 +253,18 @@ def test_a_source_needs_a_kernel(tmp_path: Path) -> None:
     done = _dlkm(HELLO, "--rootfs", tmp_path)
     assert done.returncode == 2
     assert "-k KERNEL" in done.stderr
+
+
+def test_two_sources_of_one_name_take_the_build_flags(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Each is built in its own directory; what --var says reaches make."""
+    (tmp_path / "root").mkdir()
+    for place in ("x", "y"):
+        recipe = "$(WHERE) -C $(KDIR) M=$(PWD) modules"
+        makefile = f"ifneq ($(KERNELRELEASE),)\nobj-m := {place}.o\nelse\nall:\n\t{recipe}\nendif\n"
+        put(tmp_path / place / "hello", {"Makefile": makefile, f"{place}.c": (HELLO / "hello.c").read_bytes()})
+    words = (tmp_path / "x/hello", tmp_path / "y/hello", "-k", kernel_61.id, "-o", tmp_path / "out", "--json")
+    done = _dlkm(*words, "--rootfs", tmp_path / "root", "--var", "WHERE=make", "--var", "KDIR=$(KERNEL_SRC)")
+    assert done.returncode == 0, done.stderr
+    assert [module["name"] for module in json.loads(done.stdout)["modules"]] == ["x", "y"]
+    names = {f"{name}-hello@{kernel_61.id}" for name in ("x", "y")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
+from dlkm.cli.inputs import distinct
 from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
@@ -97,10 +98,9 @@ def _goal(text: str) -> str:
 
 
 def _drivers(arguments: argparse.Namespace) -> "tuple[Driver, ...]":
-    from dlkm.source.driver import find, told_apart
+    from dlkm.source.driver import find
 
-    found = (find(source, arguments.subdir) for source in arguments.sources)
-    return told_apart(list({driver.path: driver for driver in found}.values()))
+    return tuple(distinct(find(source, arguments.subdir) for source in arguments.sources).values())
 
 
 def _say_errors(attempts: "list[Attempt]", terminal: Terminal) -> None:

@@ -5,13 +5,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkm.cli.build import add_build_flags, options_of
+from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
+from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlkm.build.result import Cell
+    from dlkm.cli.inputs import Input
     from dlkm.kernel.kernel import Kernel
     from dlkm.prove.attempt import Boot, ProveOptions
     from dlkm.prove.case import Case
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="FILE|BUILD|SOURCE", help="a .ko, a build's output, or a source")
+    add("paths", nargs="+", type=Path, metavar="FILE|BUILD|SOURCE", help=INPUTS)
     add_kernel_flag(parser)
     add_output_flag(parser)
     add("--param", dest="params", action="append", default=[], metavar="NAME=VALUE", help="given to every module")
@@ -48,15 +52,16 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     boots: list[Boot] = []
     cases: list[Case] = []
     failed: list[Cell] = []
+    items = _inputs(arguments)
     for kernel in kernels_of(arguments, terminal):
-        files = _files(arguments, kernel, terminal, failed)
+        files = _files(items, kernel, arguments, terminal, failed)
         if files:
             found = prove_files(kernel, files, options, arguments.params, Processes(), terminal.events)
             boots += found.boots
             cases += found.cases
     terminal.close()
     if arguments.json:
-        terminal.document(report.prove_document(boots, cases))
+        terminal.document(report.prove_document(boots, cases, failed))
     elif cases:
         report.show(boots, cases, terminal)
     for cell in failed:
@@ -90,40 +95,26 @@ def _options(arguments: argparse.Namespace) -> "ProveOptions":
 
 
 def _files(
-    arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal, failed: "list[Cell]"
+    items: "Sequence[Input]", kernel: "Kernel", arguments: argparse.Namespace, terminal: Terminal, failed: "list[Cell]"
 ) -> tuple[Path, ...]:
     """The module files to prove on this kernel; what could not be built is added to `failed`."""
     from dlkm.build.result import BuildOutcome
+    from dlkm.core.processes import Processes
 
     files: dict[Path, None] = {}
-    for path in arguments.paths:
-        if path.is_dir() or path.name == "build.json":
-            for cell in _cells(path, arguments, kernel, terminal):
-                if cell.outcome is not BuildOutcome.BUILT:
-                    failed.append(cell)
-                files |= dict.fromkeys(module.path for module in cell.modules)
-        elif path.exists():
-            files[path] = None
-        else:
-            raise UsageError(f"there is no {path}")
+    for item in items:
+        if item.driver is None and not item.builds:
+            files[item.path] = None
+        cells = list(cells_of(item, [kernel], arguments, terminal, Processes()))
+        for cell in [cell for cell in cells if cell.kernel == kernel.id] or cells:
+            if cell.outcome is not BuildOutcome.BUILT:
+                failed.append(cell)
+            files |= dict.fromkeys(module.path for module in cell.modules)
     return tuple(files)
 
 
-def _cells(path: Path, arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal) -> "list[Cell]":
-    """The builds in a directory, those for this kernel where there are any; or the SOURCE in it, built."""
-    from dlkm.build.record import is_build, read_build
-
-    below = sorted(one for one in path.iterdir() if is_build(one)) if path.is_dir() else []
-    builds = [read_build(one) for one in ([path] if is_build(path) else below)]
-    if not builds:
-        return [_built(path, arguments, kernel, terminal)]
-    return [cell for cell in builds if cell.kernel == kernel.id] or builds
-
-
-def _built(path: Path, arguments: argparse.Namespace, kernel: "Kernel", terminal: Terminal) -> "Cell":
-    from dlkm.build.job import build
-    from dlkm.core.processes import Processes
-    from dlkm.source.driver import find
-
-    driver = find(path, arguments.subdir)
-    return build(driver, kernel, options_of(arguments), arguments.output, runner=Processes(), events=terminal.events)
+def _inputs(arguments: argparse.Namespace) -> "tuple[Input, ...]":
+    for path in arguments.paths:
+        if not path.exists():
+            raise UsageError(f"there is no {path}")
+    return sort_out(arguments.paths, arguments.subdir)

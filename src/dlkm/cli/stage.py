@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from dlkm.build.result import Cell
     from dlkm.core.processes import Runner
-    from dlkm.kernel.kernel import Kernel
     from dlkm.rootfs.conf import Wanted
     from dlkm.rootfs.inputs import Gathered
     from dlkm.rootfs.stage import Staging
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help="a .ko, a build's output, or a source with -k")
+    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help=INPUTS + "; a source needs -k")
     add("--rootfs", required=True, type=Path, metavar="DIR", help="the root filesystem; nothing outside it is changed")
     add_kernel_flag(parser, required=False)
     add_output_flag(parser)
@@ -34,6 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     add("--conf-dir", choices=["etc", "usr"], default="etc", help="/etc or /usr/lib for the configuration")
     add("--dry-run", action="store_true", help="show the operations and do none")
     add("--force", action="store_true", help="stage modules that their kernel will refuse")
+    add_build_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -76,21 +78,19 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
 
 
 def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Runner") -> "Gathered":
-    from dlkm.build.job import build
-    from dlkm.build.options import BuildOptions
     from dlkm.kernel.pool import Pool
     from dlkm.kernel.select import resolve
     from dlkm.rootfs.inputs import Kernels, gather
-    from dlkm.source.driver import find
-
-    def build_it(source: Path, kernel: "Kernel") -> "Cell":
-        options = BuildOptions(jobs=arguments.jobs)
-        return build(find(source), kernel, options, arguments.output, runner=runner, events=terminal.events)
 
     pool = Pool()
+    items = sort_out(arguments.paths, arguments.subdir)
     asked = resolve(arguments.kernels, pool, terminal.events, runner) if arguments.kernels else ()
     known = {kernel.id: kernel for kernel in (*pool.list(), *asked)}
-    return gather(arguments.paths, Kernels(asked=asked, known=known), build_it)
+    named: list[Path | Cell] = []
+    for item in items:
+        is_file = item.driver is None and not item.builds
+        named += [item.path] if is_file else cells_of(item, asked, arguments, terminal, runner)
+    return gather(named, Kernels(asked=asked, known=known))
 
 
 def _say_no(

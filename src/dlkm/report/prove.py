@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dlkm.build.result import Cell
 from dlkm.prove.agreement import Agreement, is_notice
 from dlkm.prove.attempt import Boot, Observed
 from dlkm.prove.case import Case
@@ -22,9 +23,17 @@ _AGREEMENTS = {
 _SHOWN_LINES = 30  # of one module's log
 
 
-def prove_document(boots: Sequence[Boot], cases: Sequence[Case]) -> dict[str, Any]:
-    """dlkm.prove/1."""
-    return document("prove", boots=tuple(boots), results=[_result(case) for case in cases])
+def prove_document(boots: Sequence[Boot], cases: Sequence[Case], failed: Sequence[Cell] = ()) -> dict[str, Any]:
+    """dlkm.prove/1; `failed` are the builds that brought nothing to prove, with the names of dlkm.build/1."""
+    return document(
+        "prove",
+        boots=tuple(boots),
+        results=[_result(case) for case in cases],
+        failed=[
+            {"id": cell.id, "source": cell.source, "kernel": cell.kernel, "reason": cell.reason, "log": cell.log}
+            for cell in failed
+        ],
+    )
 
 
 def _result(case: Case) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a user names (module files, builds, sources) as modules, each with the release it is staged for."""
+"""What a user names (module files, builds) as modules, each with the release it is staged for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.build.record import is_build, read_build
 from dlkm.build.result import BuildOutcome, Cell
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import Vermagic, is_module_file, is_release
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.stage import Given
-from dlkm.source.driver import MAKEFILES
-
-Builder = Callable[[Path, Kernel], Cell]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,41 +47,20 @@ class Gathered:
     failed: tuple[Cell, ...] = ()
 
 
-def gather(paths: Sequence[Path], kernels: Kernels, build: Builder) -> Gathered:
-    """All modules of the paths. A SOURCE is built for each kernel asked for, with `build`.
-
-    UsageError for a path that is nothing of the kind, and for a SOURCE without a kernel.
-    """
+def gather(named: Sequence[Path | Cell], kernels: Kernels) -> Gathered:
+    """All modules of module files and builds; UsageError for a path that is nothing of the kind."""
     given: list[Given] = []
     failed: list[Cell] = []
-    for path in paths:
-        cells: list[Cell] = []
-        if builds := _builds(path):
-            cells = [read_build(one) for one in builds]
-        elif path.is_dir():
-            cells = [build(path, kernel) for kernel in _needed(path, kernels)]
-        elif path.exists() and not is_module_file(path.name):
-            raise UsageError(f"{path} is no module file", hint="name a .ko file, a build's output, or a source")
+    for item in named:
+        if isinstance(item, Path):
+            if item.exists() and not is_module_file(item.name):
+                raise UsageError(f"{item} is no module file", hint="name a .ko file, a build's output, or a source")
+            given.append(kernels.for_module(read_module(item)))
+        elif item.outcome is BuildOutcome.BUILT:
+            given += _of_cell(item, kernels)
         else:
-            given.append(kernels.for_module(read_module(path)))
-        failed += [cell for cell in cells if cell.outcome is not BuildOutcome.BUILT]
-        given += [item for cell in cells if cell.outcome is BuildOutcome.BUILT for item in _of_cell(cell, kernels)]
+            failed.append(item)
     return Gathered(given=tuple(given), failed=tuple(failed))
-
-
-def _builds(path: Path) -> list[Path]:
-    """The path itself, or those directly below it, as `dlkm build -o` leaves them; a source is no build."""
-    if is_build(path):
-        return [path]
-    if not path.is_dir() or any((path / name).exists() for name in (*MAKEFILES, "Kbuild")):
-        return []
-    return sorted(one for one in path.iterdir() if one.is_dir() and is_build(one))
-
-
-def _needed(path: Path, kernels: Kernels) -> tuple[Kernel, ...]:
-    if not kernels.asked:
-        raise UsageError(f"{path} is a source: which kernel is it to be built for?", hint="name it: -k KERNEL")
-    return kernels.asked
 
 
 def _of_cell(cell: Cell, kernels: Kernels) -> list[Given]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dlkm.core.errors import MalformedError
+from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import sha256_file
 from dlkm.rootfs.root import Kind, Place, Root
 
@@ -23,6 +23,14 @@ class Action(StrEnum):
     REMOVE = "remove"
 
 
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file that is to be staged; UsageError when it cannot be read, or is gone by now."""
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """A file's bytes, either here (`data`) or in a file outside the root (`source`), pinned by their SHA-256."""
@@ -33,9 +41,12 @@ class Content:
 
     @classmethod
     def of(cls, what: bytes | Path) -> "Content":
-        """From bytes, or from a file that is read now for its digest and again when it is copied."""
+        """From bytes, or from a file that is read now for its digest and again when it is copied.
+
+        UsageError for a file that cannot be read.
+        """
         if isinstance(what, Path):
-            return cls(sha256=sha256_file(what), source=what)
+            return cls(sha256=digest_of(what), source=what)
         return cls(sha256=hashlib.sha256(what).hexdigest(), data=what)
 
 

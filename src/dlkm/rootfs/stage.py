@@ -7,7 +7,6 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import sha256_file
 from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
@@ -15,7 +14,7 @@ from dlkm.ko.module import Module
 from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, logical_lines, modprobe_dir, present
 from dlkm.rootfs.depmod import depmod, modules_dir
 from dlkm.rootfs.judge import Situation, Tree, builtin_modules, warnings_of
-from dlkm.rootfs.plan import Content, Plan, Planner
+from dlkm.rootfs.plan import Content, Plan, Planner, digest_of
 from dlkm.rootfs.root import Kind, Place, Root
 
 UPDATES = "updates"  # depmod's default order is "updates built-in": what lies here wins (depmod.d(5))
@@ -108,7 +107,7 @@ def _added(modules: Sequence[Module]) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for module in modules:
         other = names.setdefault(module_name(module.path.name), module.path)
-        if other != module.path and sha256_file(other) != sha256_file(module.path):
+        if other != module.path and digest_of(other) != digest_of(module.path):
             raise UsageError(f"{other} and {module.path} are different modules of one name and one release")
         if other == module.path:
             added[f"{UPDATES}/{module.path.name}"] = module.path

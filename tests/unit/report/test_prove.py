@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dlkm.build.result import BuildOutcome, Cell
 from dlkm.core.errors import ExitStatus
 from dlkm.prove.accelerator import Accelerator
 from dlkm.prove.attempt import Boot, Observed
@@ -48,6 +49,16 @@ def test_the_document_is_that_of_the_manual() -> None:
     assert {key: first["observed"][key] for key in ("outcome", "errno", "log")} == first["predicted"]
     assert first["agree"] is True
     assert second["agree"] is False
+
+
+def test_a_build_that_failed_is_in_the_document() -> None:
+    cell = Cell(
+        id="hello@6.1", source=Path("/s/hello"), kernel="6.1", arch="x86_64", outcome=BuildOutcome.FAILED,
+        reason="hello.c:1: no", log=Path("/out/build.log"),
+    )  # fmt: skip
+    assert json.loads(json.dumps(prove_document([], [], [cell])))["failed"] == [
+        {"id": "hello@6.1", "source": "/s/hello", "kernel": "6.1", "reason": "hello.c:1: no", "log": "/out/build.log"}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from dlkm.core.errors import UsageError
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.conf import ConfDir, Wanted, wanted
-from dlkm.rootfs.plan import Action
+from dlkm.rootfs.plan import Action, Content
 from dlkm.rootfs.root import Root
 from tests.unit.rootfs.support import RELEASE, ListingDepmod, planned, put, snapshot, tiny
 
@@ -173,3 +173,8 @@ def test_a_replaced_link_is_told(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {"etc/modules-load.d/hello.conf": "-> /dev/null"})
     (told,) = _told(root_dir, tmp_path, _asked(("hello",)))
     assert "etc/modules-load.d/hello.conf is a link to /dev/null" in told
+
+
+def test_a_module_file_that_is_gone_by_now_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*gone\.ko: No such file"):
+        Content.of(tmp_path / "gone.ko")

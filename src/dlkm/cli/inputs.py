@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""FILE|BUILD|SOURCE of a command line: which of them each path is, and the cells it brings. Reads no module."""
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkm.core.errors import UsageError
+from dlkm.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dlkm.build.result import Cell
+    from dlkm.core.processes import Runner
+    from dlkm.kernel.kernel import Kernel
+    from dlkm.source.driver import Driver
+
+INPUTS = (
+    "a .ko; a source, which is built; or the output of a build: its directory, its build.json, or a directory of them "
+    "that is no source itself"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One path: a SOURCE when it has a `driver`, a BUILD or a directory of them when it has `builds`, else a FILE."""
+
+    path: Path
+    builds: tuple[Path, ...] = ()
+    driver: "Driver | None" = None
+
+
+def sort_out(paths: Sequence[Path], subdir: str = "") -> tuple[Input, ...]:
+    """What each path is; a SOURCE that is named twice comes once. UsageError for a directory that is nothing.
+
+    A directory that is a SOURCE is one whatever lies below it: builds made earlier may be older than the source.
+    """
+    found = [_recognised(path, subdir) for path in paths]
+    apart = distinct(item.driver for item in found if item.driver is not None)
+    named = (item if item.driver is None else replace(item, driver=apart.get(item.driver.path)) for item in found)
+    return tuple({item.driver.path if item.driver else item.path: item for item in named}.values())
+
+
+def distinct(drivers: "Iterable[Driver]") -> "dict[Path, Driver]":
+    """Each driver once, by its path, with names that differ: the names of their output directories come from these."""
+    from dlkm.source.driver import told_apart
+
+    return {driver.path: driver for driver in told_apart(list({one.path: one for one in drivers}.values()))}
+
+
+def cells_of(
+    item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Runner"
+) -> "Iterator[Cell]":
+    """The builds of a path as they were recorded, or its SOURCE built for each kernel; none for a FILE."""
+    from dlkm.build.job import build
+    from dlkm.build.record import read_build
+    from dlkm.cli.build import options_of
+
+    if item.driver is not None:
+        options = options_of(arguments)
+        if not kernels:
+            what = f"{item.path} is a source: which kernel is it to be built for?"
+            raise UsageError(what, hint="name it: -k KERNEL")
+        for kernel in kernels:
+            yield build(item.driver, kernel, options, arguments.output, runner=runner, events=terminal.events)
+    yield from (read_build(one) for one in item.builds)
+
+
+def _recognised(path: Path, subdir: str) -> Input:
+    from dlkm.build.record import is_build
+    from dlkm.source.driver import find
+
+    if not path.is_dir():
+        return Input(path=path, builds=(path,) if is_build(path) else ())
+    try:
+        return Input(path=path, driver=find(path, subdir))
+    except UsageError:
+        builds = (path,) if is_build(path) else tuple(sorted(one for one in path.iterdir() if is_build(one)))
+        if not builds:
+            raise
+        return Input(path=path, builds=builds)
