@@ -2,6 +2,7 @@
 """The program itself, from the shell: exit statuses and where its words go."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dlkm.cli.main import VERBS
+from dlkm.kernel.kernel import Kernel
 
 pytestmark = pytest.mark.integration
 DLKM = Path(sys.executable).with_name("dlkm")
@@ -58,3 +60,37 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     told = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert told.stderr == ""
     assert told.stdout.splitlines()[-1] == "0"
+
+
+def test_the_answer_no_stays_no_when_the_reader_leaves(tmp_path: Path, kernel_61: Kernel) -> None:
+    (tmp_path / "text.ko").write_text("no module")
+    line = f"{DLKM} check {tmp_path} -k {kernel_61.id} | true; echo ${{PIPESTATUS[0]}}"
+    told = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (told.stdout, told.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_closed_streams_change_no_status(closed: str) -> None:
+    line = f"{DLKM} kernel show no-such-kernel {closed}"
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=False).returncode == 2
+
+
+def test_one_path_that_is_none_does_not_hide_the_others(tmp_path: Path, kernel_61: Kernel) -> None:
+    os.mkfifo(tmp_path / "pipe.ko")
+    (tmp_path / "text.ko").write_text("no module")
+    words = [str(tmp_path / "missing.ko"), str(tmp_path / "pipe.ko"), str(tmp_path / "text.ko")]
+    told = _dlkm("check", *words, "-k", kernel_61.id, "--json")
+    document = json.loads(told.stdout)
+    assert told.returncode == 2
+    assert [Path(result["path"]).name for result in document["results"]] == ["text.ko"]
+    assert len(document["errors"]) == 2
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
+    assert "\x1b" not in _dlkm("inspect", "a\x1b[31m.ko").stderr
+
+
+def test_a_report_goes_into_no_directory_that_is_not_there(tmp_path: Path, kernel_61: Kernel) -> None:
+    target = tmp_path / "none" / "report.sarif"
+    assert _dlkm("check", str(tmp_path), "-k", kernel_61.id, "--sarif", str(target)).returncode == 2
+    assert not target.parent.exists()

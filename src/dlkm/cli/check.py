@@ -38,20 +38,29 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
+    _require_folders(arguments)
     kernels = _kernels(arguments, terminal)
-    files = _files(arguments, kernels)
+    errors: list[DlkmError] = []
+    files = _files(arguments, kernels, errors)
     conditions = _conditions(arguments)
     verdicts: list[Verdict] = []
-    status = ExitStatus.OK
     for kernel, given in zip(kernels, files, strict=True):
         for result in _judged(kernel, given, conditions, arguments.jobs):
             if isinstance(result, DlkmError):
-                terminal.error(result)
-                status = max(status, result.status)
+                errors.append(result)
             else:
                 verdicts.append(result)
-    _show(verdicts, arguments, terminal)
-    return max(status, _status(verdicts, strict=arguments.strict))
+    _show(verdicts, errors, arguments, terminal)
+    for error in errors:
+        terminal.error(error)
+    return max(_status(verdicts, strict=arguments.strict), *(error.status for error in errors), ExitStatus.OK)
+
+
+def _require_folders(arguments: argparse.Namespace) -> None:
+    """A typing error in where a report goes makes no directories, and is told before the work."""
+    for path in (arguments.sarif, arguments.junit):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no directory {path.parent}")
 
 
 def _status(verdicts: Sequence[Verdict], *, strict: bool) -> ExitStatus:
@@ -69,11 +78,13 @@ def _kernels(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Kernel,
     return kernels_of(arguments, terminal)
 
 
-def _files(arguments: argparse.Namespace, kernels: Sequence[Kernel]) -> list[tuple[Path, ...]]:
-    """The files for each kernel: the same for all, or where none is named the kernel's own installed ones."""
+def _files(arguments: argparse.Namespace, kernels: Sequence[Kernel], errors: list[DlkmError]) -> list[tuple[Path, ...]]:
+    """The files for each kernel: the same for all, or where none is named the kernel's own installed ones.
+
+    A PATH that names none goes to `errors`.
+    """
     if arguments.paths:
-        named = tuple(dict.fromkeys(path for word in arguments.paths for path in _expand(word)))
-        return [named] * len(kernels)
+        return [_named(arguments.paths, errors)] * len(kernels)
     if arguments.rootfs is None:
         raise UsageError("no module to check", hint="give a .ko, a directory of them, or --rootfs DIR for all in it")
     from dlkm.kernel.installed import module_files
@@ -84,6 +95,16 @@ def _files(arguments: argparse.Namespace, kernels: Sequence[Kernel]) -> list[tup
     if not any(installed):
         raise NothingSelectedError(f"no module is installed in {arguments.rootfs}")
     return installed
+
+
+def _named(words: Sequence[str], errors: list[DlkmError]) -> tuple[Path, ...]:
+    found: dict[Path, None] = {}
+    for word in words:
+        try:
+            found |= dict.fromkeys(_expand(word))
+        except DlkmError as error:
+            errors.append(error)
+    return tuple(found)
 
 
 def _expand(word: str) -> Iterator[Path]:
@@ -110,7 +131,9 @@ def _below(path: Path) -> Iterator[Path]:
 
     found = [module.path for module in read_build(path).modules] if is_build(path) else sorted(module_files(path))
     if not found:
-        raise NothingSelectedError(f"there is no module in {path}")
+        raise NothingSelectedError(
+            f"there is no module in {path}", hint=f"a driver's source is built first: dlkm build {path} -k KERNEL"
+        )
     yield from found
 
 
@@ -139,7 +162,9 @@ def _judged(
     return judge_all(kernel, files, conditions, jobs)
 
 
-def _show(verdicts: Sequence[Verdict], arguments: argparse.Namespace, terminal: Terminal) -> None:
+def _show(
+    verdicts: Sequence[Verdict], errors: Sequence[DlkmError], arguments: argparse.Namespace, terminal: Terminal
+) -> None:
     from dlkm.report import check
 
     if arguments.sarif is not None:
@@ -151,6 +176,6 @@ def _show(verdicts: Sequence[Verdict], arguments: argparse.Namespace, terminal: 
 
         write_junit(arguments.junit, verdicts)
     if arguments.json:
-        terminal.document(check.check_document(verdicts))
+        terminal.document(check.check_document(verdicts, errors))
     elif verdicts:
         check.show(verdicts, terminal, all_findings=arguments.verbose)

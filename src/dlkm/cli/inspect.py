@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
             if arguments.json:
                 entries.append(module_entry(module))
             else:
-                terminal.out.write(_text(module, given, arguments))
+                terminal.write(_text(module, given, arguments))
         except DlkmError as error:
             terminal.error(error)
             status = max(status, error.status)

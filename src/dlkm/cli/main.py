@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from dlkm import __version__
@@ -23,6 +24,9 @@ VERBS: dict[str, str] = {
     "prove": "boot the kernel, load, compare with the prediction",
     "doctor": "what this machine lacks, and the command that installs it",
 }
+
+
+_STDERR = 2  # the last of the standard streams
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,23 +83,48 @@ def main(argv: Sequence[str]) -> int:
 
 def entry() -> None:
     """The console script."""
-    from dlkm.core.interrupts import interruptible
-
+    _open_closed_streams()
     # Importing makes thousands of objects that all stay: looking through them for garbage is a tenth of the start.
     gc.set_threshold(50_000)
+    raise SystemExit(_flushed(_guarded(sys.argv[1:])))
+
+
+def _guarded(argv: Sequence[str]) -> int:
+    """The exit status, whatever happens."""
+    from dlkm.core.interrupts import interruptible
+
     try:
         with interruptible():
-            status = main(sys.argv[1:])
+            return main(argv)
+    except SystemExit as end:  # argparse: --help, --version, wrong usage
+        return end.code if isinstance(end.code, int) else ExitStatus.OK
     except KeyboardInterrupt:
         sys.stderr.write("\ndlkm: interrupted\n")
-        status = ExitStatus.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the answer has seen enough; leave without a second complaint at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = ExitStatus.OK
+        return ExitStatus.INTERRUPTED
     except Exception:  # noqa: BLE001 — the last resort: whatever it is, it is a defect of ours
-        status = _defect()
-    raise SystemExit(int(status))
+        return _defect()
+
+
+def _open_closed_streams() -> None:
+    """Whoever started us may have closed standard streams; the next file opened must not become one of them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        continue
+    os.close(descriptor)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 — open as long as we are
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 — as above
+
+
+def _flushed(status: int) -> int:
+    """The exit status once all words are out: they may still wait for a disk that is full, a reader that left."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return status
+        sys.stderr.write(f"dlkm: error: cannot write standard output: {error.strerror}\n")
+        return ExitStatus.MISSING_TOOL
+    return status
 
 
 def _defect() -> int:

@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from dlkm.core.errors import ExitStatus, SurroundingsError
+from dlkm.core.errors import ExitStatus, SurroundingsError, UsageError
 
 
 def cache_home(env: Mapping[str, str] = os.environ) -> Path:
@@ -23,6 +24,18 @@ def cache_home(env: Mapping[str, str] = os.environ) -> Path:
     if not base.startswith("/"):
         base = str(Path(env.get("HOME") or "~").expanduser() / ".cache")
     return Path(base) / "dlkm"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file for reading, unbuffered; UsageError for anything else, never waiting for a pipe's writer."""
+    try:
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        return stream
+    stream.close()
+    raise UsageError(f"{path}: is not a regular file")
 
 
 def sha256_file(path: Path) -> str:

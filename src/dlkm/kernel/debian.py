@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.arch import Arch, arch_named, host_arch
-from dlkm.core.errors import FetchError, MalformedError, UsageError
+from dlkm.core.errors import DlkmError, FetchError, MalformedError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.files import StorageError, sha256_file, write_atomically
 from dlkm.core.names import is_release
@@ -257,14 +257,15 @@ def _offered(archive: Archive) -> dict[str, bool]:
     return {release: release in headers for release in images if is_release(release) and is_flavoured(release)}
 
 
-def _no_such(wanted: Wanted, have: dict[str, bool]) -> UsageError:
+def _no_such(wanted: Wanted, have: dict[str, bool]) -> DlkmError:
     complete = sorted((release for release, whole in have.items() if whole), key=natural)
     close = difflib.get_close_matches(wanted.text, complete, n=4, cutoff=0.8) or complete[-4:]
-    hint = f"there are: {', '.join(close)}" if close else None
+    hint = f"there are {', '.join(close)}: dlkm kernel add debian:{close[-1]}" if close else None
     incomplete = wanted.among([release for release, whole in have.items() if not whole])
     if incomplete:
         return UsageError(f"Debian has the image of {', '.join(incomplete)} but not the headers", hint=hint)
-    return UsageError(f"debian:{wanted.text}: Debian offers no such kernel", hint=hint)
+    kind = NothingSelectedError if is_glob(wanted.text) else UsageError
+    return kind(f"debian:{wanted.text}: Debian offers no such kernel", hint=hint)
 
 
 def _record(name: str, release: str, arch: Arch, made: Path, packages: list[Package]) -> Record:

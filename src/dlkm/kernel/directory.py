@@ -23,6 +23,11 @@ def kernel_at(source: Path, build: Path) -> Kernel:
     UsageError when it is no such directory or is not prepared yet, saying what is missing.
     """
     source, build = _directory(source), _directory(build)
+    if not (build / "Makefile").exists() and not (build / ".config").exists():
+        raise UsageError(
+            f"{build} is no kernel tree: it has neither a Makefile nor a .config",
+            hint=f"for a root filesystem with an installed kernel say rootfs:{build}",
+        )
     _require(build / ".config", build, "it is not configured: run 'make defconfig' (or olddefconfig) there")
     _require(build / "Makefile", build, "KERNEL_SRC names a directory with a Makefile")
     release = _release(build)

@@ -79,7 +79,17 @@ class _Selection:
             case SpecKind.ROOTFS:
                 return tuple(map(self.identified, rooted.rootfs_kernels(Path(spec.argument).expanduser())))
             case SpecKind.DIRECTORY:
-                return (self.identified(directory.kernel_at(*split_directory(spec.argument))),)
+                return (self.identified(self.at(spec.argument)),)
+
+    def at(self, where: str) -> Kernel:
+        """The tree or headers in a directory."""
+        kernel = directory.kernel_at(*split_directory(where))
+        if kernel.symvers is None:
+            self.events.warning(
+                f"{kernel.headers} has no Module.symvers: modules built there carry no symbol versions, "
+                "and what the kernel exports is not known"
+            )
+        return kernel
 
     def named(self, name: str) -> tuple[Kernel, ...]:
         """An id that is not in the pool, or a glob."""

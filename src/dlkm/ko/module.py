@@ -3,13 +3,13 @@
 
 import mmap
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from dlkm.core.errors import UsageError
+from dlkm.core.files import open_regular
 from dlkm.core.names import module_name
 from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress
 from dlkm.ko.elf import STB_WEAK, Elf, text
@@ -159,14 +159,9 @@ def module_of(data: bytes | mmap.mmap, path: Path) -> Module:
 
 def _content(path: Path) -> bytes | mmap.mmap:
     try:
-        # O_NONBLOCK: a named pipe must not keep us waiting for its writer.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"{path}: is not a regular file")
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             # Reading is as quick as mapping, and a file that shrinks meanwhile does no harm; only giants are mapped.
-            if status.st_size <= _READ_WHOLE:
-                return stream.readall()
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+            return stream.read() if size <= _READ_WHOLE else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlkm.core.errors import DlkmError
 from dlkm.report.document import document
-from dlkm.report.terminal import Style, Terminal
+from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 _STYLES = {Outcome.LOADS: Style.GOOD, Outcome.FAILS: Style.BAD, Outcome.CANNOT_TELL: Style.DOUBTFUL}
@@ -14,9 +15,9 @@ _WORDS = {Outcome.LOADS: "loads", Outcome.FAILS: "fails", Outcome.CANNOT_TELL: "
 _DETAILED = 20  # refused files that are told in full when many were judged
 
 
-def check_document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """dlkm.check/1."""
-    return document("check", results=verdicts)
+def check_document(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> dict[str, Any]:
+    """dlkm.check/1; `errors` says of which files there is no verdict, and why."""
+    return document("check", results=verdicts, errors=tuple({"message": error.what} for error in errors))
 
 
 def show(verdicts: Sequence[Verdict], terminal: Terminal, *, all_findings: bool = False) -> None:
@@ -84,11 +85,3 @@ def _show_table(verdicts: Iterable[Verdict], terminal: Terminal) -> None:
         for path, row in by_module.items()
     ]
     terminal.table(["MODULE", *kernels], rows)
-
-
-def printable(text: str) -> str:
-    """Text that any terminal takes: control characters and bytes that are no UTF-8 escaped, as dmesg does."""
-    if text.isprintable():
-        return text
-    raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in raw)

@@ -4,9 +4,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dlkm.report.check import printable
 from dlkm.report.document import document
-from dlkm.report.terminal import Style, Terminal
+from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.explain import Message
 from dlkm.verdict.verdict import Verdict
 

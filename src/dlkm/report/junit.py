@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from dlkm.core.files import write_atomically
-from dlkm.report.check import printable
+from dlkm.report.terminal import printable
 from dlkm.verdict.verdict import Outcome, Severity, Verdict
 
 

@@ -8,9 +8,8 @@ from dlkm.build.result import Cell
 from dlkm.prove.agreement import Agreement, is_notice
 from dlkm.prove.attempt import Boot, Observed
 from dlkm.prove.case import Case
-from dlkm.report.check import printable
 from dlkm.report.document import document
-from dlkm.report.terminal import Style, Terminal
+from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.verdict import Outcome, Verdict
 
 _STYLES = {Outcome.LOADS: Style.GOOD, Outcome.FAILS: Style.BAD, Outcome.CANNOT_TELL: Style.DOUBTFUL}

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -67,7 +68,11 @@ class Terminal:
 
     def print(self, text: str = "") -> None:
         """One line of the answer."""
-        self._answer(lambda: self.out.write(text + "\n"))
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """A part of the answer, to the letter."""
+        self._answer(lambda: self.out.write(text))
 
     def document(self, document: dict[str, Any]) -> None:
         """The answer as one JSON document."""
@@ -95,12 +100,12 @@ class Terminal:
     def _answer(self, hand_over: Callable[[], object]) -> None:
         try:
             hand_over()
-        except BrokenPipeError:
-            raise
         except OSError as error:
             # What could not be written stays in the buffer: it must not fail once more when the interpreter ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
-            raise cannot_write(Path("standard output"), error) from error
+            # A reader that has seen enough is no fault, and changes nothing of the answer's exit status.
+            if not isinstance(error, BrokenPipeError):
+                raise cannot_write(Path("standard output"), error) from error
 
     def close(self) -> None:
         """Take the progress bars away."""
@@ -109,9 +114,14 @@ class Terminal:
             self._progress = None
 
     def _say(self, kind: str, text: str, style: Style) -> None:
-        self._write(f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: {text}")
+        self._write(text, f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: ")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, before: str = "") -> None:
+        # Nobody is left to hear that nobody listens: a message that cannot be written changes no answer.
+        with suppress(OSError):
+            self._write_message(before + "\n".join(map(printable, text.split("\n"))))
+
+    def _write_message(self, text: str) -> None:
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -161,6 +171,14 @@ class Terminal:
             )
             self._progress.start()
         return self._progress
+
+
+def printable(text: str) -> str:
+    """Text that any terminal takes: control characters and bytes that are no UTF-8 escaped, as dmesg does."""
+    if text.isprintable():
+        return text
+    raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in raw)
 
 
 def _wants_colour(colour: Colour, stream: TextIO) -> bool:

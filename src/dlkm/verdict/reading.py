@@ -5,6 +5,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from dlkm.core.errors import UsageError
+from dlkm.core.files import open_regular
 from dlkm.ko.decompress import Compression, compression_of, decompress
 
 
@@ -14,7 +15,7 @@ def plain_bytes(path: Path) -> bytes | mmap:
     UsageError when the file cannot be read, MalformedError when it cannot be unpacked.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(6)
             if not start:
                 return b""

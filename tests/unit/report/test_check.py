@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from dlkm.report.check import check_document, printable, show
+from dlkm.core.errors import MalformedError
+from dlkm.report.check import check_document, show
 from dlkm.report.junit import junit, write_junit
 from dlkm.report.sarif import sarif, write_sarif
-from dlkm.report.terminal import Colour, Terminal
+from dlkm.report.terminal import Colour, Terminal, printable
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 REFUSED = Verdict(
@@ -33,6 +34,10 @@ def _shown(*verdicts: Verdict, **how: bool) -> str:
     out = io.StringIO()
     show(verdicts, Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()), **how)
     return out.getvalue()
+
+
+def test_the_document_says_of_which_file_there_is_no_verdict() -> None:
+    assert check_document([], [MalformedError("a.ko.xz: truncated")])["errors"] == [{"message": "a.ko.xz: truncated"}]
 
 
 def test_the_document_is_that_of_the_manual() -> None:
@@ -59,6 +64,7 @@ def test_the_document_is_that_of_the_manual() -> None:
                 ],
             }
         ],
+        "errors": [],
     }
 
 
