@@ -250,6 +250,9 @@ def test_the_sandbox_shows_the_target_and_nothing_else(tmp_path: Path, kernel_61
 driver:
 	uname -r; /bin/uname -m; /usr/bin/uname -srm; uname -a; uname --kernel-release
 	ls /lib/modules /usr/src
+	cut -d' ' -f1-3 /proc/version; cat /proc/sys/kernel/osrelease; grep -c . /boot/config-$$(uname -r)
+	ls /boot/vmlinuz-$$(uname -r) /boot/System.map-$$(uname -r)
+	depmod; /sbin/depmod -a; /usr/sbin/depmod; /sbin/modinfo --version | head -n 1
 	! test -e $(OUTSIDE)
 	! touch $(KERNEL_SRC)/written 2>/dev/null
 	! (exec 3<>/dev/tcp/127.0.0.1/22) 2>/dev/null
@@ -260,9 +263,18 @@ driver:
     words = (source, "-k", kernel_61_arm64.id, "-o", tmp_path / "out", "--var", f"OUTSIDE={source}")
     (cell,) = _dlkm(*words, status=1).values()
     release = kernel_61_arm64.release
-    said = [line for line in Path(cell["log"]).read_text().splitlines() if "$(" not in line]
+    lines = Path(cell["log"]).read_text().splitlines()
+    said = [line for line in lines if "$(" not in line or line.startswith("+ ")]
     assert "make succeeded, but no module was made" in cell["reason"], said
-    for line in (release, "aarch64", f"Linux {release} aarch64", f"Linux dlkm {release} #1 SMP aarch64 GNU/Linux"):
+    assert said.count(release) >= 3  # uname -r, its long name, /proc/sys/kernel/osrelease
+    assert any(line.startswith("kmod version") for line in said)
+    for line in (
+        f"Linux version {release}",
+        f"/boot/vmlinuz-{release}",
+        "aarch64",
+        f"Linux {release} aarch64",
+        f"Linux dlkm {release} #1 SMP aarch64 GNU/Linux",
+    ):
         assert line in said
     assert said[-3] == "/build/home /build/driver "
     headers = {name for name in said if name.startswith("linux-headers-")}

@@ -66,7 +66,7 @@ def _of_packages(kernel: Kernel, tree: Path, headers: Path) -> KernelTree:
     return KernelTree(
         directory=directory,
         source=inside,
-        binds=tuple(binds),
+        binds=(*binds, *_boot(kernel, tree)),
         links=(*links, *_module_links(kernel, directory, inside)),
     )
 
@@ -82,9 +82,20 @@ def _in_its_place(kernel: Kernel, headers: Path) -> KernelTree:
     return KernelTree(
         directory=directory,
         source=source,
-        binds=tuple((path, str(path)) for path in folders),
+        binds=(*((path, str(path)) for path in folders), *_boot(kernel, None)),
         links=tuple(links),
     )
+
+
+def _boot(kernel: Kernel, tree: Path | None) -> Iterator[tuple[Path, str]]:
+    """What a target has in /boot of this kernel; without a tree what is known of it."""
+    known = {"config": kernel.config_file, "System.map": None, "vmlinuz": kernel.image}
+    for name, elsewhere in known.items():
+        file = f"{name}-{kernel.release}"
+        usual = tree / "boot" / file if tree is not None else None
+        path = usual if usual is not None and usual.is_file() else elsewhere
+        if path is not None and path.is_file():
+            yield path, f"/boot/{file}"
 
 
 def _module_links(kernel: Kernel, directory: str, source: str) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,13 @@ from dlkm.build.scratch import Scratch
 
 DRIVER = "/build/driver"  # where the copy lies, and where debug information says it did, sandbox or not
 ROOT, TOOLS, HOME = "/build/root", "/build/tools", "/build/home"
+KMOD, REAL_KMOD = "dlkm-kmod", "/build/kmod"  # our script over the machine's kmod, and the directory of the real one
+_PROC = (
+    ("version", "/proc/version"),
+    ("osrelease", "/proc/sys/kernel/osrelease"),
+    ("kernel-version", "/proc/sys/kernel/version"),
+)
+_KMOD_NAMES = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
 
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
 _PASSWD = f"root:x:0:0:root:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n"
@@ -29,6 +36,8 @@ def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler
         *("--bind", str(scratch.driver), DRIVER, "--bind", str(scratch.root), ROOT),
         *("--ro-bind", str(scratch.tools), TOOLS),
         *_uname(host, scratch),
+        *_depmod(host, scratch),
+        *(word for name, place in _PROC for word in ("--ro-bind", str(scratch.proc / name), place)),
     )
 
 
@@ -99,3 +108,26 @@ def _uname(host: Path, scratch: Scratch) -> Iterator[str]:
         path = host / name
         if path.is_file() and not path.is_symlink() and not path.parent.is_symlink():
             yield from ("--ro-bind", str(scratch.tools / "uname"), f"/{name}")
+
+
+def _depmod(host: Path, scratch: Scratch) -> Iterator[str]:
+    """A depmod that does nothing over the machine's, which most often is a link to kmod, a program of many names.
+
+    Over that goes a script that passes on what is not depmod: what a link leads to can be covered, the link cannot.
+    """
+    path = next((host / name for name in ("usr/sbin/depmod", "sbin/depmod") if (host / name).is_file()), None)
+    if path is None:
+        return
+    link = path.is_symlink()
+    text = str(path.readlink()) if link else path.name
+    real = (host / text.lstrip("/") if text.startswith("/") else path.parent / text).resolve()
+    if not real.is_relative_to(host.resolve()) or (link and real.name != "kmod"):
+        return
+    place = f"/{real.relative_to(host.resolve())}"
+    if not link:
+        yield from ("--ro-bind", str(scratch.tools / "depmod"), place)
+        return
+    yield from ("--ro-bind", str(real), f"{REAL_KMOD}/kmod")
+    for name in _KMOD_NAMES:
+        yield from ("--symlink", "kmod", f"{REAL_KMOD}/{name}")
+    yield from ("--ro-bind", str(scratch.tools / KMOD), place)

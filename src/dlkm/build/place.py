@@ -10,13 +10,14 @@ from typing import Protocol
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
-from dlkm.build.mounts import DRIVER
+from dlkm.build.mounts import DRIVER, KMOD, REAL_KMOD
 from dlkm.build.scratch import Scratch
 from dlkm.core.processes import shell_line
 from dlkm.kernel.kernel import Kernel
 
 SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 
+_NO_DEPMOD = '[ "$name" = depmod ] && exit 0\n'
 
 # The assembler runs beside the compiler: a fortieth less for a small module, and the same bytes.
 PIPE = "-pipe"
@@ -45,9 +46,20 @@ class Place(Protocol):
 
 
 def prepare_tools(scratch: Scratch, kernel: Kernel, compiler: Compiler) -> None:
-    """Write what goes first in PATH: the target's uname, and the compiler under the name the kernel calls."""
+    """Write what goes first in PATH: the target's uname, a depmod that leaves all alone, the compiler's called name.
+
+    Beside it goes what the sandbox puts into /proc and over this machine's kmod.
+    """
     answers = f"#!/bin/sh\nrelease='{kernel.release}'\nmachine='{kernel.arch.uname}'\n"
     _script(scratch.tools / "uname", answers + files("dlkm.data").joinpath("uname.sh").read_text("utf-8"))
+    # The modules of the target are not here: depmod would fail, or without a sandbox write this machine's own.
+    _script(scratch.tools / "depmod", "#!/bin/sh\nexit 0\n")
+    _script(scratch.tools / KMOD, f'#!/bin/sh\nname=${{0##*/}}\n{_NO_DEPMOD}exec {REAL_KMOD}/$name "$@"\n')
+    said_by = kernel.compiler or kernel.config.get("CC_VERSION_TEXT") or "gcc"
+    version = f"Linux version {kernel.release} (dlkm@dlkm) ({said_by}) #1 SMP"
+    scratch.proc.mkdir(exist_ok=True)
+    for name, text in (("version", version), ("osrelease", kernel.release), ("kernel-version", "#1 SMP")):
+        (scratch.proc / name).write_text(f"{text}\n", "utf-8")
     if compiler.stand_in is not None:
         (scratch.tools / compiler.stand_in).symlink_to(compiler.path)
 

@@ -23,6 +23,8 @@ _ISOLATION = (
     *("--unshare-cgroup-try", "--hostname", "dlkm", "--cap-drop", "ALL"),
 )
 
+_OVER_PROC = ("--ro-bind", "/proc/version", "/proc/version")  # as mounts.py does: tried out too
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bubblewrap:
@@ -41,7 +43,7 @@ def find_bubblewrap(runner: Runner, events: Events, *, is_root: bool) -> Bubblew
     as_root_inside = ("--unshare-user", "--uid", "0", "--gid", "0")
     said = ""
     for identity in ((), as_root_inside) if is_root else (as_root_inside,):
-        inside = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
+        inside = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *_OVER_PROC)
         tried = runner.run([program, *_ISOLATION, *identity, *inside, "true"], timeout=20)
         if tried.ok:
             return Bubblewrap(program=program, identity=identity)

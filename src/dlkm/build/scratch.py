@@ -35,6 +35,11 @@ class Scratch:
         return self.path / "tools"
 
     @property
+    def proc(self) -> Path:
+        """What /proc says of the kernel."""
+        return self.path / "proc"
+
+    @property
     def home(self) -> Path:
         """HOME."""
         return self.path / "home"

@@ -83,6 +83,52 @@ def test_a_uname_that_is_a_link_to_many_programs_is_left(tmp_path: Path) -> None
     assert "/usr/bin/uname" not in _places(words)
 
 
+@pytest.mark.parametrize("text", ["/bin/kmod", "../bin/kmod"])
+def test_depmod_is_covered_and_the_rest_of_kmod_is_not_lost(tmp_path: Path, text: str) -> None:
+    host = _host(tmp_path / "host", merged=True)
+    (host / "usr/bin/kmod").write_text("")
+    (host / "usr/sbin").mkdir()
+    (host / "usr/sbin/depmod").symlink_to(text)
+    used = Compiler(path=Path("/usr/bin/gcc"), family="gcc", major=None)
+    scratch = _scratch(tmp_path)
+    places = _places(mounts_of(host, scratch, tree_on_the_target(kernel(tmp_path / "tree")), used))
+    assert Path(places["/usr/bin/kmod"][1]).parent == scratch.tools
+    assert places["/build/kmod/kmod"] == ("--ro-bind", str(host / "usr/bin/kmod"))
+    assert places["/build/kmod/modinfo"] == ("--symlink", "kmod")
+
+
+def test_a_depmod_that_is_a_file_is_covered_itself(tmp_path: Path) -> None:
+    host = _host(tmp_path / "host", merged=True)
+    (host / "usr/sbin").mkdir()
+    (host / "usr/sbin/depmod").write_text("")
+    used = Compiler(path=Path("/usr/bin/gcc"), family="gcc", major=None)
+    scratch = _scratch(tmp_path)
+    places = _places(mounts_of(host, scratch, tree_on_the_target(kernel(tmp_path / "tree")), used))
+    assert places["/usr/sbin/depmod"] == ("--ro-bind", str(scratch.tools / "depmod"))
+
+
+def test_proc_and_boot_are_the_targets(tmp_path: Path) -> None:
+    chosen = kernel(tmp_path / "tree")
+    boot = tmp_path / "tree/boot"
+    boot.mkdir()
+    for name in ("config", "vmlinuz", "System.map"):
+        for release in (chosen.release, "5.10"):
+            (boot / f"{name}-{release}").write_text("")
+    places = _places(_mounts(tmp_path, chosen, merged=True))
+    assert {place for place in places if place.startswith("/boot")} == {
+        f"/boot/{name}-{chosen.release}" for name in ("config", "vmlinuz", "System.map")
+    }
+    assert {"/proc/version", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/version"} <= places.keys()
+
+
+def test_the_config_of_a_kernel_that_lies_anywhere_is_in_boot(tmp_path: Path) -> None:
+    packaged = kernel(tmp_path / "tree")
+    config = tmp_path / "config"
+    config.write_text("")
+    own = Kernel(id="x", release="6.1", arch=packaged.arch, origin="/dir", headers=packaged.headers, config_file=config)
+    assert (config, "/boot/config-6.1") in tree_on_the_target(own).binds
+
+
 def test_only_the_copy_and_the_install_root_can_be_written(tmp_path: Path) -> None:
     words = _mounts(tmp_path, kernel(tmp_path / "tree"), merged=True)
     written = [place for place, (option, _what) in _places(words).items() if option == "--bind"]
