@@ -84,8 +84,13 @@ def _is_by_the_way(operation: Operation) -> bool:
 
 
 def _winner(module: StagedModule) -> str:
-    loads = "no file" if module.wins is None else printable(module.wins)
-    return f"on {module.release}, 'modprobe {printable(module.name)}' loads {loads}"
+    asked = f"on {module.release}, 'modprobe {printable(module.name)}'"
+    if module.wins is None:
+        return f"{asked} loads no file"
+    if module.missing:
+        absent = ", ".join(printable(name) for name in module.missing)
+        return f"{asked} will load {printable(module.wins)} once {absent} is installed; until then it fails"
+    return f"{asked} loads {printable(module.wins)}"
 
 
 def _ending(count: int, *, dry_run: bool) -> str:

@@ -29,6 +29,16 @@ class Tree:
         """The file below the modules directory that `modprobe NAME` loads; None for a built-in or unknown name."""
         return None if name in self.builtin else self.depmod.winners.get(name)
 
+    def missing(self, module: Module) -> tuple[str, ...]:
+        """The modules that it needs, itself or by way of others given with it, and that will not be there."""
+        there = {*self.depmod.winners, *self.builtin}
+        given = {module_name(one.path.name): one for one in self.given}
+        needed = [normalise_module_name(name) for name in module.depends]
+        for name in needed:  # grows on the way
+            further = [normalise_module_name(other) for other in given[name].depends] if name in given else []
+            needed += [other for other in dict.fromkeys(further) if other not in needed]
+        return tuple(name for name in dict.fromkeys(needed) if name not in there)
+
     @cached_property
     def aliases(self) -> tuple[str, ...]:
         """The wildcards of modules.alias."""
@@ -75,9 +85,9 @@ def _of_module(module: Module, tree: Tree) -> Iterator[str]:
         yield f"{name}: {winner} wins over it on {tree.release}"
     if name in tree.builtin:
         yield f"{name} is part of the kernel {tree.release} itself: 'modprobe {name}' does nothing there"
-    for needed in module.depends:
-        if normalise_module_name(needed) not in {*tree.depmod.winners, *tree.builtin}:
-            yield f"{name} needs the module {needed}, which is not there for {tree.release}"
+    for needed in tree.missing(module):
+        where = f"is not in this root for {tree.release}"
+        yield f"{name} needs {needed}, which {where}: modprobe will fail until it is installed"
 
 
 def _unresolved(situation: Situation, root: Root) -> Iterator[str]:

@@ -33,13 +33,15 @@ class Given:
 class StagedModule:
     """Where a module will lie, and which file `modprobe NAME` will load then; paths are relative to the root.
 
-    `wins` is None where it will load no file: depmod lists none, or the kernel has it built in.
+    `wins` is None where it will load no file: depmod lists none, or the kernel has it built in. `missing` are modules
+    that it needs and that will not be there: until they are installed, modprobe fails.
     """
 
     name: str
     path: str
     release: str
     wins: str | None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,8 @@ def _stale(root: Root, folder: str, file_names: frozenset[str]) -> Iterator[Plac
 
 def _staged(root: Root, tree: Tree) -> Iterator[StagedModule]:
     base = modules_dir(tree.release)
-    for path in _added(tree.given):
+    modules = {module.path: module for module in tree.given}
+    for path, source in _added(tree.given).items():
         name = module_name(path)
         winner = tree.wins(name)
         yield StagedModule(
@@ -134,6 +137,7 @@ def _staged(root: Root, tree: Tree) -> Iterator[StagedModule]:
             path=_real(root, f"{base}/{path}"),
             release=tree.release,
             wins=None if winner is None else _real(root, f"{base}/{winner}"),
+            missing=tree.missing(modules[source]),
         )
 
 

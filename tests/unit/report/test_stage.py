@@ -51,7 +51,7 @@ def test_the_document() -> None:
         {"action": "replace", "path": DEP, "sha256": NO_BYTES, "before": "-> x"},
         {"action": "remove", "path": "lib/modules/6.1/updates/\\xff\x1b[31m.ko", "before": "ab"},
     ]
-    assert made["modules"] == [{"name": "hello", "path": KO, "release": "6.1", "wins": None}]
+    assert made["modules"] == [{"name": "hello", "path": KO, "release": "6.1", "wins": None, "missing": []}]
     assert made["refused"][0]["errno"] == "ENOEXEC"
 
 
@@ -76,6 +76,14 @@ def test_the_whole_form_and_the_endings() -> None:
     terminal, out = _terminal()
     show(Staging(plan=Plan(), modules=(), warnings=()), terminal, dry_run=False, whole=False)
     assert out.getvalue() == "nothing to change: the root filesystem is as wanted\n"
+
+
+def test_what_lacks_another_module_is_not_said_to_load() -> None:
+    terminal, out = _terminal()
+    module = StagedModule(name="hello", path=KO, release="6.1", wins=KO, missing=("ma", "cfg80211"))
+    show(Staging(plan=Plan(), modules=(module,), warnings=()), terminal, dry_run=False, whole=False)
+    line = out.getvalue().splitlines()[0]
+    assert line == f"on 6.1, 'modprobe hello' will load {KO} once ma, cfg80211 is installed; until then it fails"
 
 
 def test_a_refusal_in_the_kernels_words() -> None:

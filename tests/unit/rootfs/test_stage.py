@@ -139,7 +139,13 @@ def test_a_blacklist_against_an_autoload_that_is_there(root_dir: Path) -> None:
 def test_what_it_needs_is_not_there(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {f"{BASE}/kernel/have.ko": "x", f"{BASE}/modules.builtin": "kernel/built-in.ko\n"})
     told = _told(root_dir, tmp_path, _asked(), depends="have,built_in,missing")
-    assert told == [f"hello needs the module missing, which is not there for {RELEASE}"]
+    where = f"not in this root for {RELEASE}"
+    assert told == [f"hello needs missing, which is {where}: modprobe will fail until it is installed"]
+
+
+def test_what_it_needs_by_way_of_another_is_not_there(tmp_path: Path, root_dir: Path) -> None:
+    modules = [tiny(tmp_path, "top", depends="mid-dle"), tiny(tmp_path, "mid_dle", depends="top,base")]
+    assert [module.missing for module in planned(root_dir, *modules).modules] == [("base",), ("base",)]
 
 
 def test_a_built_in_twin_is_told(tmp_path: Path, root_dir: Path) -> None:
