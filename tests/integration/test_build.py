@@ -183,6 +183,18 @@ def test_a_path_that_is_written_in(tmp_path: Path, kernel_61: Kernel, kernel_61_
         assert _modinfo("vermagic", cell["modules"][0]["path"]).split()[0] == kernel_61.release
 
 
+@pytest.mark.parametrize("sandbox", [(), ("--no-sandbox",)])
+def test_a_path_in_a_helper_script(
+    tmp_path: Path, kernel_61: Kernel, kernel_61_rt: Kernel, sandbox: tuple[str, ...]
+) -> None:
+    source = _driver(tmp_path / "x", "all:\n\tsh ./build.sh\n")
+    (source / "Kbuild").write_text("obj-m := x.o\n")
+    (source / "build.sh").write_text(f"make -C {kernel_61_rt.headers} M=$PWD modules\n")
+    (cell,) = _dlkm(source, "-k", kernel_61.id, "-o", tmp_path / "out", *sandbox, status=1).values()
+    assert cell["reason"].startswith(f"build.sh:1: make -C {kernel_61_rt.headers}")
+    assert kernel_61.release in cell["reason"]
+
+
 def test_the_running_kernel_without_a_sandbox(tmp_path: Path, kernel_61: Kernel) -> None:
     makefile = "obj-m := x.o\nall:\n\t$(MAKE) -C /lib/modules/$(shell uname -r)/build M=$(PWD) modules\n"
     words = (_driver(tmp_path / "x", makefile), "-k", kernel_61.id, "-o", tmp_path / "out")

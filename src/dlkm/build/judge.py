@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Did the build give what was asked for, and if not, which line is at fault? Reads the log and the Makefile's text."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlkm.build.blame import accusation, mention_of_missing, missing_directory, other_release
 from dlkm.build.diagnostics import Diagnostic, Teller, first_cause, lines_of, read_diagnostics
 from dlkm.build.harvest import Product
 from dlkm.build.kerneltree import KernelTree
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
 from dlkm.source.makefile import Suspect, SuspectKind
+from dlkm.source.mentions import find_mention
 
 _GOALS_SHOWN = 12
+_LINES = 20_000  # of the log's end, in which a missing directory is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +56,9 @@ def _why_failed(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, diag
     cause = first_cause(diagnostics)
     said = cause.shown if cause is not None else f"make ended with status {run.status}"
     if cause is None or cause.teller is not Teller.MODPOST:
-        suspect = _met_in_log(driver, kernel, tree, run)
-        if suspect is not None:
-            return f"{_accusation(suspect, kernel)} ({said})"
+        accused = _accused_by_log(driver, kernel, tree, run)
+        if accused is not None:
+            return f"{accused} ({said})"
     return said
 
 
@@ -62,6 +66,10 @@ def _why_wrong(driver: Driver, kernel: Kernel, tree: KernelTree, product: Produc
     said = f"{product.path.name} {product.wrong}, not for {kernel.release} ({kernel.arch.name})"
     suspects = [suspect for suspect in driver.makefile.suspects if not _is_right(suspect, kernel, tree)]
     naming = [suspect for suspect in suspects if product.release and product.release in suspect.line.text]
+    if not naming and product.release not in {"", kernel.release}:
+        mention = find_mention(driver.path, [product.release])
+        if mention is not None:
+            return f"{accusation(mention, kernel)} ({said})"
     guilty = next(iter(naming or suspects), None)
     if guilty is None:
         return f"{said}; nothing in {driver.makefile.path.name} says why"
@@ -69,9 +77,9 @@ def _why_wrong(driver: Driver, kernel: Kernel, tree: KernelTree, product: Produc
 
 
 def _why_nothing(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> str:
-    suspect = _met_in_log(driver, kernel, tree, run)
-    if suspect is not None:
-        return f"{_accusation(suspect, kernel)} (make succeeded, but no module was made)"
+    accused = _accused_by_log(driver, kernel, tree, run)
+    if accused is not None:
+        return f"{accused} (make succeeded, but no module was made)"
     goals = driver.makefile.goals
     known = (
         f"its goals are {', '.join(goals[:_GOALS_SHOWN])}: choose with --target GOAL" if goals else "it has no goals"
@@ -79,11 +87,15 @@ def _why_nothing(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> 
     return f"make succeeded, but no module was made: {known}"
 
 
-def _accusation(suspect: Suspect, kernel: Kernel) -> str:
+def _accusation(suspect: Suspect, kernel: Kernel, run: Run) -> str:
     why = {
         SuspectKind.PATH: f"this path is written in, and it is not that of {kernel.release}",
         SuspectKind.RELEASE: f"this release is written in, and it is not {kernel.release}",
-        SuspectKind.RUNNING: "without the sandbox only this machine's own kernels are found there",
+        SuspectKind.RUNNING: (
+            f"the kernel that it finds to be running is not {kernel.release}"
+            if run.sandboxed
+            else "without the sandbox only this machine's own kernels are found there"
+        ),
     }[suspect.kind]
     return f"{suspect.line.shown}: {why}: {_remedy(suspect, kernel)}"
 
@@ -96,22 +108,26 @@ def _remedy(suspect: Suspect, kernel: Kernel) -> str:
     return f"use $(KERNEL_SRC) there, or give --var '{suspect.variable}=$(KERNEL_SRC)'"
 
 
-def _met_in_log(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> Suspect | None:
-    """The line whose path or release the log complains of."""
+def _accused_by_log(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run) -> str | None:
+    """The line whose path or release the log complains of: what is written in is surer than what is asked for."""
+    log = deque((line for line in lines_of(run.log) if not line.startswith("+ ")), maxlen=_LINES)
     suspects = [suspect for suspect in driver.makefile.suspects if not _is_right(suspect, kernel, tree)]
-    if run.sandboxed:
-        suspects = [suspect for suspect in suspects if suspect.kind is not SuspectKind.RUNNING]
-    if not suspects:
-        return None
-    text = [line for line in lines_of(run.log) if not line.startswith("+ ")]
-    return next((suspect for suspect in suspects if any(_meets(suspect, line) for line in text)), None)
+    met = [suspect for suspect in suspects if any(_meets(suspect, line, kernel, run) for line in log)]
+    if not met or met[0].kind is SuspectKind.RUNNING:
+        mention = mention_of_missing(driver.path, log, kernel)
+        if mention is not None:
+            return accusation(mention, kernel)
+    return _accusation(met[0], kernel, run) if met else None
 
 
-def _meets(suspect: Suspect, line: str) -> bool:
-    if suspect.kind is SuspectKind.RUNNING:
-        # What came of `uname -r` is not known here; that a kernel directory is missing is.
+def _meets(suspect: Suspect, line: str, kernel: Kernel, run: Run) -> bool:
+    if suspect.kind is not SuspectKind.RUNNING:
+        return suspect.value in line
+    # What came of `uname -r` is not known here; that a kernel directory is missing is.
+    if not run.sandboxed:
         return "/lib/modules/" in line and "No such file" in line
-    return suspect.value in line
+    path = missing_directory(line)
+    return path is not None and other_release(path, kernel) is not None
 
 
 def _is_right(suspect: Suspect, kernel: Kernel, tree: KernelTree) -> bool:

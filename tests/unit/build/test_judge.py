@@ -20,7 +20,7 @@ RELEASE = "KVER := 5.10.0\nKDIR := /lib/modules/$(KVER)/build\nall:\n\tmake -C $
 def _reason(
     folder: Path, makefile: str, log: str, *, status: int = 0, wrong: str | None = None, sandboxed: bool = True
 ) -> str:
-    (folder / "driver").mkdir()
+    (folder / "driver").mkdir(exist_ok=True)
     (folder / "driver" / "Makefile").write_text(makefile)
     (folder / "log").write_text(log)
     chosen = kernel(folder / "tree")
@@ -81,6 +81,45 @@ def test_modules_for_another_kernel_are_no_success(tmp_path: Path, makefile: str
 def test_modules_for_another_kernel_and_nobody_knows_why(tmp_path: Path) -> None:
     reason = _reason(tmp_path, "all:\n\t./build.sh\n", "", wrong="5.10")
     assert "nothing in Makefile says why" in reason
+
+
+def _script(folder: Path, text: str) -> None:
+    (folder / "driver").mkdir(exist_ok=True)
+    (folder / "driver" / "build.sh").write_text(text)
+
+
+MISSING_BUILD = "make[1]: *** /lib/modules/5.10.0-1-x/build: No such file or directory.  Stop.\n"
+
+
+def test_the_running_kernel_in_the_sandbox(tmp_path: Path) -> None:
+    """Whatever way it found another release: the line that asks for the running kernel is named."""
+    reason = _reason(tmp_path, UNAME, MISSING_BUILD, status=2)
+    assert reason.startswith("Makefile:3: make -C /lib/modules/$(shell uname -r)/build")
+    assert "is not 6.1.0-9-amd64" in reason
+
+
+def test_the_running_kernel_is_not_blamed_for_what_is_the_targets(tmp_path: Path) -> None:
+    log = "make: *** /lib/modules/6.1.0-9-amd64/nowhere: No such file or directory.  Stop.\n"
+    reason = _reason(tmp_path, UNAME, log, status=2)
+    assert reason == "make: /lib/modules/6.1.0-9-amd64/nowhere: No such file or directory."
+
+
+@pytest.mark.parametrize(
+    "script", ["make -C /usr/src/linux-headers-5.10 M=$PWD\n", "V=5.10\nmake -C /usr/src/linux-headers-$V M=$PWD\n"]
+)
+@pytest.mark.parametrize("makefile", ["all:\n\t./build.sh\n", UNAME])
+def test_a_path_in_a_helper_script(tmp_path: Path, script: str, makefile: str) -> None:
+    _script(tmp_path, f"#!/bin/sh\n{script}")
+    reason = _reason(tmp_path, makefile, MISSING, status=2)
+    assert reason.startswith(f"build.sh:2: {script.splitlines()[0]}: ")
+    assert "$KERNEL_SRC" in reason
+
+
+def test_a_release_in_a_helper_script_that_built_for_another(tmp_path: Path) -> None:
+    _script(tmp_path, "# 5.10.1, 15.10, 5.10-rc1\nmake -C /home/me/linux-5.10/ M=$PWD\n")
+    reason = _reason(tmp_path, "all:\n\t./build.sh\n", "", wrong="5.10")
+    assert reason.startswith("build.sh:2: ")
+    assert "x.ko is for 5.10, not for 6.1.0-9-amd64" in reason
 
 
 def test_no_module(tmp_path: Path) -> None:
