@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -213,3 +214,34 @@ def test_without_a_compiler_for_the_guest(kernel_61: Kernel, tmp_path: Path, mon
     with pytest.raises(MissingToolError) as caught:
         _prove(kernel_61, [], ProveOptions(cache=tmp_path))
     assert "gcc" in (caught.value.hint or "")
+
+
+def test_late_words_of_a_needed_module_are_not_those_of_the_next(
+    kernel_61: Kernel, options: ProveOptions, tmp_path: Path
+) -> None:
+    source = ROOT / "tests" / "drivers" / "late"
+    cell = build(find(source), kernel_61, BuildOptions(), tmp_path, runner=Processes(), events=Events())
+    paths = {module.path.stem: module.path for module in cell.modules}
+    (observed,) = _prove(kernel_61, [Attempt(files=(paths["late"], paths["after"]))], options).observed
+    assert "after: number 1" in observed.output
+    assert "late: said late" not in observed.output
+
+
+def test_what_a_killed_proof_left_goes_with_the_next(kernel_61: Kernel, hello: Path, options: ProveOptions) -> None:
+    """A directory as SIGKILL leaves it: old, and locked by nobody."""
+    left = options.cache / "prove" / "dlkm-prove-killed"
+    left.mkdir(parents=True)
+    (left / "initrd").write_bytes(bytes(1000))
+    os.utime(left, (0, 0))
+    _prove(kernel_61, [Attempt(files=(hello,))], options)
+    assert list((options.cache / "prove").iterdir()) == []
+
+
+def test_a_build_that_failed_is_told_in_the_document(kernel_61: Kernel, tmp_path: Path) -> None:
+    broken = ROOT / "tests" / "drivers" / "broken"
+    done = _dlkm(broken, "-k", kernel_61.id, "-o", tmp_path, "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    (failed,) = document["failed"]
+    assert (document["results"], failed["id"]) == ([], f"broken@{kernel_61.id}")
+    assert Path(failed["log"]).is_file()

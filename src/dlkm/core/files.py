@@ -7,12 +7,16 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from dlkm.core.errors import ExitStatus, SurroundingsError, UsageError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_JUST_MADE = 60.0  # seconds in which a directory may not be locked yet
 
 
 def cache_home(env: Mapping[str, str] = os.environ) -> Path:
@@ -131,6 +135,43 @@ def scratch_dir(parent: Path, prefix: str = "tmp-") -> Iterator[Path]:
         yield path
     finally:
         remove_tree(path)
+
+
+@contextmanager
+def held_dir(parent: Path, prefix: str) -> Iterator[Path]:
+    """A `scratch_dir` that is locked while it is in use; those that killed processes left behind are removed first.
+
+    The lock is on the directory itself, so that it needs no file in it. `prefix` must be nobody else's in `parent`.
+    """
+    _sweep(parent, prefix)
+    with scratch_dir(parent, prefix) as path:
+        descriptor = os.open(path, _DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield path
+        finally:
+            os.close(descriptor)
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    """Remove the user's own directories that nobody holds; what cannot be looked at is left alone."""
+    with suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix):
+                with suppress(OSError):
+                    _remove_if_left(Path(entry.path), entry.stat(follow_symlinks=False))
+
+
+def _remove_if_left(path: Path, status: os.stat_result) -> None:
+    just_made = status.st_mtime > time.time() - _JUST_MADE
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or just_made:
+        return
+    descriptor = os.open(path, _DIRECTORY)
+    try:
+        if _lock_now(descriptor):
+            remove_tree(path)
+    finally:
+        os.close(descriptor)
 
 
 def remove_tree(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dlkm.core.arch import Machine
 from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import scratch_dir, sha256_file
+from dlkm.core.files import held_dir, sha256_file
 from dlkm.core.processes import Spawner
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
@@ -102,7 +102,7 @@ class Launcher:
     def guest(self, payload: Payload) -> Iterator[Ready | Stillborn]:
         """A guest with this payload at hand; the best way that works. QemuError when QEMU itself does not start."""
         by_fw_cfg = self._driver_works and len(payload.data) <= MOST_BY_FW_CFG and not self._options.fresh
-        with ExitStack() as stack, scratch_dir(_short_folder(), "dlkm-") as folder:
+        with ExitStack() as stack, held_dir(_short_folder(self._options.cache), "dlkm-prove-") as folder:
             ways = stack.enter_context(self._ways(payload, resumable=by_fw_cfg))
             last: Ready | Stillborn | None = None
             for way in ways:
@@ -235,7 +235,8 @@ def _written(payload: Payload, folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _short_folder() -> Path:
-    """Where sockets can lie: their names must be short."""
-    wanted = Path(tempfile.gettempdir())
-    return wanted if len(bytes(wanted)) <= SOCKET_PATH - 20 else Path("/tmp")  # noqa: S108 — scratch_dir makes it private
+def _short_folder(cache: Path) -> Path:
+    """Where sockets can lie: their names must be short. held_dir makes it private."""
+    wanted = (cache / "prove", Path(tempfile.gettempdir()))
+    short = (folder for folder in wanted if len(bytes(folder)) <= SOCKET_PATH - len("/dlkm-prove-xxxxxxxx"))
+    return next(short, Path("/tmp"))  # noqa: S108 — every machine has it

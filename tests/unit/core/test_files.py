@@ -4,6 +4,7 @@
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from dlkm.core.errors import ExitStatus
 from dlkm.core.files import (
     StorageError,
     cache_home,
+    held_dir,
     inside,
     lock,
     remove_tree,
@@ -163,3 +165,34 @@ def test_paths_that_stay_inside(name: str) -> None:
 def test_paths_that_may_lead_out(name: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         inside(name)
+
+
+def _left(folder: Path) -> Path:
+    """A directory as a killed process leaves it, ten minutes old."""
+    (folder / "sealed").mkdir(parents=True)
+    (folder / "sealed/file").write_text("x")
+    (folder / "sealed").chmod(0o500)
+    os.utime(folder, (time.time() - 600,) * 2)
+    return folder
+
+
+def test_a_held_directory_sweeps_what_was_left(tmp_path: Path) -> None:
+    left = _left(tmp_path / "p-left")
+    with held_dir(tmp_path, "p-") as path:
+        assert not left.exists()
+        assert path.name.startswith("p-")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_held_directory_leaves_what_is_in_use_new_or_anothers(tmp_path: Path) -> None:
+    others = _left(tmp_path / "q-other")
+    elsewhere = _left(tmp_path / "elsewhere/dir")
+    (tmp_path / "p-link").symlink_to(elsewhere)
+    (tmp_path / "p-new").mkdir()
+    with held_dir(tmp_path, "p-") as first:
+        os.utime(first, (time.time() - 600,) * 2)
+        with held_dir(tmp_path, "p-"):
+            assert first.is_dir()
+            assert (tmp_path / "p-new").is_dir()
+            assert (others / "sealed/file").exists()
+            assert (elsewhere / "sealed/file").exists()

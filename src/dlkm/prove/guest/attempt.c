@@ -9,6 +9,8 @@
 #define CANDIDATE "/candidate.ko"
 #define LOADER_NAME "dlkm-loader" /* data/kernel-log.toml puts <comm> in its place */
 #define UNLOAD_ROUNDS 8
+#define QUIET_MS 20 /* the log is quiet when nothing comes for that long */
+#define QUIET_ROUNDS 50
 
 struct ending {
 	int error;
@@ -63,6 +65,18 @@ static void pass_on_log(const char *attempt, int file)
 		record[length] = '\0';
 		record[strcspn(record, "\n")] = '\0'; /* what follows are the record's KEY=value lines */
 		say("log %s %d %s", attempt, file, record);
+	}
+}
+
+/* What a module that is needed logs after its init(), from a workqueue say, must not count as the next one's words. */
+static void let_finish(const char *attempt, int file)
+{
+	struct pollfd source = { kernel_log, POLLIN, 0 };
+
+	for (int round = 0; round < QUIET_ROUNDS; round++) {
+		pass_on_log(attempt, file);
+		if (poll(&source, 1, QUIET_MS) <= 0)
+			return;
 	}
 }
 
@@ -136,6 +150,8 @@ static int try_file(const char *attempt, int file, int number, const char *param
 
 	put(TRACING "/trace", "");
 	ending.error = unpack_file(number, CANDIDATE);
+	if (file > 0)
+		let_finish(attempt, file - 1);
 	if (!ending.error)
 		load_in_child(attempt, file, parameters, flags, &ending);
 	look_at_trace(&ending);
