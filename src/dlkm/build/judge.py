@@ -101,7 +101,9 @@ def _accusation(suspect: Suspect, kernel: Kernel, run: Run) -> str:
 
 
 def _remedy(suspect: Suspect, kernel: Kernel) -> str:
-    if suspect.kind is SuspectKind.RELEASE:
+    asks_release = suspect.kind is SuspectKind.RUNNING and "/lib/modules" not in suspect.line.text
+    asks_release = asks_release and "/usr/src" not in suspect.line.text and suspect.variable is not None
+    if suspect.kind is SuspectKind.RELEASE or asks_release:
         return f"use $(KVER) there, or give --var {suspect.variable}={kernel.release}"
     if suspect.variable is None:
         return "use $(KERNEL_SRC) there"

@@ -27,7 +27,11 @@ _EMPTY_TEST = re.compile(
 _ABSOLUTE = re.compile(r"(?:^|[\s=\"':])(/[\w.+~@/-]+)(?![\w.+~@/$({-])")
 _KERNEL_PLACE = re.compile(r"/(?:usr/src/[^/\s]+|lib/modules/[^/\s$]+)")
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?[\w.+~-]*")
-_UNAME = re.compile(r"\buname\s+(?:-\w*r|--kernel-release)|/proc/(?:version|sys/kernel/osrelease)\b")
+_UNAME = re.compile(
+    r"\buname\s+(?:-\w*[ar]|--kernel-release|--all)|/proc/(?:version|sys/kernel/osrelease)\b"
+    # Python and Perl ask the kernel itself.
+    r"|\b(?:platform\.(?:release|uname)|os\.uname|POSIX::uname)\b"
+)
 
 
 class SuspectKind(StrEnum):

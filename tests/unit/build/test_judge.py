@@ -98,6 +98,13 @@ def test_the_running_kernel_in_the_sandbox(tmp_path: Path) -> None:
     assert "is not 6.1.0-9-amd64" in reason
 
 
+def test_a_variable_that_holds_the_running_release(tmp_path: Path) -> None:
+    makefile = UNAME.replace("obj-m", "V := $(shell uname -r)\nobj-m").replace("$(shell uname -r)/", "$(V)/")
+    reason = _reason(tmp_path, makefile, MISSING_BUILD, status=2)
+    assert reason.startswith("Makefile:1: V := $(shell uname -r): ")
+    assert "--var V=6.1.0-9-amd64" in reason
+
+
 def test_the_running_kernel_is_not_blamed_for_what_is_the_targets(tmp_path: Path) -> None:
     log = "make: *** /lib/modules/6.1.0-9-amd64/nowhere: No such file or directory.  Stop.\n"
     reason = _reason(tmp_path, UNAME, log, status=2)

@@ -98,6 +98,8 @@ def test_goals(tmp_path: Path) -> None:
         ("K := /lib/modules/$(shell uname -r)/build\n", SuspectKind.RUNNING, "uname -r", 1),
         ("K := /lib/modules/\\\n`uname -r`/build\n", SuspectKind.RUNNING, "uname -r", 1),
         ("K := /usr/src/linux-headers-$(shell uname -r)\n", SuspectKind.RUNNING, "uname -r", 1),
+        ("R := $(word 3,$(shell uname -a))\n", SuspectKind.RUNNING, "uname -r", 1),
+        ("V := $(shell python3 -c 'import os; print(os.uname()[2])')\n", SuspectKind.RUNNING, "uname -r", 1),
     ],
 )  # fmt: skip
 def test_lines_that_tie_to_one_kernel(tmp_path: Path, text: str, kind: SuspectKind, value: str, number: int) -> None:
