@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The directories of one build in the cache, gone when it ends; what a killed build left goes with the next one."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.core.files import cache_home, remove_tree, scratch_dir, try_lock
+from dlkm.core.files import cache_home, held_dir, remove_tree
 
 _PATIENCE = 2.0  # seconds for the last processes of an interrupted build to go away
 
@@ -59,9 +58,7 @@ def scratch_home() -> Path:
 def scratch(home: Path | None = None) -> Iterator[Scratch]:
     """A scratch directory, locked while it is in use."""
     parent = home or scratch_home()
-    parent.mkdir(parents=True, exist_ok=True)
-    _sweep(parent)
-    with scratch_dir(parent, prefix="job-") as path, try_lock(path / "lock"):
+    with held_dir(parent, "job-") as path:
         place = Scratch(path)
         for folder in (place.driver, place.root, place.tools, place.home):
             folder.mkdir()
@@ -78,23 +75,6 @@ def _remove_patiently(path: Path) -> None:
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
         remove_tree(path)
-    # The caller's scratch_dir removes it once more, and needs something to remove.
+    # held_dir removes it once more, and needs something to remove.
     with suppress(OSError):
         path.mkdir()
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what builds that were killed left behind: directories that nobody locks, and not just being made."""
-    with os.scandir(parent) as entries:
-        old = [Path(entry.path) for entry in entries if entry.name.startswith("job-") and _is_old(entry)]
-    for path in old:
-        with try_lock(path / "lock") as free:
-            if free:
-                remove_tree(path)
-
-
-def _is_old(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.stat(follow_symlinks=False).st_mtime < time.time() - 60
-    except OSError:
-        return False

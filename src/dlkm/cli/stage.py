@@ -10,7 +10,7 @@ from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
-from dlkm.report.terminal import Terminal
+from dlkm.report.terminal import Terminal, printable
 
 if TYPE_CHECKING:
     from dlkm.build.result import Cell
@@ -116,7 +116,7 @@ def _say_done(staging: "Staging", warnings: Sequence[str], arguments: argparse.N
     from dlkm.report import stage as report
 
     for warning in warnings:
-        terminal.events.warning(report.printable(warning))
+        terminal.events.warning(printable(warning))
     if arguments.json:
         where = arguments.rootfs.absolute()
         terminal.document(report.to_document(where, staging, (), warnings, dry_run=arguments.dry_run))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkm.report.document import document, plain
-from dlkm.report.terminal import Style, Terminal
+from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
 from dlkm.verdict.verdict import Verdict
@@ -110,10 +110,3 @@ def _printable(value: Any) -> Any:
 
 def _unsurrogated(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def printable(text: str) -> str:
-    """For a terminal: control characters must not reach it."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in _unsurrogated(text)
-    )

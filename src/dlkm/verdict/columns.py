@@ -6,29 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from mmap import mmap
 from struct import Struct
-from typing import NamedTuple
 
 from dlkm.ko.elf import STB_GLOBAL
+from dlkm.verdict.candidate import SectionHeader
 
 THIS = b".gnu.linkonce.this_module"
 _WORD = Struct("<I")
 _NAME_AND_INFO = Struct("<IB").unpack_from
-
-
-class Header(NamedTuple):
-    """A section header as numbers, in elf.h's order."""
-
-    name: int
-    type: int
-    flags: int
-    addr: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    align: int
-    entsize: int
-
 
 Row = tuple[int, ...]  # a section header as numbers; most are never looked at closer
 
@@ -41,17 +25,17 @@ class View:
     rows: list[Row]
     named: Mapping[bytes, Row]
 
-    def section(self, name: bytes) -> Header | None:
+    def section(self, name: bytes) -> SectionHeader | None:
         """A section by its name."""
         row = self.named.get(name)
-        return None if row is None else Header._make(row)
+        return None if row is None else SectionHeader._make(row)
 
     def content(self, name: bytes) -> bytes:
         """A section's bytes; empty without it."""
         row = self.named.get(name)
         return b"" if row is None else self.data[row[4] : row[4] + row[5]]
 
-    def bytes_of(self, section: Header) -> bytes:
+    def bytes_of(self, section: SectionHeader) -> bytes:
         """A section's bytes."""
         return self.data[section.offset : section.offset + section.size]
 
@@ -64,7 +48,7 @@ class View:
     def symbol_names(self) -> bytes:
         """The string table of the symbols."""
         table = self.section(b".symtab")
-        return b"" if table is None else self.bytes_of(Header._make(self.rows[table.link]))
+        return b"" if table is None else self.bytes_of(SectionHeader._make(self.rows[table.link]))
 
 
 @lru_cache(maxsize=1024)

@@ -30,8 +30,9 @@ from dlkm.verdict.candidate import (
     SHT_RELA,
     SHT_STRTAB,
     SHT_SYMTAB,
+    SectionHeader,
 )
-from dlkm.verdict.columns import THIS, Header, Row, View, names_at, undefined
+from dlkm.verdict.columns import THIS, Row, View, names_at, undefined
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
 from dlkm.verdict.licence import GPL_COMPATIBLE
@@ -277,7 +278,7 @@ class Quick:
         return types_in(self._era)
 
     def _relocations(self, file: View) -> bool:
-        types, sections = self._types, [Header._make(row) for row in file.rows]
+        types, sections = self._types, [SectionHeader._make(row) for row in file.rows]
         if types is None:
             return True
         tables = []
