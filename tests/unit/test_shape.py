@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "ko": {"ko"} | CORE,
     "source": {"source"} | CORE,
     "kernel": {"kernel", "ko"} | CORE,
+    "yocto": {"yocto"} | VALUES,
     "build": {"build"} | VALUES,
     "verdict": {"verdict"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict"} | VALUES,
-    "report": {"report", "prove", "rootfs", "build", "verdict"} | VALUES,
-    "cli": {"cli", "report", "prove", "rootfs", "build", "verdict"} | VALUES,
+    "report": {"report", "prove", "rootfs", "build", "verdict", "yocto"} | VALUES,
+    "cli": {"cli", "report", "prove", "rootfs", "build", "verdict", "yocto"} | VALUES,
 }
 
 
