@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.build.job import Workshop, build_in, identity
+from dlkm.build.job import build_in, identity
 from dlkm.build.options import BuildOptions
 from dlkm.build.result import BuildOutcome, Cell
+from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError, ExitStatus
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver

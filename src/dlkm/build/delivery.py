@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dlkm.build.harvest import Product, collect, collect_symvers, products
+from dlkm.build.harvest import Product, chosen, collect, collect_symvers, products
 from dlkm.build.judge import Judgement, Run, judge
 from dlkm.build.output import move_tree, prepared
 from dlkm.build.place import Place
 from dlkm.build.record import Evidence, write_record
 from dlkm.build.result import BuildOutcome, Cell, moved
 from dlkm.build.scratch import Scratch
+from dlkm.build.work import Made
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
 
@@ -29,25 +30,33 @@ class Finished:
     kernel: Kernel
     place: Place
     scratch: Scratch
-    status: int
+    made: Made
     start: float
-    commands: tuple[tuple[str, ...], ...]
     environment: Mapping[str, str]
     compiler: str
 
 
 def deliver(job: Finished, target: Path) -> Cell:
     """Put the modules, the log and the record where the user wants them, at once or not at all."""
-    found = products(job.scratch.driver, job.scratch.root, job.kernel)
-    folder = job.place.around.folder(job.driver)
-    run = Run(status=job.status, log=job.scratch.log, folder=folder, sandboxed=job.place.sandboxed)
-    judgement = judge(job.driver, job.kernel, job.place.tree, run, found)
+    made, log = job.made, job.scratch.log
+    found = (
+        products(job.scratch.driver, job.scratch.root, job.kernel) if made.named is None else chosen(made, job.kernel)
+    )
+    judgement = _judgement(job, found)
     with prepared(target) as new:
-        shutil.copyfile(run.log, new / LOG)
+        shutil.copyfile(log, new / LOG)
         cell = _cell(job, judgement, found if not judgement.reason else (), new)
         cell = replace(cell, seconds=round(time.monotonic() - job.start, 3))
         write_record(new, cell, _evidence(job, judgement))
     return moved(cell, target)
+
+
+def _judgement(job: Finished, found: tuple[Product, ...]) -> Judgement:
+    made = job.made
+    if made.skipped or made.refused:
+        return Judgement(reason=made.skipped or made.refused, diagnostics=())
+    run = Run(status=made.status, log=job.scratch.log, folder=made.folder, sandboxed=job.place.sandboxed)
+    return judge(job.driver, job.kernel, job.place.tree, run, found)
 
 
 def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folder: Path) -> Cell:
@@ -60,7 +69,7 @@ def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folde
         source=job.driver.path,
         kernel=job.kernel.id,
         arch=job.kernel.arch.name,
-        outcome=BuildOutcome.BUILT if built else BuildOutcome.FAILED,
+        outcome=BuildOutcome.BUILT if built else BuildOutcome.SKIPPED if job.made.skipped else BuildOutcome.FAILED,
         reason=judgement.reason,
         modules=collect(found, folder),
         symvers=collect_symvers(job.scratch.driver, folder) if built else None,
@@ -70,7 +79,7 @@ def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folde
 
 def _evidence(job: Finished, judgement: Judgement) -> Evidence:
     return Evidence(
-        commands=job.commands,
+        commands=job.made.commands,
         environment=job.environment,
         compiler=job.compiler,
         sandboxed=job.place.sandboxed,

@@ -4,10 +4,11 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkm.build.result import BuiltModule
+from dlkm.build.work import Made
 from dlkm.core.arch import arch_of_elf
 from dlkm.core.errors import MalformedError
 from dlkm.core.files import sha256_file
@@ -25,6 +26,17 @@ class Product:
     vermagic: str
     release: str
     wrong: str | None
+    name: str  # the file's, where it is delivered
+    destination: str = ""
+
+
+def chosen(made: Made, kernel: Kernel) -> tuple[Product, ...]:
+    """The modules that the driver names, those of them that are there."""
+    return tuple(
+        replace(_product(named.built, kernel), name=f"{named.name}.ko", destination=named.destination)
+        for named in made.named or ()
+        if named.built.is_file()
+    )
 
 
 def products(copy: Path, root: Path, kernel: Kernel) -> tuple[Product, ...]:
@@ -65,6 +77,7 @@ def _product(path: Path, kernel: Kernel) -> Product:
         vermagic=vermagic,
         release=vermagic.partition(" ")[0],
         wrong=wrong,
+        name=path.name.encode("utf-8", "replace").decode(),
     )
 
 
@@ -79,10 +92,13 @@ def collect(found: tuple[Product, ...], target: Path) -> tuple[BuiltModule, ...]
     """Copy the modules into an output directory."""
     modules = []
     for product in found:
-        name = product.path.name.encode("utf-8", "replace").decode()
-        shutil.copyfile(product.path, target / name)
-        (target / name).chmod(0o644)
-        modules.append(BuiltModule(path=target / name, sha256=product.sha256, vermagic=product.vermagic))
+        path = target / product.name
+        shutil.copyfile(product.path, path)
+        path.chmod(0o644)
+        built = BuiltModule(
+            path=path, sha256=product.sha256, vermagic=product.vermagic, destination=product.destination
+        )
+        modules.append(built)
     return tuple(modules)
 
 

@@ -3,39 +3,29 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
 from dlkm.build.compiler import Compiler, choose
-from dlkm.build.environment import install_environment, make_commands, make_environment
+from dlkm.build.environment import install_environment, make_commands
 from dlkm.build.kerneltree import headers_of, tree_on_the_target, tree_on_this_machine
 from dlkm.build.options import BuildOptions
 from dlkm.build.output import ensure_replaceable, output_directory
-from dlkm.build.place import Place, bare, prepare_tools, shown_command
-from dlkm.build.progress import followed
+from dlkm.build.place import Place, bare, prepare_tools
 from dlkm.build.result import Cell
-from dlkm.build.sandbox import LOST, Bubblewrap, find_bubblewrap, sandbox
+from dlkm.build.sandbox import LOST, find_bubblewrap, sandbox
 from dlkm.build.scratch import Scratch, scratch
-from dlkm.core.events import Events, Task
+from dlkm.build.work import Job, Made, Workshop
+from dlkm.core.events import Events
 from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Runner
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.copy import copy_source
-from dlkm.source.driver import Driver
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare."""
-
-    runner: Runner
-    events: Events
-    bubblewrap: Bubblewrap | None
+from dlkm.source.driver import Driver, Style
 
 
 def open_workshop(options: BuildOptions, runner: Runner, events: Events) -> Workshop:
@@ -47,22 +37,6 @@ def open_workshop(options: BuildOptions, runner: Runner, events: Events) -> Work
         return Workshop(runner=runner, events=events, bubblewrap=None)
     found = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
     return Workshop(runner=runner, events=events, bubblewrap=found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    driver: Driver
-    kernel: Kernel
-    options: BuildOptions
-    compiler: Compiler
-    place: Place
-    scratch: Scratch
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        around = self.place.around
-        own = make_environment(self.driver, self.kernel, self.compiler, self.options, around)
-        return dict(sorted((own | self.place.environment()).items()))
 
 
 def identity(driver: Driver, kernel: Kernel) -> str:
@@ -91,17 +65,19 @@ def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildO
     try:
         with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
             _copy(driver, own, output, workshop.events)
-            job = _Job(
+            job = Job(
                 driver=driver,
                 kernel=kernel,
                 options=options,
                 compiler=compiler,
                 place=_place(workshop, own, kernel, compiler),
                 scratch=own,
+                workshop=workshop,
+                task=task,
             )
             with _imported_meanwhile("dlkm.build.delivery"):
-                status = _run(job, workshop, task)
-            return _delivered(job, status, target, start)
+                done = _made(job)
+            return _delivered(job, done, target, start)
     except OSError as error:
         # A full disk, a cache that may not be written: it is the machine that lacks something.
         raise StorageError(f"{identity(driver, kernel)} cannot be built: {error}") from error
@@ -120,21 +96,12 @@ def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler)
     return bare(own, kernel, tree_on_this_machine(kernel), os.environ.get("PATH", ""))
 
 
-def _run(job: _Job, workshop: Workshop, task: Task) -> int:
-    """Run make as often as is needed, each call told in the log (command, status, seconds); the last status."""
-    around, log, status = job.place.around, job.scratch.log, 0
-    folder = around.folder(job.driver)
-    here = job.scratch.driver / job.driver.subdir
+def _run(job: Job) -> int:
+    """Run make as often as is needed; the last status."""
+    around, status = job.place.around, 0
     for number, argv in enumerate(make_commands(job.driver, job.options, around)):
         environment = {**job.environment, **(install_environment(around) if number else {})}
-        shown = shown_command(argv, environment, folder)
-        workshop.events.detail(f"+ {shown}")
-        start = time.monotonic()
-        with followed(log, task):
-            command = job.place.command(argv, environment, folder)
-            status = workshop.runner.run(command, cwd=here, log=log).status
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"+ {shown}\n+ status {status}, {time.monotonic() - start:.1f} seconds\n")
+        status = job.run(argv, environment, around.folder(job.driver))
         if status != 0:
             break
     return status
@@ -149,7 +116,18 @@ def _imported_meanwhile(module: str) -> Iterator[None]:
     thread.join()
 
 
-def _delivered(job: _Job, status: int, target: Path, start: float) -> Cell:
+def _made(job: Job) -> Made:
+    """Let the driver be made in its own way; goals that were asked for are its Makefile's."""
+    if job.driver.style is Style.DKMS and not job.options.targets:
+        from dlkm.build.dkms import make_as_dkms
+
+        return make_as_dkms(job)
+    status, around = _run(job), job.place.around
+    commands = make_commands(job.driver, job.options, around)
+    return Made(status=status, folder=around.folder(job.driver), commands=commands)
+
+
+def _delivered(job: Job, made: Made, target: Path, start: float) -> Cell:
     from dlkm.build.delivery import Finished, deliver
 
     finished = Finished(
@@ -158,9 +136,8 @@ def _delivered(job: _Job, status: int, target: Path, start: float) -> Cell:
         kernel=job.kernel,
         place=job.place,
         scratch=job.scratch,
-        status=status,
+        made=made,
         start=start,
-        commands=make_commands(job.driver, job.options, job.place.around),
         environment=job.environment,
         compiler=str(job.compiler.path),
     )

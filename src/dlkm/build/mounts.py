@@ -10,6 +10,7 @@ from dlkm.build.scratch import Scratch
 
 DRIVER = "/build/driver"  # where the copy lies, and where debug information says it did, sandbox or not
 ROOT, TOOLS, HOME = "/build/root", "/build/tools", "/build/home"
+DKMS_TREE = "/var/lib/dkms"
 KMOD, REAL_KMOD = "dlkm-kmod", "/build/kmod"  # our script over the machine's kmod, and the directory of the real one
 _PROC = (
     ("version", "/proc/version"),
@@ -34,6 +35,7 @@ def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler
         *_foreign_compiler(compiler),
         *_kernel(host, tree),
         *("--bind", str(scratch.driver), DRIVER, "--bind", str(scratch.root), ROOT),
+        *("--bind", str(scratch.dkms), DKMS_TREE),
         *("--ro-bind", str(scratch.tools), TOOLS),
         *_uname(host, scratch),
         *_depmod(host, scratch),

@@ -10,7 +10,7 @@ from typing import Protocol
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
-from dlkm.build.mounts import DRIVER, KMOD, REAL_KMOD
+from dlkm.build.mounts import DKMS_TREE, DRIVER, KMOD, REAL_KMOD
 from dlkm.build.scratch import Scratch
 from dlkm.core.processes import shell_line
 from dlkm.kernel.kernel import Kernel
@@ -82,6 +82,7 @@ class Bare:
     def environment(self) -> dict[str, str]:
         """Compiler flags that replace this machine's paths by those of the sandbox."""
         maps = [f"-ffile-prefix-map={self.scratch.driver}={DRIVER}"]
+        maps.append(f"-ffile-prefix-map={self.scratch.dkms}={DKMS_TREE}")
         if self.kernel.tree is not None and self.kernel.tree != Path("/"):
             maps.append(f"-ffile-prefix-map={self.kernel.tree}=")
         return {"KCFLAGS": " ".join([PIPE, *maps]), "KAFLAGS": " ".join(maps)}

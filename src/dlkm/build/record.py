@@ -92,7 +92,12 @@ def _module(entry: Any, folder: Path) -> BuiltModule:
     path = _beside(_text(entry["path"]), folder)
     if path is None:
         raise ValueError(entry)
-    return BuiltModule(path=path, sha256=_text(entry["sha256"]), vermagic=_text(entry["vermagic"]))
+    destination = _text(entry.get("destination", ""))
+    if ".." in PurePosixPath(destination).parts:
+        raise ValueError(entry)
+    return BuiltModule(
+        path=path, sha256=_text(entry["sha256"]), vermagic=_text(entry["vermagic"]), destination=destination
+    )
 
 
 def _text(value: Any) -> str:

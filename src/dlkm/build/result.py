@@ -16,11 +16,15 @@ class BuildOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltModule:
-    """One module in the output directory."""
+    """One module in the output directory.
+
+    `destination` is the directory below /lib/modules/RELEASE where the driver wants it ("/extra"), "" for no wish.
+    """
 
     path: Path
     sha256: str
     vermagic: str
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ class Scratch:
         return self.path / "proc"
 
     @property
+    def dkms(self) -> Path:
+        """What DKMS calls its tree."""
+        return self.path / "dkms"
+
+    @property
     def home(self) -> Path:
         """HOME."""
         return self.path / "home"
@@ -60,7 +65,7 @@ def scratch(home: Path | None = None) -> Iterator[Scratch]:
     parent = home or scratch_home()
     with held_dir(parent, "job-") as path:
         place = Scratch(path)
-        for folder in (place.driver, place.root, place.tools, place.home):
+        for folder in (place.driver, place.root, place.tools, place.home, place.dkms):
             folder.mkdir()
         try:
             yield place

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from dlkm.core.errors import UsageError
 from dlkm.core.processes import shell_line
+from dlkm.source.dkms import CONF
 from dlkm.source.makefile import Makefile, read_makefile
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # the order in which GNU make looks
@@ -20,6 +21,7 @@ class Style(StrEnum):
 
     MAKE = "make"  # its own Makefile calls the kernel's: a plain `make` does it
     KBUILD = "kbuild"  # it only speaks Kbuild: the kernel's make is called on it
+    DKMS = "dkms"  # its dkms.conf says which commands make it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ def _inside(root: Path, subdir: str) -> Path:
 
 
 def _recognise(folder: Path, root: Path) -> tuple[Style, Makefile]:
+    if folder == root and (root / CONF).is_file():
+        return Style.DKMS, _makefile_of(root)
     kbuild = folder / "Kbuild"
     own = next((folder / name for name in MAKEFILES if (folder / name).is_file()), None)
     if own is None:
@@ -92,6 +96,12 @@ def _recognise(folder: Path, root: Path) -> tuple[Style, Makefile]:
     if kbuild.is_file() and not makefile.goals:
         return Style.KBUILD, read_makefile(kbuild, root)
     return Style.MAKE, makefile
+
+
+def _makefile_of(root: Path) -> Makefile:
+    """The Makefile beside a dkms.conf, which may have none: it can name one further down."""
+    path = next((root / name for name in (*MAKEFILES, "Kbuild") if (root / name).is_file()), None)
+    return read_makefile(path, root) if path is not None else Makefile(path=root / CONF, lines=())
 
 
 def _nothing_there(folder: Path, root: Path) -> UsageError:

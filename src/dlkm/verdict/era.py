@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which checks, texts and habits a kernel has, by its version and distribution: data/eras.toml and messages.toml."""
 
-import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from dlkm.kernel.distribution import distribution_of
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.sublevel import full_version
 
 _Table = dict[str, Any]
+_MAINLINE = 2  # numbers that name a mainline release; stable ones have three
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +33,13 @@ class Era:
         """The templates of the lines that the loader logs; empty where it is silent."""
         return next((tuple(one["lines"]) for one in _variants("messages.toml", key) if self._holds(one)), ())
 
+    def entry(self, key: str) -> Mapping[str, Any]:
+        """The first entry under `key` of eras.toml that holds for it; empty where none does."""
+        return next((one for one in _variants("eras.toml", key) if self._holds(one)), {})
+
     def words(self, key: str) -> tuple[Any, ...]:
-        """The first list under `key` of eras.toml that holds for it."""
-        return next((tuple(one["list"]) for one in _variants("eras.toml", key) if self._holds(one)), ())
+        """That entry's list."""
+        return tuple(self.entry(key).get("list", ()))
 
     def _holds(self, entry: _Table) -> bool:
         return _holds(entry, self.version, self.arch, self.distro)
@@ -40,20 +47,21 @@ class Era:
 
 def era_of(kernel: Kernel) -> Era:
     """The era of a kernel."""
-    return _era(kernel.release, kernel.origin, kernel.arch.name)
+    return _era(full_version(kernel), distribution_of(kernel.release, kernel.origin), kernel.arch.name)
 
 
 @cache
-def _era(release: str, origin: str, arch: str) -> Era:
-    version = tuple(int(number) for number in re.findall(r"\d+", release)[:3])
-    distro = _distro(release, origin)
-    checks = next(tuple(one["list"]) for one in _variants("eras.toml", "checks") if _holds(one, version, arch, distro))
-    features = _table("eras.toml")["feature"]
+def _era(version: tuple[int, ...], distro: str, arch: str) -> Era:
+    features, phases = _table("eras.toml")["feature"], _table("eras.toml")["phases"]
+    checks = [
+        next((one["list"] for one in phases[phase] if _holds(one, version, arch, distro)), ())
+        for phase in phases["order"]
+    ]
     return Era(
         version=version,
         arch=arch,
         distro=distro,
-        checks=checks,
+        checks=tuple(check for phase in checks for check in phase),
         features=frozenset(name for name, entry in features.items() if _holds(entry, version, arch, distro)),
     )
 
@@ -61,22 +69,30 @@ def _era(release: str, origin: str, arch: str) -> Era:
 def _holds(entry: _Table, version: tuple[int, ...], arch: str, distro: str) -> bool:
     """Whether an entry's `since` (inclusive), `until` (exclusive), `arch` and `distro` fit; what it lacks fits all."""
     return (
-        version >= _version(entry.get("since", "0"))
-        and version < _version(entry.get("until", "9999"))
+        reached(version, entry.get("since", "0"))
+        and not reached(version, entry.get("until", "9999"))
         and arch in entry.get("arch", [arch])
         and distro in entry.get("distro", [distro])
     )
 
 
+def reached(version: tuple[int, ...], since: str | Sequence[str]) -> bool:
+    """Whether a change that came with `since` is in a kernel.
+
+    A list names the releases of stable branches that took it ("6.12.46") and the mainline release that had it first
+    ("6.17"), from which on all kernels have it; without the latter only those branches do.
+    """
+    if isinstance(since, str):
+        return version >= _version(since)
+    points = [_version(text) for text in since]
+    branch = [point for point in points if len(point) > _MAINLINE and point[:_MAINLINE] == version[:_MAINLINE]]
+    if branch:
+        return version >= branch[0]
+    return any(version >= point for point in points if len(point) <= _MAINLINE)
+
+
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
-
-
-def _distro(release: str, origin: str) -> str:
-    for name, entry in _table("eras.toml")["distro"].items():
-        if origin.startswith(entry["origin"]) or re.search(entry["release"], release):
-            return str(name)
-    return ""
 
 
 def _variants(file: str, key: str) -> list[_Table]:

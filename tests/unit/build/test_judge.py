@@ -30,12 +30,14 @@ def _reason(
 
 
 def _wrong(release: str) -> Product:
-    return Product(path=Path("x.ko"), sha256="", vermagic=f"{release} ", release=release, wrong=f"is for {release}")
+    return Product(
+        path=Path("x.ko"), name="x.ko", sha256="", vermagic=f"{release} ", release=release, wrong=f"is for {release}"
+    )
 
 
 def _good(folder: Path) -> Product:
     release = "6.1.0-9-amd64"
-    return Product(path=folder / "x.ko", sha256="", vermagic=f"{release} ", release=release, wrong=None)
+    return Product(path=folder / "x.ko", name="x.ko", sha256="", vermagic=f"{release} ", release=release, wrong=None)
 
 
 MISSING = "make: *** /usr/src/linux-headers-5.10: No such file or directory.  Stop.\n"

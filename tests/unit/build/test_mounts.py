@@ -129,10 +129,10 @@ def test_the_config_of_a_kernel_that_lies_anywhere_is_in_boot(tmp_path: Path) ->
     assert (config, "/boot/config-6.1") in tree_on_the_target(own).binds
 
 
-def test_only_the_copy_and_the_install_root_can_be_written(tmp_path: Path) -> None:
+def test_only_the_copy_the_install_root_and_dkms_own_tree_can_be_written(tmp_path: Path) -> None:
     words = _mounts(tmp_path, kernel(tmp_path / "tree"), merged=True)
     written = [place for place, (option, _what) in _places(words).items() if option == "--bind"]
-    assert written == ["/build/driver", "/build/root"]
+    assert written == ["/build/driver", "/build/root", "/var/lib/dkms"]
 
 
 def test_a_compiler_from_elsewhere_comes_along(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_document_has_the_fields_that_are_promised(tmp_path: Path) -> None:
     (cell,) = document["cells"]
     assert list(cell) == ["id", "source", "kernel", "arch", "outcome", "reason", "cached", "seconds", "modules",
                           "symvers", "log"]  # fmt: skip
-    assert list(cell["modules"][0]) == ["path", "sha256", "vermagic"]
+    assert list(cell["modules"][0]) == ["path", "sha256", "vermagic", "destination"]
     json.dumps(document)
 
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One job's parts as a value, and the one way to run a command in its place, told in its log. Decides nothing."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.build.compiler import Compiler
+from dlkm.build.environment import make_environment
+from dlkm.build.options import BuildOptions
+from dlkm.build.place import Place, shown_command
+from dlkm.build.progress import followed
+from dlkm.build.sandbox import Bubblewrap
+from dlkm.build.scratch import Scratch
+from dlkm.core.events import Events, Task
+from dlkm.core.processes import Runner
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.driver import Driver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare."""
+
+    runner: Runner
+    events: Events
+    bubblewrap: Bubblewrap | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A module that the driver's own description names: its file in the copy, and where it is to be installed.
+
+    `name` is the installed file's, without ".ko"; `destination` a directory below /lib/modules/RELEASE ("/extra").
+    """
+
+    built: Path
+    name: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of running a driver's commands: the last one's status, and the directory that its log speaks of.
+
+    `named` are the modules that the driver's description names; None means all that were made. `skipped` and `refused`
+    say why nothing was run, or why what was made is not enough; empty when all is well.
+    """
+
+    status: int
+    folder: str
+    commands: tuple[tuple[str, ...], ...]
+    named: tuple[Named, ...] | None = None
+    skipped: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One driver on its way to modules for one kernel, in its place."""
+
+    driver: Driver
+    kernel: Kernel
+    options: BuildOptions
+    compiler: Compiler
+    place: Place
+    scratch: Scratch
+    workshop: Workshop
+    task: Task
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What make finds in its environment, sorted by name."""
+        own = make_environment(self.driver, self.kernel, self.compiler, self.options, self.place.around)
+        return dict(sorted((own | self.place.environment()).items()))
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str], folder: str, shown: str = "") -> int:
+        """Run a command in the job's place; its output, and its status and seconds, go to the log. Its exit status.
+
+        `folder` is a directory as the place sees it; `shown` is what a reader of the log can repeat.
+        """
+        log = self.scratch.log
+        line = shown or shown_command(argv, environment, folder)
+        self.workshop.events.detail(f"+ {line}")
+        start = time.monotonic()
+        with followed(log, self.task):
+            command = self.place.command(argv, environment, folder)
+            status = self.workshop.runner.run(command, cwd=self.scratch.path, log=log).status
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"+ {line}\n+ status {status}, {time.monotonic() - start:.1f} seconds\n")
+        return status
