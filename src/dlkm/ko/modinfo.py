@@ -38,3 +38,14 @@ def parameters_of(modinfo: Iterable[tuple[str, str]]) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(name=name, description=parts.get("parm"), type=parts.get("parmtype")) for name, parts in found.items()
     )
+
+
+def softdeps_before(value: str) -> tuple[str, ...]:
+    """The modules that a `softdep` entry ("pre: a b post: c") wants loaded before (man modprobe.d)."""
+    before, found = False, []
+    for word in value.split():
+        if word.endswith(":"):
+            before = word == "pre:"
+        elif before:
+            found.append(word)
+    return tuple(found)

@@ -11,14 +11,15 @@ from dlkm.ko.module import Module
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.era import era_of, rules
+from dlkm.verdict.era import era_of
+from dlkm.verdict.findings import findings as findings_of
+from dlkm.verdict.findings import utf8
 from dlkm.verdict.licence import taint_of
 from dlkm.verdict.signing import is_unsigned
 from dlkm.verdict.steps import CHECKS, FINAL
 from dlkm.verdict.supply import Supply
-from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+from dlkm.verdict.verdict import Finding, Outcome, Verdict
 
-_SHOWN = 8  # symbols that a finding names one by one
 _LOG_LINES = 4096  # the kernel's own log keeps no more of one load
 
 
@@ -63,7 +64,7 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     deciding: Sequence[Trip] = ()
     logged: list[str] = []  # a step that only warns has its lines in the log before those of the refusal
     for trips in steps:
-        findings += _findings(trips, masked=bool(deciding))
+        findings += findings_of(case, trips, masked=bool(deciding))
         if not deciding:
             logged += [line for trip in trips for line in trip.lines]
         if not deciding and any(trip.severity in {"error", "unsure"} for trip in trips):
@@ -71,12 +72,12 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     outcome = _outcome(deciding)
     fails = outcome is Outcome.FAILS
     return Verdict(
-        path=_utf8(str(case.candidate.path)),
-        module=_utf8(case.candidate.display_name),
+        path=utf8(str(case.candidate.path)),
+        module=utf8(case.candidate.display_name),
         kernel=case.facts.kernel.id,
         outcome=outcome,
         errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
-        log=tuple(map(_utf8, logged[:_LOG_LINES])) if fails else (),
+        log=tuple(map(utf8, logged[:_LOG_LINES])) if fails else (),
         taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
         findings=tuple(findings),
     )
@@ -98,34 +99,6 @@ def _taint(case: Case, findings: Iterable[Finding]) -> str:
         forced=any(rule.endswith("-forced") for rule in tripped),
         inherited="inherits-taint" in tripped,
     )
-
-
-def _findings(trips: Sequence[Trip], *, masked: bool) -> Iterator[Finding]:
-    """One finding a rule, whatever the number of symbols."""
-    for rule in dict.fromkeys(trip.rule for trip in trips):
-        same = [trip for trip in trips if trip.rule == rule]
-        severity = Severity.WARNING if same[0].severity == "unsure" else Severity(same[0].severity)
-        yield Finding(
-            rule=rule.partition("/")[0],
-            severity=severity,
-            message=_utf8(_message(same)),
-            hint=_utf8(same[0].hint),
-            masked=masked,
-        )
-
-
-def _utf8(text: str) -> str:
-    """The text with every byte that is no UTF-8 written as an escape: any document can hold it."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _message(same: Sequence[Trip]) -> str:
-    many = rules()[same[0].rule].many
-    if len(same) == 1 or not many:
-        return same[0].message
-    subjects = list(dict.fromkeys(trip.subject for trip in same))
-    shown = ", ".join(subjects[:_SHOWN]) + (f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else "")
-    return many.format_map({**same[0].values, "count": len(subjects), "subjects": shown})
 
 
 def read_candidate(path: Path, kernel: Kernel) -> Candidate:

@@ -2,22 +2,30 @@
 """Verdicts on many files for one kernel: its facts read once, modules that need each other judged in their order."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
+from dlkm.ko.elf import SHN_UNDEF
+from dlkm.ko.modinfo import softdeps_before
 from dlkm.ko.module import Module, read_module
+from dlkm.verdict.background import Background
 from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.chain import Chain, refusal_in
 from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
 from dlkm.verdict.quick import Quick
 from dlkm.verdict.reading import plain_bytes
-from dlkm.verdict.supply import Supply
-from dlkm.verdict.verdict import Outcome, Verdict
+from dlkm.verdict.supply import Refusal, Supply
+from dlkm.verdict.verdict import Verdict
+
+_FOREIGN = 512  # installed modules outside the kernel's directory that are looked at
+_RING = "each of them needs the other: there is no order to load them in"
 
 
 class Session:
@@ -27,18 +35,22 @@ class Session:
     themselves: then their users are too.
     """
 
-    def __init__(self, kernel: Kernel, conditions: Conditions, files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, kernel: Kernel, conditions: Conditions, files: Iterable[Path] = (), background: Background | None = None
+    ) -> None:
         self.kernel = kernel
         self.conditions = conditions
         self.facts = Facts(kernel)
-        self._files = tuple(files)
+        self._background = background or Background()
+        self._files = tuple(dict.fromkeys((*files, *self._background.companions)))
         self._judged: dict[Path, Verdict] = {}
-        self._refused: dict[str, None] = {}
+        self._refusals: dict[Path, Refusal] = {}
+        self._chain = Chain(self._judge_installed, self.facts, conditions)
 
     def verdict(self, path: Path) -> Verdict:
         """The verdict on one file; UsageError when it cannot be read, MalformedError when it cannot be unpacked."""
         self._judge_providers()
-        return self._judged.get(path) or self._judge(Candidate(path, plain_bytes(path), self.kernel.arch))
+        return self._judged.get(path) or self._judge(Candidate(path, plain_bytes(path), self.kernel.arch))[0]
 
     def answer(self, path: Path) -> Verdict | DlkmError:
         """The verdict, or why there can be none."""
@@ -66,16 +78,48 @@ class Session:
     def _quick(self) -> Quick:
         return Quick(self.facts, self.conditions, era_of(self.kernel), self._files)
 
-    def _judge(self, candidate: Candidate) -> Verdict:
-        supply = Supply(facts=self.facts, along=self._along(candidate), refused=frozenset(self._refused))
-        return judge(candidate, self.facts, self.conditions, supply)
+    def _judge(
+        self, candidate: Candidate, later: Sequence[Module] = (), conditions: Conditions | None = None
+    ) -> tuple[Verdict, Refusal | None]:
+        """The verdict, and why users of the file fail. `later` are given modules that can only be loaded after it."""
+        usable, unusable = self._along(candidate)
+        names = {normalise_module_name(module.name) for module in usable}
+        rings = [(module, Refusal(chain=(normalise_module_name(module.name),), why=_RING)) for module in later]
+        supply = Supply(
+            facts=self.facts,
+            along=usable,
+            refused=frozenset(refusal.chain[0] for _, refusal in unusable) - names,
+            unusable=(*unusable, *rings),
+            refuses=partial(self._chain.refusal, whole=_is_foreign(candidate)),
+            others=self._background.others,
+            recorded=self._background.recorded.get(candidate.path),
+        )
+        verdict = judge(candidate, self.facts, conditions or self.conditions, supply)
+        return verdict, refusal_in(verdict, supply.handed)
 
-    def _along(self, candidate: Candidate) -> tuple[Module, ...]:
-        """The given modules that export something, and the installed ones that this file depends on and that are no
-        part of the kernel; never the file itself.
+    def _along(self, candidate: Candidate) -> tuple[list[Module], list[tuple[Module, Refusal]]]:
+        """The given modules that export something, and the installed ones that this file needs and that are no part of
+        the kernel: those that load, and those that do not. Never the file itself; those beside it first.
         """
-        installed = self._installed_for(candidate) if self._has_foreign else ()
-        return tuple(module for module in (*self._providers, *installed) if module.path != candidate.path)
+        given = [module for module in self._providers if module.path in self._judged]
+        given.sort(key=lambda module: module.path.parent != candidate.path.parent)
+        usable: list[Module] = []
+        unusable: list[tuple[Module, Refusal]] = []
+        for module in given:
+            refusal = self._refusals.get(module.path)
+            if module.path == candidate.path:
+                continue
+            if refusal is None:
+                usable.append(module)
+            else:
+                unusable.append((module, refusal))
+        for module in self._installed_for(candidate) if self.facts.installed is not None else ():
+            refusal = self._chain.refusal(normalise_module_name(module.name), whole=True)
+            if module.path != candidate.path and refusal is None:
+                usable.append(module)
+            elif refusal is not None:
+                unusable.append((module, refusal))
+        return usable, unusable
 
     @cached_property
     def _providers(self) -> tuple[Module, ...]:
@@ -88,41 +132,83 @@ class Session:
         own = f"{self.kernel.modules}/kernel/"
         return (path for path in self._files if not str(path).startswith(own))
 
-    @cached_property
-    def _has_foreign(self) -> bool:
-        """Whether installed modules can give what Module.symvers does not list."""
-        return self.facts.symvers is not None and self.facts.installed is not None
+    def _installed_for(self, candidate: Candidate) -> Iterator[Module]:
+        """Installed modules that are no part of the kernel: those it names, those its symbols are of, what they need.
 
-    def _installed_for(self, candidate: Candidate) -> tuple[Module, ...]:
-        installed, symvers = self.facts.installed, self.facts.symvers
+        depmod looks at symbols, whatever `depends=` says.
+        """
+        installed = self.facts.installed
         assert installed is not None
-        assert symvers is not None
         try:
-            named = (candidate.field("depends") or "").split(",")
+            names = [*_named(candidate), *self._exporters(candidate)]
+            paths = installed.load_order([name for name in names if self._is_foreign_name(name)])
         except DlkmError:
-            return ()
-        names = [name for name in named if name and normalise_module_name(name) not in self._own_providers]
-        if not names:
-            return ()
-        try:
-            files = installed.load_order(names)
-            return tuple(read_module(path) for path in files if module_name(path.name) not in self._own_providers)
-        except DlkmError:
-            return ()
+            return
+        for path in paths:
+            if self._is_foreign_name(module_name(path.name)):
+                try:
+                    yield read_module(path)
+                except DlkmError:
+                    continue
+
+    def _exporters(self, candidate: Candidate) -> Iterator[str]:
+        """Installed modules, no part of the kernel, that export what the kernel does not give."""
+        known = self.facts.exports
+        for name, _, section in candidate.special_symbols():
+            if section == SHN_UNDEF and name not in known and name in self._foreign_exports:
+                yield self._foreign_exports[name]
+
+    @cached_property
+    def _foreign_exports(self) -> dict[str, str]:
+        """By symbol, the installed module outside the kernel's own directory that exports it."""
+        installed = self.facts.installed
+        assert installed is not None
+        own = installed.modules_dir / "kernel"
+        outside = [path for path in installed.files() if not path.is_relative_to(own)]
+        modules = [module for module in map(_foreign, outside[:_FOREIGN]) if module is not None]
+        return {export.name: module_name(module.path.name) for module in modules for export in module.exports}
+
+    def _is_foreign_name(self, name: str) -> bool:
+        """Whether the installed module of that name is no part of the kernel."""
+        installed = self.facts.installed
+        assert installed is not None
+        path = installed.find(name)
+        if path is None or normalise_module_name(name) in self._own_providers:
+            return False
+        return self.facts.symvers is not None or not path.is_relative_to(installed.modules_dir / "kernel")
 
     @cached_property
     def _own_providers(self) -> frozenset[str]:
         symvers = self.facts.symvers
         return frozenset(map(module_name, symvers.providers)) if symvers is not None else frozenset()
 
+    def _judge_installed(self, path: Path) -> Refusal | None:
+        """An installed module, without the parameters that were given for the files asked about."""
+        candidate = Candidate(path, plain_bytes(path), self.kernel.arch)
+        return self._judge(candidate, conditions=replace(self.conditions, params=()))[1]
+
     def _judge_providers(self) -> None:
-        for module in self._providers:
+        for place, module in enumerate(self._providers):
             if module.path in self._judged:
-                return
-            verdict = self._judge(Candidate(module.path, module.data, self.kernel.arch))
-            self._judged[module.path] = verdict
-            if verdict.outcome is Outcome.FAILS:
-                self._refused[normalise_module_name(module.name)] = None
+                continue
+            candidate = Candidate(module.path, module.data, self.kernel.arch)
+            self._judged[module.path], refusal = self._judge(candidate, self._providers[place + 1 :])
+            if refusal is not None:
+                self._refusals[module.path] = refusal
+
+
+def _is_foreign(candidate: Candidate) -> bool:
+    try:
+        return candidate.field("intree") is None
+    except DlkmError:
+        return True
+
+
+def _named(candidate: Candidate) -> Iterator[str]:
+    """What it names itself: `depends=`, and the softdeps that modprobe loads before it."""
+    yield from filter(None, (candidate.field("depends") or "").split(","))
+    for line in candidate.all("softdep"):
+        yield from softdeps_before(line)
 
 
 def _foreign(path: Path) -> Module | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who gives a symbol: the kernel, its installed modules, or modules that come along. Judges nothing."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from dlkm.core.names import module_name, normalise_module_name
@@ -10,6 +10,7 @@ from dlkm.kernel.facts import Facts
 from dlkm.ko.exports import Export
 from dlkm.ko.module import Module
 from dlkm.verdict.licence import is_proprietary
+from dlkm.verdict.others import Others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,24 +28,48 @@ class Found:
     proprietary: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a giver is not there: `chain` are modules, each needed by the one before, `why` is about the last of them.
+
+    `unsure`: whether it loads cannot be told.
+    """
+
+    chain: tuple[str, ...]
+    why: str = ""
+    unsure: bool = False
+
+
 def near_name(symbol: str, names: Iterable[str]) -> str | None:
-    """A name that is the same but for underscores, or else the nearest that begins alike; None when there is none."""
+    """A name that is the same but for underscores and case, or else the nearest that begins alike, or None."""
     from difflib import get_close_matches
 
-    bare = symbol.strip("_")
-    alike = [name for name in names if bare[:4] in name[: len(bare)]] if len(bare) > 3 else []
-    same = next((name for name in alike if name.strip("_") == bare), None)
+    bare = symbol.strip("_").casefold()
+    if len(bare) < 4:
+        return None
+    alike = {name: name.strip("_").casefold() for name in names if bare[:4] in name[: len(bare)].casefold()}
+    same = next((name for name, plain in alike.items() if plain == bare), None)
     near = get_close_matches(symbol, alike, n=1, cutoff=0.85) if same is None else [same]
     return near[0] if near else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """All givers for one module. `along` are modules loaded before it, `refused` names of those that will not load."""
+    """All givers for one module. `along` are modules loaded before it, `refused` names of those that will not load.
+
+    `unusable` are more modules that would come along and will not load, with the reasons; `refuses` says why one that
+    is installed with the kernel will not. `others` and `recorded` (the kernel it was built for, by the record of its
+    build) only serve to say more.
+    """
 
     facts: Facts
     along: Sequence[Module] = ()
     refused: frozenset[str] = frozenset()
+    unusable: Sequence[tuple[Module, Refusal]] = ()
+    refuses: Callable[[str], Refusal | None] = lambda _name: None
+    others: Others | None = None
+    recorded: str | None = None
+    handed: list[Refusal] = field(default_factory=list)  # reasons that were asked for, in that order
 
     def find(self, symbol: str) -> Found | None:
         """Who gives it: the kernel first, then modules (kernel/module/main.c: find_symbol); None for nobody."""
@@ -71,20 +96,35 @@ class Supply:
         """Whether the giver is there when the module loads: the kernel, a built-in, or one that comes along."""
         return not found.owner or found.owner in self._names or found.owner in self.facts.builtin
 
-    def chain(self, symbol: str) -> str | None:
-        """The module that would give the symbol if it were not refused itself; None when there is none."""
+    def chain(self, symbol: str) -> Refusal | None:
+        """Why the module that would give the symbol is refused itself; None when there is none."""
         for module in self.along:
             name = normalise_module_name(module.name)
             if name in self.refused and any(export.name == symbol for export in module.exports):
-                return name
+                return self._handed(Refusal(chain=(name,)))
+        for module, refusal in self.unusable:
+            if any(export.name == symbol for export in module.exports):
+                return self._handed(refusal)
         return None
 
-    def trace(self, symbol: str) -> str:
-        """What to do about a symbol that nobody gives: a near name, if the kernel has one."""
-        near = near_name(symbol, self.facts.exports)
-        if near is not None:
-            return f"the kernel has {near}: the driver may be written for another version"
-        return "write the driver for this kernel version, or turn on the option that provides the symbol"
+    def refusal_of(self, found: Found) -> Refusal | None:
+        """Why the installed module that gives it will not load; None when it will, or it is none of those."""
+        if not found.owner or found.owner in self._names or found.owner in self.facts.builtin:
+            return None
+        refusal = self.refuses(found.owner)
+        return None if refusal is None else self._handed(refusal)
+
+    def _handed(self, refusal: Refusal) -> Refusal:
+        self.handed.append(refusal)
+        return refusal
+
+    def comes_along(self, found: Found) -> bool:
+        """Whether a module gives it that comes along."""
+        return found.owner in self._names
+
+    def has(self, name: str) -> bool:
+        """Whether a module of that name comes along, will it load or not."""
+        return name in self._names or any(normalise_module_name(module.name) == name for module, _ in self.unusable)
 
     @cached_property
     def _names(self) -> frozenset[str]:

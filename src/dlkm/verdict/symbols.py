@@ -8,7 +8,7 @@ from dlkm.core.names import normalise_module_name
 from dlkm.ko.elf import SHN_ABS, SHN_COMMON, SHN_UNDEF, STB_WEAK
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.licence import is_proprietary
-from dlkm.verdict.supply import Found
+from dlkm.verdict.supply import Found, Refusal
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails
 
 SHN_LIVEPATCH = 0xFF20
@@ -21,7 +21,6 @@ class _State:
 
     proprietary: bool
     uses_gpl: bool = False
-    told: bool = False  # what to do about a symbol that nobody gives
 
 
 def symbols(case: Case) -> Iterator[Trip]:
@@ -62,26 +61,31 @@ def _resolve(case: Case, state: _State, name: str, *, weak: bool) -> Iterator[Tr
 def _absent(case: Case, state: _State, name: str, found: Found | None) -> Trip | None:
     """Why the symbol is not there for this module, which a weak one outlives; None when it is there."""
     if found is None:
-        return _given_by_nobody(case, state, name)
+        return _given_by_nobody(case, name)
     if state.proprietary and found.gpl:
         return case.trip("gpl-only-symbol", subject=name, licence=case.candidate.license)
     if state.proprietary and found.gpl is None:
         return case.trip("gpl-class-unknown", subject=name)
     if found.owner and not case.supply.provider_installed(found):
         return case.trip("provider-missing", subject=name, owner=found.owner)
-    return None
+    refusal = case.supply.refusal_of(found)
+    return _refused(case, name, refusal) if refusal is not None else None
 
 
-def _given_by_nobody(case: Case, state: _State, name: str) -> Trip:
+def _given_by_nobody(case: Case, name: str) -> Trip:
     refused = case.supply.chain(name)
     if refused is not None:
-        return case.trip("provider-refused", subject=name, owner=refused)
+        return _refused(case, name, refused)
     if not case.facts.exports_complete:
         return case.trip("symbol-not-known", subject=name)
-    # One hint stands for all symbols of a finding; looking for a near name takes a while.
-    where = "" if state.told else case.supply.trace(name)
-    state.told = True
-    return case.trip("unknown-symbol", subject=name, where=where)
+    return case.trip("unknown-symbol", subject=name)
+
+
+def _refused(case: Case, name: str, refusal: Refusal) -> Trip:
+    """Its giver will not load, or may not: the whole chain down to the one that is to blame."""
+    chain = " → ".join((case.struct_name, *refusal.chain)) + (f": {refusal.why}" if refusal.why else "")
+    rule = "provider-unsure" if refusal.unsure else "provider-refused"
+    return case.trip(rule, subject=name, owner=refusal.chain[0], culprit=refusal.chain[-1], chain=chain)
 
 
 def _agrees(case: Case, found: Found) -> Iterator[Trip]:

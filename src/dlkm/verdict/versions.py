@@ -20,15 +20,16 @@ def agreement(case: Case, symbol: str, crc: int | None) -> Agreement:
     """Compare what the module expects of a symbol with the giver's CRC; a giver without one agrees with anything."""
     if crc is None or case.facts.modversions is False:
         return Agreement.AGREES
-    expected = _expected(case)
-    if expected is None:
+    wanted = expected(case)
+    if wanted is None:
         return Agreement.NO_VERSIONS
-    if symbol not in expected:
+    if symbol not in wanted:
         return Agreement.NO_ENTRY
-    return Agreement.AGREES if expected[symbol] == crc else Agreement.DIFFERS
+    return Agreement.AGREES if wanted[symbol] == crc else Agreement.DIFFERS
 
 
-def _expected(case: Case) -> dict[str, int] | None:
+def expected(case: Case) -> dict[str, int] | None:
+    """The versions by which the kernel judges the module; None when it has none."""
     if "extended-modversions" in case.era.features and case.candidate.extended_versions is not None:
         return case.candidate.extended_versions
     return case.candidate.versions

@@ -495,6 +495,14 @@ def symbols() -> Iterator[Trial]:
         world=World(along=(giver,), refused=frozenset({"helper"})),
         near=World(along=(giver,)),
     )
+    yield Trial(
+        rule="provider-unsure",
+        bad=user,
+        good=user,
+        world=World(unsure=(giver,)),
+        near=World(along=(giver,)),
+        outcome="cannot-tell",
+    )
     closed = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)], info=PROPRIETARY)
     mixed = module(undefined=["gpl_symbol", "given_symbol"])
     yield refused(

@@ -65,6 +65,7 @@ class World:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     along: tuple[bytes, ...] = ()
     refused: frozenset[str] = frozenset()
+    unsure: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dlkm.ko.module import module_of
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.supply import Supply
+from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
 from tests.unit.verdict.signing import certificate
 from tests.unit.verdict.trials import OPTIONS, World, module
@@ -46,6 +46,8 @@ def ask(root: Path, data: bytes, world: World) -> Verdict:
     if world.certificates is not None:
         facts.__dict__["certificates"] = tuple(certificate(seed) for seed in world.certificates)
     along = tuple(module_of(one, root / f"along{number}.ko") for number, one in enumerate(world.along))
-    supply = Supply(facts=facts, along=along, refused=world.refused)
+    doubtful = [module_of(one, root / f"unsure{number}.ko") for number, one in enumerate(world.unsure)]
+    unusable = [(one, Refusal(chain=(one.name,), why="no one knows", unsure=True)) for one in doubtful]
+    supply = Supply(facts=facts, along=along, refused=world.refused, unusable=unusable)
     candidate = Candidate(root / "tiny.ko", data, arch_named(world.arch))
     return judge(candidate, facts, Conditions(**world.conditions), supply)
