@@ -51,7 +51,7 @@ def make_environment(
         variables["KERNELRELEASE"] = kernel.release
     return (
         variables
-        | _fixed(kernel, compiler, options)
+        | fixed_environment(kernel, compiler, options)
         | {
             "HOME": around.home,
             "PATH": around.path,
@@ -61,7 +61,7 @@ def make_environment(
     )
 
 
-def _fixed(kernel: Kernel, compiler: Compiler, options: BuildOptions) -> dict[str, str]:
+def fixed_environment(kernel: Kernel, compiler: Compiler, options: BuildOptions) -> dict[str, str]:
     """What makes the result the same everywhere, and the architecture."""
     cross = kernel.arch.cross_compile
     llvm = {} if compiler.family == "gcc" else {"LLVM": "1" if compiler.major is None else f"-{compiler.major}"}

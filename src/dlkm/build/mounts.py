@@ -30,10 +30,10 @@ def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler
     return (
         *("--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"),  # noqa: S108
         *("--dir", "/run", "--dir", HOME, "--dir", "/usr/src", "--dir", "/usr/lib/modules"),
-        *_programs(host),
+        *programs(host),
         *_configuration(host, scratch),
-        *_foreign_compiler(compiler),
-        *_kernel(host, tree),
+        *foreign_compiler(compiler),
+        *kernel_mounts(host, tree),
         *("--bind", str(scratch.driver), DRIVER, "--bind", str(scratch.root), ROOT),
         *("--bind", str(scratch.dkms), DKMS_TREE),
         *("--ro-bind", str(scratch.tools), TOOLS),
@@ -43,7 +43,7 @@ def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler
     )
 
 
-def _programs(host: Path) -> Iterator[str]:
+def programs(host: Path) -> Iterator[str]:
     """Programs and libraries, /usr merged or not, without the directories that belong to this machine's kernels.
 
     bubblewrap 0.8 has no overlays: what surrounds a place that is left out is mounted piece by piece.
@@ -87,7 +87,7 @@ def _written(scratch: Scratch, name: str, text: str, place: str) -> tuple[str, .
     return ("--ro-bind", str(path), place)
 
 
-def _foreign_compiler(compiler: Compiler) -> Iterator[str]:
+def foreign_compiler(compiler: Compiler) -> Iterator[str]:
     """A compiler that lies outside the system's directories comes with the directory that holds its bin."""
     for path in dict.fromkeys((compiler.path, compiler.path.resolve())):
         prefix = path.parent.parent
@@ -95,7 +95,8 @@ def _foreign_compiler(compiler: Compiler) -> Iterator[str]:
             yield from ("--ro-bind", str(prefix), str(prefix))
 
 
-def _kernel(host: Path, tree: KernelTree) -> Iterator[str]:
+def kernel_mounts(host: Path, tree: KernelTree) -> Iterator[str]:
+    """The kernel's directories and the links that lead to them, where a target has them."""
     for path, place in tree.binds:
         yield from ("--ro-bind", str(path), place)
     # A mount point is not looked for through links: with a merged /usr, /lib/modules is /usr/lib/modules.

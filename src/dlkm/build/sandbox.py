@@ -18,7 +18,7 @@ LOST = (
     "a Makefile that asks `uname -r` or looks into /lib/modules may miss the kernel, builds may reach the network and"
     " this machine's files, and the modules' bytes may depend on this machine"
 )
-_ISOLATION = (
+ISOLATION = (
     *("--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
     *("--unshare-cgroup-try", "--hostname", "dlkm", "--cap-drop", "ALL"),
 )
@@ -44,7 +44,7 @@ def find_bubblewrap(runner: Runner, events: Events, *, is_root: bool) -> Bubblew
     said = ""
     for identity in ((), as_root_inside) if is_root else (as_root_inside,):
         inside = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *_OVER_PROC)
-        tried = runner.run([program, *_ISOLATION, *identity, *inside, "true"], timeout=20)
+        tried = runner.run([program, *ISOLATION, *identity, *inside, "true"], timeout=20)
         if tried.ok:
             return Bubblewrap(program=program, identity=identity)
         said = tried.errors.decode("utf-8", "replace").strip()
@@ -70,7 +70,7 @@ class Sandbox:
     def command(self, argv: Sequence[str], environment: Mapping[str, str], folder: str) -> tuple[str, ...]:
         """bubblewrap with every mount and variable spelt out."""
         setenv = (word for name, value in environment.items() for word in ("--setenv", name, value))
-        start = (str(self.bubblewrap.program), *_ISOLATION, *self.bubblewrap.identity)
+        start = (str(self.bubblewrap.program), *ISOLATION, *self.bubblewrap.identity)
         return (*start, *self.mounts, "--clearenv", *setenv, "--chdir", folder, "--", *argv)
 
 
