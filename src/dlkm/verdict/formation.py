@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dlkm.core.names import normalise_module_name
 from dlkm.verdict.btf import BtfError, check_btf
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.layout import wanted_sections
 from dlkm.verdict.parameters import judge
 
 
 def arch_finish(case: Case) -> Iterator[Trip]:
     """Sections without which the architecture's loader gives up (arch/arm64/kernel/module.c: module_finalize)."""
-    if case.facts.option("DYNAMIC_FTRACE") is False:
-        return
-    for name in case.era.words("finish-sections"):
+    for name in wanted_sections(case, "finish-sections"):
         if not case.candidate.find(name, allocated=False):
             yield case.trip("finish-section-missing", subject=name)
             return

@@ -12,11 +12,20 @@ _PERCPU_RESERVE = 8 << 10
 
 
 def arch_sections(case: Case) -> Iterator[Trip]:
-    """Sections that an architecture's loader fills (arch/arm64/kernel/module-plts.c: module_frob_arch_sections)."""
-    for name in case.era.words("arch-sections"):
+    """Sections that an architecture's loader fills (arch/*/kernel/module*.c: module_frob_arch_sections)."""
+    words = dict(case.era.words("arch-section-words"))
+    for name in wanted_sections(case, "arch-sections"):
         if not case.candidate.find(name, allocated=False):
-            yield case.trip("arch-section-missing", subject=name)
+            yield case.trip("arch-section-missing", subject=name, part=words[name])
             return
+
+
+def wanted_sections(case: Case, key: str) -> tuple[str, ...]:
+    """The names under `key` of data/eras.toml, if the kernel has the option that makes its loader ask for them."""
+    entry = case.era.entry(key)
+    if "option" in entry and case.facts.option(entry["option"]) is False:
+        return ()
+    return tuple(entry.get("list", ()))
 
 
 def write_execute(case: Case) -> Iterator[Trip]:
@@ -31,14 +40,10 @@ def write_execute(case: Case) -> Iterator[Trip]:
 
 
 def percpu(case: Case) -> Iterator[Trip]:
-    """Per-CPU data comes from a reserve (percpu_modalloc); without SMP there may be none."""
+    """Per-CPU data comes from a reserve (percpu_modalloc); without SMP it is data like any other (find_pcpusec)."""
     index = case.candidate.find(".data..percpu")
     size = case.candidate.sections[index].size if index else 0
-    if not size:
-        return
-    if case.facts.option("SMP") is False:
-        yield case.trip("percpu-up", size=size)
-    elif size > _PERCPU_RESERVE:
+    if size > _PERCPU_RESERVE and case.facts.option("SMP") is not False:
         yield case.trip("percpu-size", size=size, reserve=_PERCPU_RESERVE)
 
 
@@ -60,10 +65,19 @@ def export_versions(case: Case) -> Iterator[Trip]:
             return
 
 
+def namespace_imports(case: Case) -> Iterator[Trip]:
+    """Nobody imports the namespace of another module's own symbols by name (setup_modinfo)."""
+    for namespace in case.candidate.all("import_ns"):
+        if namespace.startswith("module:"):
+            yield case.trip("namespace-import", namespace=namespace)
+            return
+
+
 CHECKS: dict[str, Check] = {
     "arch-sections": arch_sections,
     "write-execute": write_execute,
     "percpu": percpu,
     "constructors": constructors,
     "export-versions": export_versions,
+    "namespace-imports": namespace_imports,
 }

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from itertools import compress
 from struct import Struct
 
+from dlkm.ko.elf import text
 from dlkm.verdict.candidate import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.era import Era
@@ -17,10 +18,13 @@ class Types:
     """An architecture's relocation types that the loader knows, each with the bytes it writes; 0 for none.
 
     `zero_targets`: whether the loader insists that these bytes be zero (arch/x86/kernel/module.c).
+    `optional` are types that only kernels with an option know, `refused` those that it refuses in words of their own.
     """
 
     widths: dict[int, int]
     zero_targets: bool
+    optional: dict[int, str]
+    refused: dict[int, str]
 
     @cached_property
     def allowed(self) -> bytes:
@@ -40,8 +44,12 @@ def types_in(era: Era) -> Types | None:
     known = era.words("relocations")
     if not known:
         return None
-    widths = {number: width for width, numbers in known for number in numbers}
-    return Types(widths, "zero-relocation-targets" in era.features)
+    return Types(
+        widths={number: width for width, numbers in known for number in numbers},
+        zero_targets="zero-relocation-targets" in era.features,
+        optional={number: name for name, numbers in era.words("relocations-by-option") for number in numbers},
+        refused={number: why for why, numbers in era.words("relocations-refused") for number in numbers},
+    )
 
 
 def relocations(case: Case) -> Iterator[Trip]:
@@ -49,16 +57,18 @@ def relocations(case: Case) -> Iterator[Trip]:
     types = types_in(case.era)
     if types is None:
         return
+    wanted, other = (SHT_REL, SHT_RELA) if "rel" in case.era.words("relocation-tables") else (SHT_RELA, SHT_REL)
     for index, section in enumerate(case.candidate.sections[1:], 1):
         if not section.info < len(case.candidate.sections):
             continue
         target = case.candidate.sections[section.info]
         if not target.flags & SHF_ALLOC or section.flags & SHF_RELA_LIVEPATCH:
             continue
-        if section.type == SHT_REL and case.candidate.layout.bits == 64:
-            yield case.trip("rel-section", subject=case.candidate.section_name(index))
+        if section.type == other:
+            rule = "rel-section" if other == SHT_REL else "rela-section"
+            yield case.trip(rule, subject=case.candidate.section_name(index))
             return
-        if section.type == SHT_RELA:
+        if section.type == wanted:
             trip = _section(case, types, index)
             if trip is not None:
                 yield trip
@@ -76,10 +86,14 @@ def _section(case: Case, types: Types, index: int) -> Trip | None:
     if plain and not suspicious([table], types):
         return None
     name = candidate.section_name(number)
-    for place, kind in entries(candidate, table.raw):
-        width = types.widths.get(kind)
-        if width is None:
-            return case.trip("relocation-type", type=kind, section=name)
+    rows = entries(candidate, table.raw, addends=candidate.sections[index].type == SHT_RELA)
+    for row, (place, kind, symbol) in enumerate(rows):
+        outside = _outside(case, table, index=index, row=row, place=place, symbol=symbol)
+        if outside is not None:
+            return outside
+        if not _known(case, types, kind):
+            return _unknown(case, types, kind, name)
+        width = types.widths.get(kind, 0)
         if width and place + width > table.size:
             return case.trip("relocation-outside", place=place, section=name)
         if types.zero_targets and any(content[place : place + width]):
@@ -87,13 +101,46 @@ def _section(case: Case, types: Types, index: int) -> Trip | None:
     return None
 
 
-def entries(candidate: Candidate, raw: bytes) -> Iterator[tuple[int, int]]:
-    """Place and type of each entry of a table of Elf_Rela."""
+_WORD = 4  # bytes that arch/arm/kernel/module.c asks to be there, whatever the type writes
+
+
+def _outside(case: Case, table: "Table", *, index: int, row: int, place: int, symbol: int) -> Trip | None:
+    """The refusal of an entry for no symbol or outside its section, by a loader that looks (arch/arm/kernel/module.c)."""
+    if "relocation-bounds" not in case.era.features:
+        return None
+    candidate, size = case.candidate, case.candidate.layout.symbol.size
+    target, count = candidate.section_name(candidate.sections[index].info), len(candidate.symbol_bytes) // size
+    if symbol > count:
+        return case.trip("relocation-symbol", table=index, row=row, section=target)
+    if place <= table.size - _WORD:
+        return None
+    start = candidate.layout.symbol.unpack_from(candidate.symbol_bytes, symbol * size)[0] if symbol < count else 0
+    name = text(candidate.symbol_names[start:].partition(b"\0")[0])
+    return case.trip(
+        "relocation-outside/checked", table=index, row=row, symbol=name, place=place, size=table.size, section=target
+    )
+
+
+def _known(case: Case, types: Types, kind: int) -> bool:
+    option = types.optional.get(kind)
+    return kind in types.widths or (option is not None and case.facts.option(option) is not False)
+
+
+def _unknown(case: Case, types: Types, kind: int, section: str) -> Trip:
+    """The refusal of a type, in the words that the loader has for it."""
+    why = types.refused.get(kind)
+    rule = "relocation-type" if why is None else f"relocation-type/{why}"
+    return case.trip(rule, errno=next(iter(case.era.words("relocation-errno")), None), type=kind, section=section)
+
+
+def entries(candidate: Candidate, raw: bytes, *, addends: bool = True) -> Iterator[tuple[int, int, int]]:
+    """Place, type and symbol of each entry of a table of Elf_Rela, or Elf_Rel without `addends`."""
     wide = candidate.layout.bits == 64
-    entry = Struct((">" if candidate.layout.big_endian else "<") + ("QQq" if wide else "IIi"))
-    mask = 0xFFFFFFFF if wide else 0xFF
-    for place, info, _ in entry.iter_unpack(raw[: len(raw) - len(raw) % entry.size]):
-        yield place, info & mask
+    fields = ("QQ" if wide else "II") + ("q" if wide else "i") * addends
+    entry = Struct((">" if candidate.layout.big_endian else "<") + fields)
+    shift = 32 if wide else 8
+    for place, info, *_ in entry.iter_unpack(raw[: len(raw) - len(raw) % entry.size]):
+        yield place, info & ((1 << shift) - 1), info >> shift
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from dlkm.verdict.supply import Found, Refusal
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails
 
 SHN_LIVEPATCH = 0xFF20
-_X86_MACHINES = frozenset({3, 62})  # EM_386, EM_X86_64
 
 
 @dataclass
@@ -34,12 +33,13 @@ def symbols(case: Case) -> Iterator[Trip]:
             if not name.startswith("__gnu_lto"):
                 yield case.trip("common-symbol", subject=name)
         elif section not in {SHN_ABS, SHN_LIVEPATCH}:
-            yield case.trip("symbol-section", subject=name, index=section, last=last - 1)
+            rule = "symbol-section" if "symbol-section-checked" in case.era.features else "symbol-section-unseen"
+            yield case.trip(rule, subject=name, index=section, last=last - 1)
 
 
 def _resolve(case: Case, state: _State, name: str, *, weak: bool) -> Iterator[Trip]:
     """kernel/module/main.c: resolve_symbol."""
-    optional = weak or (name == "_GLOBAL_OFFSET_TABLE_" and case.candidate.header.machine in _X86_MACHINES)
+    optional = weak or (name == "_GLOBAL_OFFSET_TABLE_" and "offset-table-ignored" in case.era.features)
     found = case.supply.find(name)
     absent = _absent(case, state, name, found)
     if absent is not None:
@@ -100,9 +100,6 @@ def _agrees(case: Case, found: Found) -> Iterator[Trip]:
             return
         case Agreement.NO_ENTRY:
             yield case.trip("missing-entry-tolerated", subject=found.name)
-        case Agreement.NO_VERSIONS if case.facts.option("MODULE_FORCE_LOAD") is False:
-            yield case.trip("no-versions-symbol", subject=found.name)
-            return
         case _:
             pass
     if found.namespace and not imports(case, found.namespace):

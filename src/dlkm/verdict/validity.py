@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dlkm.verdict.candidate import ET_REL, SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SectionHeader
 from dlkm.verdict.case import Case, Check, Trip
 
+_EMPTY = frozenset({SHT_NULL, SHT_NOBITS})  # sections without bytes in the file
 # Source of all of these: kernel/module/main.c: elf_validity_check (6.1), elf_validity_cache_copy and the functions it
 # calls (6.12); setup_load_info (6.1). Their order is data/eras.toml's.
 
@@ -109,7 +110,7 @@ def section_zero(case: Case) -> Iterator[Trip]:
 def section_bounds(case: Case) -> Iterator[Trip]:
     """Every section's content lies within the file."""
     for index, section in enumerate(case.candidate.sections[1:], 1):
-        if section.type not in {SHT_NULL, SHT_NOBITS} and _outside(case, section):
+        if section.type not in _EMPTY and _outside(case, section):
             yield case.trip("elf-section-bounds", index=index, type=section.type)
             return
 
@@ -118,7 +119,7 @@ def sections_at_once(case: Case) -> Iterator[Trip]:
     """Link of the symbol table, content and name, section by section (kernels before 6.12)."""
     size, count = len(_names(case)), case.candidate.header.shnum
     for index, section in enumerate(case.candidate.sections[1:], 1):
-        if section.type in {SHT_NULL, SHT_NOBITS}:
+        if section.type in _EMPTY:
             continue
         if section.type == SHT_SYMTAB and not 0 < section.link < count:
             yield case.trip("elf-symbols-link", link=section.link, count=count)
@@ -131,10 +132,30 @@ def sections_at_once(case: Case) -> Iterator[Trip]:
         return
 
 
+def truncated(case: Case) -> Iterator[Trip]:
+    """Every section's content lies within the file (rewrite_section_headers before 5.12)."""
+    for section in case.candidate.sections[1:]:
+        if section.type != SHT_NOBITS and case.candidate.length < section.offset + section.size:
+            yield case.trip("elf-truncated", length=case.candidate.length)
+            return
+
+
 def modinfo_unique(case: Case) -> Iterator[Trip]:
     """One `.modinfo` at most."""
     if case.candidate.count(".modinfo") > 1:
         yield case.trip("elf-modinfo-unique")
+
+
+def one_filled_modinfo(case: Case) -> Iterator[Trip]:
+    """One `.modinfo` with bytes in the file at most (elf_validity_cache_copy of 6.4 to 6.12)."""
+    if _filled(case, ".modinfo") > 1:
+        yield case.trip("elf-modinfo-unique")
+
+
+def _filled(case: Case, name: str) -> int:
+    """How many sections of that name have bytes in the file."""
+    sections = enumerate(case.candidate.sections[1:], 1)
+    return sum(one.type not in _EMPTY and case.candidate.section_name(index) == name for index, one in sections)
 
 
 def has_symbols(case: Case) -> Iterator[Trip]:
@@ -163,6 +184,32 @@ def symbols_link_type(case: Case) -> Iterator[Trip]:
         yield case.trip("elf-strings-type", type=found)
 
 
+def extended_tables(case: Case) -> Iterator[Trip]:
+    """Extended versions have names, one for each CRC at least (elf_validity_cache_index_versions)."""
+    crcs, names = case.candidate.find("__version_ext_crcs"), case.candidate.find("__version_ext_names")
+    if bool(crcs) != bool(names):
+        yield case.trip("extended-versions-pair")
+    elif crcs:
+        wanted = case.candidate.sections[crcs].size // 4
+        if case.candidate.contents(names).count(b"\0") < wanted:
+            yield case.trip("extended-versions-names")
+
+
+def symbol_names(case: Case) -> Iterator[Trip]:
+    """The table of the symbols' names begins and ends with a NUL, and all names are in it (elf_validity_cache_strtab)."""
+    names = case.candidate.symbol_names
+    size, where = case.candidate.layout.symbol.size, "little" if not case.candidate.layout.big_endian else "big"
+    raw = case.candidate.symbol_bytes
+    if not names:
+        yield case.trip("symbol-names-empty")
+    elif names[0]:
+        yield case.trip("symbol-names-start")
+    elif names[-1]:
+        yield case.trip("symbol-names-end")
+    elif any(int.from_bytes(raw[at : at + 4], where) >= len(names) for at in range(0, len(raw), size)):
+        yield case.trip("symbol-name-outside")
+
+
 _THIS_MODULE = ".gnu.linkonce.this_module"
 
 
@@ -175,6 +222,12 @@ def this_module(case: Case) -> Iterator[Trip]:
 def this_module_unique(case: Case) -> Iterator[Trip]:
     """Exactly one struct module."""
     if case.candidate.count(_THIS_MODULE) != 1:
+        yield case.trip("this-module-missing")
+
+
+def one_filled_this_module(case: Case) -> Iterator[Trip]:
+    """Exactly one struct module with bytes in the file (elf_validity_cache_copy of 6.4 to 6.12)."""
+    if _filled(case, _THIS_MODULE) != 1:
         yield case.trip("this-module-missing")
 
 
@@ -236,13 +289,18 @@ CHECKS: dict[str, Check] = {
     "section-zero": section_zero,
     "section-bounds": section_bounds,
     "sections-at-once": sections_at_once,
+    "truncated": truncated,
     "modinfo-unique": modinfo_unique,
+    "one-filled-modinfo": one_filled_modinfo,
     "has-symbols": has_symbols,
     "one-symbol-table": one_symbol_table,
     "symbols-link": symbols_link,
     "symbols-link-type": symbols_link_type,
+    "extended-tables": extended_tables,
+    "symbol-names": symbol_names,
     "this-module": this_module,
     "this-module-unique": this_module_unique,
+    "one-filled-this-module": one_filled_this_module,
     "this-module-content": this_module_content,
     "this-module-allocated": this_module_allocated,
     "this-module-size": this_module_size,
