@@ -9,6 +9,8 @@ from dlkm.verdict.versions import without_versions
 
 # include/linux/percpu.h: PERCPU_MODULE_RESERVE, bytes for the per-CPU data of all modules together
 _PERCPU_RESERVE = 8 << 10
+_PERCPU_UNIT = 32 << 10  # PCPU_MIN_UNIT_SIZE: more is asked of nobody (mm/percpu.c: pcpu_alloc)
+_PERCPU_ATOM = 4  # PCPU_MIN_ALLOC_SIZE, which the allocator rounds sizes and alignments up to
 
 
 def arch_sections(case: Case) -> Iterator[Trip]:
@@ -43,8 +45,12 @@ def percpu(case: Case) -> Iterator[Trip]:
     """Per-CPU data comes from a reserve (percpu_modalloc); without SMP it is data like any other (find_pcpusec)."""
     index = case.candidate.find(".data..percpu")
     size = case.candidate.sections[index].size if index else 0
-    if size > _PERCPU_RESERVE and case.facts.option("SMP") is not False:
-        yield case.trip("percpu-size", size=size, reserve=_PERCPU_RESERVE)
+    if size <= _PERCPU_RESERVE or case.facts.option("SMP") is False or case.facts.option("MEM_ALLOC_PROFILING"):
+        return
+    align = max(case.candidate.sections[index].align, _PERCPU_ATOM)
+    rule = "percpu-size" if size <= _PERCPU_UNIT else "percpu-size/unit"
+    rounded = (size + _PERCPU_ATOM - 1) // _PERCPU_ATOM * _PERCPU_ATOM
+    yield case.trip(rule, size=size, reserve=_PERCPU_RESERVE, rounded=rounded, align=align)
 
 
 def constructors(case: Case) -> Iterator[Trip]:
