@@ -139,10 +139,10 @@ def _below(path: Path) -> Iterator[Path]:
 
 def _conditions(arguments: argparse.Namespace) -> Conditions:
     from dlkm.verdict.modprobe import options_in
-    from dlkm.verdict.trust import certificate_at
+    from dlkm.verdict.keyring import certificates_at
 
     for path in arguments.trusted_cert:
-        certificate_at(path)  # one that is none is an error whether or not any module is signed
+        certificates_at(path)  # one that is none is an error whether or not any module is signed
     return Conditions(
         sig_enforce=arguments.sig_enforce,
         lockdown=arguments.lockdown,

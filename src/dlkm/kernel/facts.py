@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import Vermagic, is_module_file
+from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_exports, symvers_text
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
-from dlkm.kernel.symvers import KernelSymbol, Symvers
+from dlkm.kernel.symvers import KERNEL, KernelSymbol, Symvers
 from dlkm.ko.module import Module, read_module
 from dlkm.ko.signature import Signature
 
@@ -31,14 +32,31 @@ class Facts:
         if path is None:
             return None
         self.origins["exports"] = str(path)
-        return Symvers.read(path)
+        listed = Symvers.read(path)
+        if self.stale is None:
+            return listed
+        # The image is what boots: where the two differ, it is right, and so are the modules installed with it.
+        own = self._exports_of_modules() if self.installed is not None else listed.symbols
+        others = {name: one for name, one in own.items() if one.provider not in {KERNEL, ""}}
+        self.origins["exports"] = f"{self.kernel.image} and {self.kernel.modules or path}"
+        return Symvers.parse(symvers_text((others | dict(self._exports_of_image)).values()))
+
+    @cached_property
+    def image(self) -> ImageRecord | None:
+        """What the kernel's image tells; None for a kernel without one."""
+        return recorded(self.kernel)
+
+    @property
+    def stale(self) -> Stale | None:
+        """How Module.symvers differs from the image, if it does."""
+        return self.image.stale if self.image is not None else None
 
     @cached_property
     def exports(self) -> Mapping[str, KernelSymbol]:
         """Every export that is known by name; see `exports_complete`."""
         if self.symvers is not None:
             return self.symvers.symbols
-        known = self._exports_of_modules() | self._exports_of_image
+        known = {**self._exports_of_modules(), **self._exports_of_image}
         read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
         self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
         return known
@@ -50,7 +68,10 @@ class Facts:
 
     @cached_property
     def vermagic(self) -> str | None:
-        """The kernel's own vermagic, its trailing blank included."""
+        """The kernel's own vermagic, its trailing blank included; the image's, where it can be read."""
+        if self.image is not None and self.image.vermagic is not None:
+            self.origins["vermagic"] = str(self.kernel.image)
+            return self.image.vermagic
         if self.kernel.vermagic is not None:
             self.origins["vermagic"] = self.kernel.origin
             return self.kernel.vermagic
@@ -59,7 +80,12 @@ class Facts:
     @cached_property
     def struct_module_size(self) -> int | None:
         """Bytes of `struct module`."""
-        return self._sample.struct_module_size if self._sample is not None else None
+        if self._sample is not None:
+            return self._sample.struct_module_size
+        if self.image is None or self.image.struct_module_size is None:
+            return None
+        self.origins["struct module"] = str(self.kernel.image)
+        return self.image.struct_module_size
 
     @cached_property
     def modversions(self) -> bool | None:
@@ -84,8 +110,8 @@ class Facts:
 
     @cached_property
     def certificates(self) -> tuple[bytes, ...] | None:
-        """The certificates built into the kernel, in DER; None when the image was not read."""
-        return None
+        """The certificates built into the kernel, in DER; None when no image at hand can be read."""
+        return self.image.certificates if self.image is not None else None
 
     @property
     def own_signature(self) -> Signature | None:
@@ -131,17 +157,9 @@ class Facts:
         return next((path for path in candidates if is_module_file(path.name)), None)
 
     @cached_property
-    def _exports_of_image(self) -> dict[str, KernelSymbol]:
+    def _exports_of_image(self) -> Mapping[str, KernelSymbol]:
         """What the kernel itself exports, read off its image; empty where there is none that can be read."""
-        from dlkm.kernel.image import read_image
-        from dlkm.kernel.image_exports import exports_of_image
-
-        if self.kernel.image is None:
-            return {}
-        try:
-            return exports_of_image(read_image(self.kernel.image))
-        except DlkmError:
-            return {}
+        return recorded_exports(self.kernel)
 
     def _exports_of_modules(self) -> dict[str, KernelSymbol]:
         """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""

@@ -11,11 +11,12 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from struct import unpack_from
-from typing import Any
 
 from dlkm.core.errors import MalformedError, UsageError
+from dlkm.kernel.image_btf import KernelBtf, find_btf
 from dlkm.ko.decompress import LIMIT, Compression, compression_of, decompress
 from dlkm.ko.elf import MAGIC, Elf
+from dlkm.ko.x509 import read_certificate
 
 _WRAPPINGS = 4  # one inside the other; an Image in a zboot in a gzip is three
 _VERMAGIC_WORDS = re.compile(rb" (?:SMP|preempt|preempt_rt|mod_unload|modversions) ")
@@ -78,6 +79,21 @@ class KernelImage:
         found = (self.data[match.start() : match.start() + 4 + int.from_bytes(match[1], "big")]
                  for match in islice(_CERTIFICATE.finditer(self.data), _CANDIDATES))  # fmt: skip
         return tuple(dict.fromkeys(raw for raw in found if _is_certificate(raw)))
+
+    @cached_property
+    def btf(self) -> KernelBtf | None:
+        """Its type information; None where there is none that can be read."""
+        return find_btf(self.data, self.elf.bytes_named(".BTF") if self.form is Form.ELF else None)
+
+    @property
+    def struct_module_size(self) -> int | None:
+        """Bytes of `struct module`, from its type information; None where that does not tell."""
+        return self.btf.struct_size(b"module") if self.btf is not None else None
+
+    @property
+    def btf_extent(self) -> tuple[int, int] | None:
+        """The number of its types and the bytes of their names."""
+        return (self.btf.types, len(self.btf.names)) if self.btf is not None else None
 
 
 def read_image(path: Path) -> KernelImage:
@@ -202,11 +218,7 @@ _UNPACKERS: dict[bytes, Callable[[bytes, str], bytes]] = {
 
 
 def _is_certificate(raw: bytes) -> bool:
-    from asn1crypto import x509
-
-    load: Callable[..., Any] = x509.Certificate.load
     try:
-        tbs = load(raw, strict=True)["tbs_certificate"]
-        return bool(tbs["subject_public_key_info"].native and tbs["issuer"].native is not None)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError):
+        return bool(read_certificate(raw).key)
+    except MalformedError:
         return False

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dlkm.core.errors import MalformedError
 from dlkm.kernel.facts import Facts
@@ -10,6 +11,7 @@ from dlkm.verdict.candidate import NO_NAME, Candidate
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era, rules
 from dlkm.verdict.supply import Supply
+from dlkm.verdict.trust import Answer, trust_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,11 @@ class Case:
             subject=subject,
             values=filled,
         )
+
+    @cached_property
+    def trust(self) -> Answer:
+        """What the kernel makes of the file's signature."""
+        return trust_of(self.candidate, self.facts, self.era, self.conditions.trusted_certs)
 
     @property
     def early_name(self) -> str:

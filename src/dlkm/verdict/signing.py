@@ -7,7 +7,7 @@ from dlkm.kernel.facts import Facts
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.trust import Trust, trust_of
+from dlkm.verdict.trust import Trust
 
 TRAILER_SIZE = 12  # struct module_signature
 _REASONS = {
@@ -26,34 +26,39 @@ def signature(case: Case) -> Iterator[Trip]:
         yield fault
         if fault.severity == "error":
             return
-    trust = trust_in(case)
-    if trust in _REJECTED:
-        yield case.trip(_REJECTED[trust])
-    elif trust is Trust.UNDECIDED:
+    answer = case.trust
+    if answer.unless and (answer.trust is Trust.WRONG or _demanded(case)):
+        yield case.trip("signature-algorithm", subject=answer.unless)
+        return
+    if answer.trust in _REJECTED:
+        yield case.trip(_REJECTED[answer.trust])
+    elif answer.trust is Trust.UNDECIDED:
         yield case.trip("signature-undecided" if _demanded(case) else "signature-unverified")
-    elif trust in _REASONS:
-        yield from _not_trusted(case, _REASONS[trust])
+    elif answer.trust in _REASONS:
+        yield from _not_trusted(case, answer.trust)
 
 
 _REJECTED = {
     Trust.WRONG: "signature-wrong",
+    Trust.TOO_LARGE: "signature-too-large",
     Trust.MALFORMED: "signature-malformed",
+    Trust.NOT_SIGNED_DATA: "signature-malformed/type",
+    Trust.VERSION: "signature-malformed/version",
+    Trust.SIGNER_VERSION: "signature-malformed/signer-version",
+    Trust.VERSIONS_DIFFER: "signature-malformed/versions-differ",
+    Trust.NOBODY: "signature-malformed/nobody",
     Trust.ATTRIBUTES: "signature-attributes",
     Trust.ATTRIBUTES_LACK: "signature-malformed/attributes",
     Trust.AUTHENTICODE: "signature-malformed/authenticode",
     Trust.NOT_DATA: "signature-not-data",
     Trust.CONTENT: "signature-content",
+    Trust.ENCLOSED: "signature-malformed/enclosed",
 }
-
-
-def trust_in(case: Case) -> Trust:
-    """What the kernel makes of the file's signature."""
-    return trust_of(case.candidate, case.facts, case.conditions.trusted_certs)
 
 
 def is_unsigned(case: Case) -> bool:
     """Whether loading adds the letter E: no signature that the kernel trusts."""
-    return case.facts.option("MODULE_SIG") is not False and trust_in(case) is not Trust.TRUSTED
+    return case.facts.option("MODULE_SIG") is not False and case.trust.trust is not Trust.TRUSTED
 
 
 def _trailer_fault(case: Case) -> Trip | None:
@@ -69,14 +74,33 @@ def _trailer_fault(case: Case) -> Trip | None:
     return None if trailer.unused_are_zero else case.trip("signature-parameters")
 
 
-def _not_trusted(case: Case, reason: str) -> Iterator[Trip]:
+def _not_trusted(case: Case, trust: Trust) -> Iterator[Trip]:
+    reason = _REASONS[trust]
     enforced, level = sig_enforced(case.facts, case.conditions), lockdown(case.facts, case.conditions)
+    if (enforced or level != "none") and trust is Trust.UNKNOWN_KEY and _may_be_enrolled(case):
+        # What the user says of the machine is all there is to say; a configuration alone says nothing of keys.
+        if not is_described(case.conditions):
+            yield case.trip("signature-enrolled")
+            return
+        yield case.trip("signature-enrolled-note")
     if enforced:
         yield case.trip("signature-enforced", reason=reason)
     elif level != "none":
         yield case.trip("signature-lockdown", reason=reason, level=level)
     elif enforced is None:
         yield case.trip("signature-enforcement-unknown", reason=reason)
+
+
+def _may_be_enrolled(case: Case) -> bool:
+    """Whether the kernel takes keys from elsewhere than its image: a machine owner's, the firmware's."""
+    options = ("INTEGRITY_PLATFORM_KEYRING", "INTEGRITY_MACHINE_KEYRING", "SECONDARY_TRUSTED_KEYRING")
+    return not case.conditions.trusted_certs and any(case.facts.option(name) is not False for name in options)
+
+
+def is_described(conditions: Conditions) -> bool:
+    """Whether somebody told how the machine runs, and did not leave it to the configuration."""
+    stated = (conditions.sig_enforce, conditions.lockdown, conditions.cmdline or None)
+    return any(one is not None for one in stated)
 
 
 def _demanded(case: Case) -> bool:

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a module's signature is good and by whom, as the kernel decides it (crypto/asymmetric_keys/pkcs7_*.c)."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.errors import MalformedError
 from dlkm.kernel.facts import Facts
-from dlkm.ko.pkcs7 import Signer
-from dlkm.ko.signature import PKCS7
+from dlkm.ko.pkcs7 import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, Message, MessageReader, Signer
+from dlkm.ko.signature import PKCS7, Signature
+from dlkm.ko.x509 import Certificate, read_certificate
+from dlkm.verdict.algorithms import Support, digest, key
 from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.era import Era
+from dlkm.verdict.keyring import Keyring, digest_of, issued, keyring, verify
 
 
 class Trust(Enum):
@@ -23,158 +25,188 @@ class Trust(Enum):
     UNKNOWN_KEY = auto()  # nobody whom the kernel knows
     UNSUPPORTED = auto()  # an algorithm or a kind of block that the kernel cannot take
     WRONG = auto()  # a known key, and the file is not what was signed
+    TOO_LARGE = auto()  # more than the kernel's reader takes
     MALFORMED = auto()
+    NOT_SIGNED_DATA = auto()
+    VERSION = auto()
+    SIGNER_VERSION = auto()
+    VERSIONS_DIFFER = auto()
+    NOBODY = auto()  # signed by none, or by some with attributes and some without
     ATTRIBUTES = auto()  # signed with authenticated attributes, which a module must not have
     ATTRIBUTES_LACK = auto()  # with some of them, and not those that belong to them
     AUTHENTICODE = auto()
     NOT_DATA = auto()  # of a kind that only other signatures may have
     CONTENT = auto()  # of a kind that the kernel does not know
-    UNDECIDED = auto()  # the kernel's certificates are not at hand
+    ENCLOSED = auto()  # it holds the content itself
+    UNDECIDED = auto()  # the kernel's certificates are not at hand, or the algorithm is none that is computed here
 
 
-# asn1crypto tells wrong bytes in many ways.
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The decision. `unless`: the kernel module without which the signature is of an unsupported algorithm, if any."""
+
+    trust: Trust
+    unless: str = ""
+
 
 _SPC_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
-
-# DigestInfo before the digest (RFC 8017, 9.2); the digests that kernels take
-_PREFIX = {
-    "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
-    "sha224": bytes.fromhex("302d300d06096086480165030402040500041c"),
-    "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
-    "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
-    "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
-}
+_LARGEST = 65535  # bytes (lib/asn1_decoder.c)
+_VERSIONS = {1: 1, 3: 3}  # of a message, and of its signers with it (pkcs7_note_signerinfo_version)
+_MESSAGES = MessageReader()
 
 
-def trust_of(candidate: Candidate, facts: Facts, extra: Sequence[Path]) -> Trust:
+def trust_of(candidate: Candidate, facts: Facts, era: Era, extra: tuple[Path, ...] = ()) -> Answer:
     """The decision for one file. `extra` are certificates that the machine trusts besides the kernel's own."""
     signature = candidate.signature
     if signature is None:
-        return Trust.NONE
+        return Answer(trust=Trust.NONE)
+    body = memoryview(candidate.data)[: signature.body_size]
+    return judge(signature, body, facts, era, extra)
+
+
+def judge(
+    signature: Signature, body: bytes | memoryview, facts: Facts, era: Era, extra: tuple[Path, ...] = ()
+) -> Answer:
+    """The same for a signature and what it is to sign."""
     if signature.trailer is not None and signature.trailer.id_type != PKCS7:
-        return Trust.UNSUPPORTED
-    message = _parse(signature.block)
-    if isinstance(message, Trust):
-        return message
-    known = [*map(_certificate, facts.certificates or ()), *(certificate_at(path) for path in extra)]
-    body = candidate.data[: signature.body_size]
-    trust = _judge(message, body, [one for one in known if one is not None])
-    if trust is Trust.UNKNOWN_KEY and facts.certificates is None:
-        signer = signature.signer
-        own = isinstance(signer, Signer) and signer.key_id == facts.signer
-        return Trust.TRUSTED if own else Trust.UNDECIDED
-    return trust
+        return Answer(trust=Trust.UNSUPPORTED)
+    return _judge(signature.block, body, facts, era, extra)
 
 
-def _parse(block: bytes) -> Any:
-    """The SignedData of a message, or the Trust that its faults deserve."""
-    from asn1crypto import cms
+def is_trusted(block: bytes, body: bytes | memoryview, facts: Facts, era: Era) -> bool:
+    """Whether a PKCS#7 message is a good signature of `body` by one of the kernel's own keys, beyond all doubt."""
+    return _judge(block, body, facts, era, ()) == Answer(trust=Trust.TRUSTED)
 
-    load: Callable[..., Any] = cms.ContentInfo.load
+
+def _judge(block: bytes, body: bytes | memoryview, facts: Facts, era: Era, extra: tuple[Path, ...]) -> Answer:
+    if len(block) > _LARGEST:
+        return Answer(trust=Trust.TOO_LARGE)
     try:
-        content = load(block, strict=True)
-        return _fault(content) or content["content"]
-    except _UNREADABLE:
-        return Trust.MALFORMED
+        message, value = _MESSAGES.read(block)
+        fault = _fault(message, era, facts)
+        if fault is not None:
+            return Answer(trust=fault)
+        return _Check(message, value, body, facts, era, keyring(facts.certificates or (), extra)).answer()
+    except MalformedError:
+        return Answer(trust=Trust.MALFORMED)
 
 
-def _fault(content: Any) -> Trust | None:
-    """What keeps a message from being a module's signature (pkcs7_parser.c, pkcs7_verify)."""
-    if content["content_type"].native != "signed_data":
-        return Trust.MALFORMED
-    signed = content["content"]
-    enclosed, signers = signed["encap_content_info"], signed["signer_infos"]
-    if enclosed["content"].native is not None or not len(signers):
-        return Trust.MALFORMED
-    kind = enclosed["content_type"].native
-    if kind not in {"data", _SPC_INDIRECT_DATA}:
-        return Trust.CONTENT
-    attributes = {one["type"].native for one in signers[0]["signed_attrs"]}
-    if attributes and not attributes >= {"content_type", "message_digest"}:
-        return Trust.ATTRIBUTES_LACK
-    if kind != "data":
-        return Trust.NOT_DATA if attributes else Trust.AUTHENTICODE
-    return Trust.ATTRIBUTES if attributes else None
+def _fault(message: Message, era: Era, facts: Facts) -> Trust | None:
+    """What keeps a message from being a module's signature, in the kernel's order (pkcs7_parser.c, pkcs7_verify)."""
+    return next((fault for fault in _faults(message, era, facts) if fault is not None), None)
 
 
-def _judge(signed: Any, body: bytes, known: Iterable[Any]) -> Trust:
-    """pkcs7_verify, then pkcs7_validate_trust: a certificate within the message proves the file, not the trust."""
-    try:
-        info = signed["signer_infos"][0]
-        digest_name = info["digest_algorithm"]["algorithm"].native
-        if digest_name not in _PREFIX:
+def _faults(message: Message, era: Era, facts: Facts) -> Iterator[Trust | None]:
+    yield Trust.NOT_SIGNED_DATA if message.kind != SIGNED_DATA else None
+    yield Trust.VERSION if message.version not in _VERSIONS else None
+    yield Trust.CONTENT if message.content not in {DATA, _SPC_INDIRECT_DATA} else None
+    for signer in message.signers:
+        yield from _signer_faults(message, signer, era, facts)
+    yield Trust.NOBODY if len({bool(one.attributes) for one in message.signers}) != 1 else None
+    yield Trust.ENCLOSED if not message.detached else None
+    yield Trust.NOT_DATA if message.content != DATA else None
+    yield Trust.ATTRIBUTES if message.signers[0].attributes else None
+
+
+def _signer_faults(message: Message, signer: Signer, era: Era, facts: Facts) -> Iterator[Trust | None]:
+    yield Trust.SIGNER_VERSION if signer.version not in _VERSIONS.values() else None
+    yield Trust.VERSIONS_DIFFER if signer.version != _VERSIONS[message.version] else None
+    yield Trust.UNSUPPORTED if digest(signer.hash_algo, era, facts).support is Support.UNKNOWN else None
+    lacking = signer.attributes and not {CONTENT_TYPE, MESSAGE_DIGEST} <= set(signer.attributes)
+    yield Trust.ATTRIBUTES_LACK if lacking else None
+    yield Trust.UNSUPPORTED if key(signer.key_algo, era, facts).support is Support.UNKNOWN else None
+    yield Trust.AUTHENTICODE if message.content == _SPC_INDIRECT_DATA and not signer.attributes else None
+
+
+class _Check:
+    """pkcs7_verify, then pkcs7_validate_trust, for one file."""
+
+    def __init__(
+        self, message: Message, value: bytes, body: bytes | memoryview, facts: Facts, era: Era, known: Keyring
+    ) -> None:
+        self._message = message
+        self._value = value
+        self._body = body
+        self._facts = facts
+        self._era = era
+        self._known = known
+        self._unless = ""
+
+    def answer(self) -> Answer:
+        """One signer whom the kernel trusts is enough; one that is wrong is too much."""
+        message = self._message
+        first = [(message.signers[0], self._value)]
+        signers = first if len(message.signers) == 1 else [(one, one.value) for one in message.signers]
+        found = [self._of(signer, value) for signer, value in signers]
+        for trust in (Trust.WRONG, Trust.TRUSTED, Trust.UNDECIDED, Trust.UNSUPPORTED):
+            if trust in found:
+                return Answer(trust=trust, unless=self._unless)
+        return Answer(trust=Trust.UNKNOWN_KEY, unless=self._unless)
+
+    def _of(self, signer: Signer, value: bytes) -> Trust:
+        if not self._computes(signer):
             return Trust.UNSUPPORTED
-        enclosed = [one.chosen for one in signed["certificates"] or ()]
-        signer = next((one for one in [*known, *enclosed] if _is_signer(one, info["sid"])), None)
-        if signer is None:
-            return Trust.UNKNOWN_KEY
-        verified = _verify(signer, digest_name, body, info["signature"].native)
-        if verified is None:
-            return Trust.UNDECIDED
+        if signer.by_serial != (signer.version == 1):
+            return Trust.UNKNOWN_KEY  # what names it is not where the kernel then looks
+        enclosed = [read_certificate(raw) for raw in self._message.certificates]
+        chain = _chain(signer, enclosed)
+        trusted = self._known.find(signer.identity)
+        if not chain and trusted is None:
+            return Trust.UNKNOWN_KEY if self._facts.certificates is not None else self._by_sample(signer)
+        by = chain[0] if chain else trusted
+        assert by is not None
+        verified = self._verified(by, signer, value)
         if not verified:
-            return Trust.WRONG
-        return Trust.UNKNOWN_KEY if signer in enclosed and not _vouched(signer, known) else Trust.TRUSTED
-    except _UNREADABLE:
-        return Trust.MALFORMED
+            return Trust.UNDECIDED if verified is None else Trust.WRONG
+        if not chain:
+            return Trust.TRUSTED
+        return _vouched(chain, self._known, lambda one: self._verified(one, signer, value))
+
+    def _by_sample(self, signer: Signer) -> Trust:
+        """Without the kernel's certificates, its own modules tell whose key it trusts."""
+        return Trust.TRUSTED if signer.key_id == self._facts.signer else Trust.UNDECIDED
+
+    def _computes(self, signer: Signer) -> bool:
+        """Whether the kernel can compute the digest, and if a module of its must be loaded for it."""
+        used = digest(signer.hash_algo, self._era, self._facts)
+        if used.support is Support.IF_LOADED:
+            self._unless = used.name
+        return used.support in {Support.YES, Support.IF_LOADED}
+
+    def _verified(self, by: Certificate, signer: Signer, value: bytes) -> bool | None:
+        computed = digest_of(signer.hash_algo, self._body)
+        return None if computed is None else verify(by.key, signer.hash_algo, computed, value)
 
 
-def _vouched(certificate: Any, known: Iterable[Any]) -> bool:
-    """Whether a known certificate is this one or issued it."""
-    return any(one.dump() == certificate.dump() or one.subject == certificate.issuer for one in known)
+def _chain(signer: Signer, enclosed: list[Certificate]) -> list[Certificate]:
+    """The certificates within the message from the signer's up (pkcs7_verify_sig_chain)."""
+    chain: list[Certificate] = []
+    found = next((one for one in enclosed if one.identity == signer.identity), None)
+    while found is not None and found not in chain:
+        chain.append(found)
+        if found.self_signed:
+            break
+        identity, key_id = found.authority
+        found = next(
+            (one for one in enclosed if (one.identity == identity if identity else key_id and one.key_id == key_id)),
+            None,
+        )
+    return chain
 
 
-def _is_signer(certificate: Any, sid: Any) -> bool:
-    chosen = sid.chosen
-    if sid.name == "issuer_and_serial_number":
-        same_issuer = certificate.issuer.dump() == chosen["issuer"].dump()
-        return bool(same_issuer and certificate.serial_number == chosen["serial_number"].native)
-    return bool(certificate.key_identifier == chosen.native)
+def _vouched(chain: list[Certificate], known: Keyring, signed_by: Callable[[Certificate], bool | None]) -> Trust:
+    """What a message's own certificates are worth: as much as the trusted one that they lead to.
 
-
-def _verify(certificate: Any, digest_name: str, body: bytes, value: bytes) -> bool | None:
-    """Whether the signature over the body is the certificate's; None for a kind of key that is not computed here."""
-    key = certificate["tbs_certificate"]["subject_public_key_info"]
-    if key.algorithm != "rsa":
-        return None
-    numbers = key["public_key"].parsed
-    modulus, exponent = numbers["modulus"].native, numbers["public_exponent"].native
-    length = (modulus.bit_length() + 7) // 8
-    opened = pow(int.from_bytes(value, "big"), exponent, modulus).to_bytes(length, "big")
-    info = _PREFIX[digest_name] + hashlib.new(digest_name, body).digest()
-    padding = length - len(info) - 3
-    expected: bytes = b"\0\1" + b"\xff" * padding + b"\0" + info
-    return bool(opened == expected)
-
-
-@lru_cache(maxsize=64)
-def _certificate(der: bytes) -> Any:
-    from asn1crypto import x509
-
-    load: Callable[..., Any] = x509.Certificate.load
-    try:
-        certificate = load(der, strict=True)
-        _ = certificate.serial_number, certificate.issuer.dump(), certificate.key_identifier
-    except _UNREADABLE:
-        return None
-    return certificate
-
-
-@lru_cache(maxsize=64)
-def certificate_at(path: Path) -> Any:
-    """A certificate in DER or PEM; UsageError or MalformedError when it is none."""
-    from asn1crypto import pem
-
-    try:
-        raw = path.read_bytes()[: 1 << 20]
-        is_pem: Callable[[bytes], bool] = pem.detect
-        unarmor: Callable[[bytes], Any] = pem.unarmor
-        der = unarmor(raw)[2] if is_pem(raw) else raw
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise MalformedError(f"{path}: not a certificate: {error}") from error
-    certificate = _certificate(der)
-    if certificate is None:
-        raise MalformedError(f"{path}: not an X.509 certificate in DER or PEM")
-    return certificate
+    The trusted one must have made the signature below it, even where it looks like the message's own.
+    """
+    for below, one in zip([None, *chain], [*chain, None], strict=True):
+        trusted = known.find(one.identity, one.key_id) if one is not None else known.find(*chain[-1].authority)
+        maker = trusted or (one if below is not None else None)
+        genuine = maker is None or (signed_by(maker) if below is None else issued(below, maker))
+        if not genuine:
+            return Trust.UNDECIDED if genuine is None else Trust.WRONG
+        if trusted is not None:
+            return Trust.TRUSTED
+        if one is not None and one.self_signed:
+            return Trust.UNKNOWN_KEY
+    return Trust.UNKNOWN_KEY

@@ -48,7 +48,15 @@ def test_a_signed_module() -> None:
     assert (found.body_size, found.block, found.kind, found.defect) == (len(BODY), block, "PKCS#7", None)
     assert found.trailer is not None
     assert found.trailer.unused_are_zero
-    assert found.signer == Signer(name="Builder", key_id=b"\x66\xf5", hash_algo="sha256", value=b"\1\2\3")
+    issuer = x509.Name.build({"common_name": "Builder"}).chosen.contents
+    assert found.signer == Signer(
+        name="Builder",
+        key_id=b"\x66\xf5",
+        hash_algo="sha256",
+        value=b"\1\2\3",
+        identity=b"\x66\xf5" + issuer,
+        key_algo="1.2.840.113549.1.1.1",
+    )
 
 
 def test_no_marker_no_signature() -> None:
@@ -72,7 +80,15 @@ def test_without_a_common_name_the_last_part_names_the_signer() -> None:
 
 def test_a_signer_named_by_key_identifier() -> None:
     signer = first_signer(message(key_id=b"\xab\xcd"))
-    assert signer == Signer(name="", key_id=b"\xab\xcd", hash_algo="sha256", value=b"\1\2\3", by_serial=False)
+    assert signer == Signer(
+        name="",
+        key_id=b"\xab\xcd",
+        hash_algo="sha256",
+        value=b"\1\2\3",
+        by_serial=False,
+        identity=b"\xab\xcd",
+        key_algo="1.2.840.113549.1.1.1",
+    )
 
 
 @pytest.mark.parametrize("size", [0, len(BODY) + 1, 0xFFFFFFFF])

@@ -80,8 +80,10 @@ def block(
     attributes: Sequence[str] = (),
     content: str = "data",
     enclose: bool = False,
+    holds: bytes | None = None,
+    signers: int = 1,
 ) -> bytes:
-    """The PKCS#7 message over a body."""
+    """The PKCS#7 message over a body. `enclose` puts the certificate in, `holds` some content."""
     value = _value(body, seed)
     owner = x509.Certificate.load(certificate(seed))
     signer: dict[str, Any] = {
@@ -98,8 +100,10 @@ def block(
         "version": "v1",
         "digest_algorithms": [{"algorithm": digest}],
         "encap_content_info": {"content_type": content},
-        "signer_infos": [cms.SignerInfo(signer)],
+        "signer_infos": [cms.SignerInfo(signer)] * signers,
     }
+    if holds is not None:
+        signed["encap_content_info"]["content"] = holds
     if enclose:
         signed["certificates"] = [owner]
     message: bytes = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)}).dump()

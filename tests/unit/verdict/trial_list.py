@@ -110,6 +110,7 @@ def signatures() -> Iterator[Trial]:
         errno="EKEYREJECTED",
         log=("PKCS7: Invalid module sig (not pkcs7-data)",),
     )
+    yield from malformed_messages(message)
     yield Trial(
         rule="signature-malformed/authenticode",
         bad=sign(PLAIN, 1, content="1.3.6.1.4.1.311.2.1.4"),
@@ -130,6 +131,7 @@ def signatures() -> Iterator[Trial]:
         good=enclosed,
         errno="EKEYREJECTED",
     )
+    yield from decided_elsewhere()
     blind = World(certificates=None)
     yield Trial(
         rule="signature-undecided",
@@ -191,6 +193,62 @@ def signatures() -> Iterator[Trial]:
         world=NO_CONFIG,
         near=replace(NO_CONFIG, conditions={"sig_enforce": False}),
         outcome="loads",
+    )
+
+
+def malformed_messages(message: bytes) -> Iterator[Trial]:
+    """crypto/asymmetric_keys/pkcs7_parser.c; certs/system_keyring.c: verify_pkcs7_message_sig."""
+
+    def refused(case: str, block: bytes, errno: str, *log: str) -> Trial:
+        bad = PLAIN + block + trailer(len(block))
+        return Trial(rule=f"signature-malformed/{case}", bad=bad, good=SIGNED, errno=errno, log=log)
+
+    one = b"\2\1\1"  # version 1: of the message first, then of its signer
+    whole, signer = message.index(one) + 2, message.index(one, message.index(one) + 1) + 2
+    yield refused(
+        "type",
+        message.replace(b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"),
+        "EINVAL",
+        "PKCS7: Only support pkcs7_signedData type",
+    )
+    yield refused("version", _put(message, whole, 2), "EINVAL", "PKCS7: Unsupported SignedData version")
+    yield refused("signer-version", _put(message, signer, 2), "EINVAL", "PKCS7: Unsupported SignerInfo version")
+    yield refused(
+        "versions-differ", _put(message, signer, 3), "EBADMSG", "PKCS7: SignedData-SignerInfo version mismatch"
+    )
+    yield refused("nobody", block(PLAIN, 1, signers=0), "EINVAL", "PKCS7: Inconsistently supplied authAttrs")
+    yield refused("enclosed", block(PLAIN, 1, holds=PLAIN), "EBADMSG", "PKCS#7 signature with non-detached data")
+    large = message + bytes(70000)
+    yield Trial(rule="signature-too-large", bad=PLAIN + large + trailer(len(large)), good=SIGNED, errno="EMSGSIZE")
+
+
+def _put(data: bytes, place: int, byte: int) -> bytes:
+    return data[:place] + bytes([byte]) + data[place + 1 :]
+
+
+def decided_elsewhere() -> Iterator[Trial]:
+    """What only the machine tells: modules of its kernel that compute a digest, keys that somebody enrolled."""
+    yield Trial(
+        rule="signature-algorithm",
+        bad=sign(PLAIN, 1, digest="sha512"),
+        good=SIGNED,
+        outcome="cannot-tell",
+    )
+    yield Trial(
+        rule="signature-enrolled",
+        bad=sign(PLAIN, 2),
+        good=SIGNED,
+        world=World(with_="MODULE_SIG_FORCE SECONDARY_TRUSTED_KEYRING"),
+        outcome="cannot-tell",
+    )
+    yield Trial(
+        rule="signature-enrolled-note",
+        bad=sign(PLAIN, 2),
+        good=sign(PLAIN, 2),
+        world=World(conditions={"sig_enforce": True}, with_="INTEGRITY_PLATFORM_KEYRING"),
+        near=World(conditions={"sig_enforce": True}),
+        errno="EKEYREJECTED",
+        log=("Loading of module with unavailable key is rejected",),
     )
 
 

@@ -26,7 +26,7 @@ def make_kernel(root: Path, world: World) -> Kernel:
     (folder / "modules.builtin").write_text("".join(f"kernel/{name}.ko\n" for name in world.builtin))
     options = [name for name in f"{OPTIONS} {world.with_}".split() if name not in world.without.split()]
     config, symvers = root / "config", root / "Module.symvers"
-    config.write_text("".join(f"CONFIG_{name}=y\n" for name in options))
+    config.write_text("".join(f"CONFIG_{name if '=' in name else f'{name}=y'}\n" for name in options))
     symvers.write_text(world.symvers or "")
     return Kernel(
         id=world.release,

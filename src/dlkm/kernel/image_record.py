@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What was read of a kernel's image, kept in the cache: reading takes a second, and the same image is asked often.
+
+A record is checked, not trusted: it says which bytes it is of (size, times and number of the file; its SHA-256 where
+one of these has changed), and carries a digest of itself. Whatever is wrong with it, the image is read anew.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dlkm.core.errors import DlkmError
+from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomically
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.symvers import KernelSymbol, Symvers
+
+FORMAT = 1
+LIMIT = 16 << 20  # bytes of a record; a distribution's has some thousand
+_SHOWN = 20  # names of exports that differ; all are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """How Module.symvers differs from the image: exports of the kernel itself that only one has, or with other data.
+
+    `compared` is how many were looked at, `names` are some of those that differ.
+    """
+
+    differing: int
+    compared: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """One image. `fault` is why it could not be read, or why it does not tell its exports.
+
+    What it does not tell is None. `btf` is the number of types of its type information and the bytes of their names.
+    """
+
+    release: str | None = None
+    vermagic: str | None = None
+    certificates: tuple[bytes, ...] | None = None
+    struct_module_size: int | None = None
+    btf: tuple[int, int] | None = None
+    exports: bool = False
+    fault: str | None = None
+    stale: Stale | None = None
+
+
+def recorded(kernel: Kernel, home: Path | None = None) -> ImageRecord | None:
+    """What a kernel's image tells, from its record or read now; None for a kernel without an image."""
+    if kernel.image is None:
+        return None
+    return _Cache(kernel, kernel.image, home or cache_home() / "images").record()
+
+
+def recorded_exports(kernel: Kernel, home: Path | None = None) -> Mapping[str, KernelSymbol]:
+    """What the image exports by name; empty where it does not tell."""
+    if kernel.image is None:
+        return {}
+    return _Cache(kernel, kernel.image, home or cache_home() / "images").exports()
+
+
+class _Cache:
+    """The two files of one image: the record, and its exports in the form of a Module.symvers."""
+
+    def __init__(self, kernel: Kernel, image: Path, home: Path) -> None:
+        name = hashlib.sha256(os.fsencode(image.absolute())).hexdigest()[:32]
+        self._kernel = kernel
+        self._image = image
+        self._path = home / f"{name}.json"
+        self._exports = home / f"{name}.symvers"
+
+    def record(self) -> ImageRecord:
+        table = _load(self._path)
+        now = _identity(self._image), _identity(self._kernel.symvers)
+        if table is not None and (table["image"], table["symvers"]) == now:
+            return _record(table)
+        digests = _digest(self._image), _digest(self._kernel.symvers)
+        if table is not None and (table["digest"], table["symvers_digest"]) == digests:
+            record = _record(table)
+        else:
+            record = self._read()
+        self._keep(record, now, digests)
+        return record
+
+    def exports(self) -> Mapping[str, KernelSymbol]:
+        if not self.record().exports:
+            return {}
+        with suppress(OSError, DlkmError, ValueError):
+            data = self._exports.read_bytes()
+            digest, _, text = data.partition(b"\n")
+            if digest == hashlib.sha256(_digest(self._image).encode() + text).hexdigest().encode():
+                return Symvers.parse(text.decode("utf-8", "surrogateescape"), str(self._exports)).symbols
+        with suppress(DlkmError):
+            return self._read_exports()
+        return {}
+
+    def _read(self) -> ImageRecord:
+        """From the image itself."""
+        from dlkm.kernel.image import read_image
+
+        try:
+            image = read_image(self._image)
+            record = ImageRecord(
+                release=image.release,
+                vermagic=image.vermagic,
+                certificates=image.certificates,
+                struct_module_size=image.struct_module_size,
+                btf=image.btf_extent,
+            )
+        except DlkmError as error:
+            return ImageRecord(fault=error.what)
+        try:
+            exports = self._keep_exports(image)
+            return replace(record, exports=True, stale=_compare(self._kernel.symvers, exports))
+        except DlkmError as error:
+            return replace(record, fault=error.what)
+
+    def _read_exports(self) -> Mapping[str, KernelSymbol]:
+        from dlkm.kernel.image import read_image
+
+        return self._keep_exports(read_image(self._image))
+
+    def _keep_exports(self, image: Any) -> Mapping[str, KernelSymbol]:
+        from dlkm.kernel.image_exports import exports_of_image
+
+        found = exports_of_image(image)
+        text = symvers_text(found.values()).encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(_digest(self._image).encode() + text).hexdigest()
+        with suppress(StorageError):
+            write_atomically(self._exports, digest.encode() + b"\n" + text)
+        return found
+
+    def _keep(self, record: ImageRecord, now: tuple[Any, Any], digests: tuple[str, str]) -> None:
+        """Where the cache cannot be written, the image is read again the next time."""
+        table = {
+            "image": now[0],
+            "symvers": now[1],
+            "digest": digests[0],
+            "symvers_digest": digests[1],
+            "facts": asdict(record) | {"certificates": _encoded(record.certificates)},
+        }
+        body = json.dumps(table, sort_keys=True)
+        with suppress(StorageError):
+            write_atomically(self._path, json.dumps({"format": FORMAT, "check": _check(body), "body": body}))
+
+
+def symvers_text(symbols: Iterable[KernelSymbol]) -> str:
+    """Exports as a Module.symvers lists them."""
+    return "".join(f"{_row(one)}\n" for one in symbols)
+
+
+def _row(symbol: KernelSymbol) -> str:
+    kind = "EXPORT_SYMBOL_GPL" if symbol.gpl else "EXPORT_SYMBOL"
+    return f"{symbol.crc:#010x}\t{symbol.name}\t{symbol.provider}\t{kind}\t{symbol.namespace}"
+
+
+def _identity(path: Path | None) -> list[int]:
+    """What changes when a file does; empty for none."""
+    if path is None:
+        return []
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _digest(path: Path | None) -> str:
+    try:
+        return "" if path is None else sha256_file(path)
+    except OSError:
+        return ""
+
+
+def _check(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """A record that is whole and of this form; None for any other."""
+    try:
+        with path.open("rb") as stream:
+            outer = json.loads(stream.read(LIMIT))
+        if outer["format"] != FORMAT or _check(outer["body"]) != outer["check"]:
+            return None
+        table = json.loads(outer["body"])
+        _record(table)
+        _ = table["image"], table["symvers"], table["digest"], table["symvers_digest"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _record(table: Mapping[str, Any]) -> ImageRecord:
+    facts = dict(table["facts"])
+    encoded, btf, stale = facts["certificates"], facts["btf"], facts["stale"]
+    facts["certificates"] = None if encoded is None else tuple(map(base64.b64decode, encoded))
+    facts["btf"] = None if btf is None else (int(btf[0]), int(btf[1]))
+    facts["stale"] = None if stale is None else Stale(**stale | {"names": tuple(stale["names"])})
+    return ImageRecord(**facts)
+
+
+def _encoded(certificates: tuple[bytes, ...] | None) -> list[str] | None:
+    return None if certificates is None else [base64.b64encode(one).decode() for one in certificates]
+
+
+def _compare(symvers: Path | None, exports: Mapping[str, KernelSymbol]) -> Stale | None:
+    """How Module.symvers differs; None where it does not, or is not at hand or no Module.symvers at all."""
+    if symvers is None:
+        return None
+    try:
+        theirs = {name: one for name, one in Symvers.read(symvers).symbols.items() if one.from_kernel}
+    except DlkmError:
+        return None
+    names = list(_differing(theirs, exports))
+    return Stale(differing=len(names), compared=len(exports), names=tuple(names[:_SHOWN])) if names else None
+
+
+def _differing(theirs: Mapping[str, KernelSymbol], ours: Mapping[str, KernelSymbol]) -> Iterator[str]:
+    for name in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(name) != ours.get(name):
+            yield name

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which algorithms of signatures a kernel can compute, from data/signatures.toml. Verifies nothing."""
+
+import tomllib
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from dlkm.kernel.facts import Facts
+from dlkm.verdict.era import Era
+
+
+class Support(Enum):
+    """Whether a kernel can compute an algorithm."""
+
+    YES = auto()
+    IF_LOADED = auto()  # it is in a module, which the kernel asks user space for at that moment
+    NOT_BUILT = auto()
+    UNKNOWN = auto()  # this kernel's reader of signatures knows no such number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """One algorithm: its kernel name and whether it can be computed there."""
+
+    name: str
+    support: Support
+
+
+def digest(name: str, era: Era, facts: Facts) -> Algorithm:
+    """Of a digest's name as ko/pkcs7.py gives it."""
+    return _algorithm(name, _table()["digest"], era.words("signature-digests"), facts)
+
+
+def key(number: str, era: Era, facts: Facts) -> Algorithm:
+    """Of a signature algorithm's number."""
+    entries: dict[str, Any] = _table()["key"]
+    name = next((name for name, entry in entries.items() if number in entry["numbers"]), "")
+    return _algorithm(name, entries, era.words("signature-keys"), facts)
+
+
+def digest_of_certificate(number: str) -> str | None:
+    """The digest within the algorithm that a certificate is signed with."""
+    found: str | None = _table()["certificate"].get(number)
+    return found
+
+
+def _algorithm(name: str, entries: dict[str, Any], known: tuple[str, ...], facts: Facts) -> Algorithm:
+    if name not in known:
+        return Algorithm(name=name, support=Support.UNKNOWN)
+    config = facts.kernel.config
+    value = config.get(entries[name]["option"]) if config else "y"
+    return Algorithm(name=name, support={"y": Support.YES, "m": Support.IF_LOADED}.get(value or "", Support.NOT_BUILT))
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("dlkm.data").joinpath("signatures.toml").read_text("utf-8"))

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The keys that a kernel trusts: found as it finds them, signatures verified by OpenSSL. Judges no module."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.files import open_regular
+from dlkm.ko.x509 import Certificate, read_certificate
+from dlkm.verdict.algorithms import digest_of_certificate
+
+LIMIT = 1 << 20  # bytes of a file with certificates
+_PEM = b"-----BEGIN CERTIFICATE-----"
+
+
+class Keyring:
+    """Certificates by what the kernel looks them up by: issuer and serial number, or the key identifier."""
+
+    def __init__(self, certificates: Iterable[Certificate]) -> None:
+        self._known: dict[bytes, Certificate] = {}
+        for one in certificates:
+            self._known.setdefault(one.identity, one)
+            if one.key_id:
+                self._known.setdefault(one.key_id, one)
+
+    def find(self, *identities: bytes) -> Certificate | None:
+        """The first that is known by one of these (find_asymmetric_key); an empty one finds nothing."""
+        return next((self._known[one] for one in identities if one and one in self._known), None)
+
+
+@lru_cache(maxsize=8)
+def keyring(raw: tuple[bytes, ...], extra: tuple[Path, ...]) -> Keyring:
+    """Of certificates in DER, those that cannot be read left out as the kernel does, and of files."""
+    return Keyring([*_readable(raw), *(one for path in extra for one in certificates_at(path))])
+
+
+def _readable(raw: Iterable[bytes]) -> Iterator[Certificate]:
+    for one in raw:
+        try:
+            yield read_certificate(one)
+        except MalformedError:
+            continue
+
+
+@lru_cache(maxsize=64)
+def certificates_at(path: Path) -> tuple[Certificate, ...]:
+    """The certificates of a file, one in DER or some in PEM; UsageError or MalformedError when there are none."""
+    with open_regular(path) as stream:
+        try:
+            raw = stream.read(LIMIT)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        return tuple(read_certificate(der) for der in (_unarmoured(raw) if _PEM in raw else [raw]))
+    except (MalformedError, ValueError) as error:
+        why = error.what if isinstance(error, MalformedError) else str(error)
+        raise MalformedError(f"{path}: not an X.509 certificate in DER or PEM: {why}") from error
+
+
+def _unarmoured(raw: bytes) -> Iterator[bytes]:
+    """Every certificate of a PEM file (RFC 7468); ValueError where the text is none."""
+    import base64
+
+    for part in raw.split(_PEM)[1:]:
+        text, end, _ = part.partition(b"-----END CERTIFICATE-----")
+        if not end:
+            raise ValueError("a PEM block without its end")
+        yield base64.b64decode(b"".join(text.split()), validate=True)
+
+
+def issued(certificate: Certificate, issuer: Certificate) -> bool | None:
+    """Whether `issuer` signed a certificate; None when that cannot be computed here."""
+    name = digest_of_certificate(certificate.signature_algo)
+    digest = None if name is None else digest_of(name, certificate.signed)
+    if name is None or digest is None:
+        return None
+    return verify(issuer.key, name, digest, certificate.signature)
+
+
+def digest_of(name: str, data: bytes | memoryview) -> bytes | None:
+    """The digest of a name as the kernel has it; None when it cannot be computed here."""
+    try:
+        return hashlib.new(name.replace("-", "_"), data, usedforsecurity=False).digest()
+    except ValueError:
+        return None
+
+
+def verify(key: bytes, digest_name: str, digest: bytes, value: bytes) -> bool | None:
+    """Whether `value` is a public key's signature on a digest; None when that cannot be computed here.
+
+    `key` is a SubjectPublicKeyInfo in DER.
+    """
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    check = _verifier(key, digest_name)
+    if check is None:
+        return None
+    try:
+        check(value, digest)
+    except InvalidSignature:
+        return False
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+    return True
+
+
+@cache
+def _verifier(key: bytes, digest_name: str) -> Any:
+    """A function of signature and digest that raises InvalidSignature; None for a key or a digest that is not known."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    kind = getattr(hashes, digest_name.upper().replace("-", "_"), None)
+    try:
+        public = load_der_public_key(key)
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return None
+    if kind is None:
+        return None
+    prehashed = utils.Prehashed(kind())
+    if isinstance(public, rsa.RSAPublicKey):
+        scheme = padding.PKCS1v15()
+        return lambda value, digest: public.verify(value, digest, scheme, prehashed)
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        algorithm = ec.ECDSA(prehashed)
+        return lambda value, digest: public.verify(value, digest, algorithm)
+    return None
