@@ -15,6 +15,7 @@ from dlkm.core.errors import DlkmError, ExitStatus
 
 # One module of this folder a verb, imported only when it is asked for: the start stays short.
 VERBS: dict[str, str] = {
+    "new": "scaffold a driver: source, Makefile, Yocto recipe, COPYING",
     "kernel": "the kernels to build and check for",
     "build": "build a driver: a Makefile or Kbuild directory",
     "inspect": "what a .ko says of itself",
@@ -22,6 +23,7 @@ VERBS: dict[str, str] = {
     "explain": "a kernel, insmod or modprobe message: cause, check, fix",
     "stage": "install modules into a root filesystem",
     "prove": "boot the kernel, load, compare with the prediction",
+    "recipe": "Yocto recipes: check, mend, write",
     "doctor": "what this machine lacks, and the command that installs it",
 }
 

@@ -8,7 +8,11 @@ from dlkm.cli.common import add_common_flags
 from dlkm.report.terminal import Terminal
 
 # `register(parser)` and `run(arguments, terminal)` of dlkm.cli.recipe_ACTION, as for a verb.
-ACTIONS: dict[str, str] = {}
+ACTIONS: dict[str, str] = {
+    "lint": "what is wrong with a recipe, by line, and what to write instead",
+    "fix": "today's spelling and what else is safe, as a diff or in place",
+    "new": "a recipe for a driver's directory",
+}
 
 
 def register(parser: argparse.ArgumentParser) -> None:

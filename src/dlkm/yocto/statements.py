@@ -17,10 +17,10 @@ _FUNCTION = re.compile(
     r"(?P<before>(?:(?:python(?=[\s(])|fakeroot(?=\s))\s*)*)(?P<name>[\w.\-+{}$:]+)?\s*\(\s*\)\s*\{$"
 )
 _DEFINITION = re.compile(r"(?P<before>def\s+)(?P<name>\w+).*:")
-_UNSET = re.compile(rf"(?P<before>unset\s+)(?P<name>{_NAME}?)(?:\[(?P<flag>[^\]]+)\])?$")
+_UNSET = re.compile(rf"(?P<before>(?:unset|export)\s+)(?P<name>{_NAME}?)(?:\[(?P<flag>[^\]]+)\])?$")
 _DIRECTIVE = re.compile(
     r"(?P<before>)(?P<name>inherit|inherit_defer|require|include|include_all|addtask|deltask|addhandler"
-    r"|EXPORT_FUNCTIONS|addpylib)\s+(?P<value>.+)$",
+    r"|EXPORT_FUNCTIONS|addpylib|addfragments)\s+(?P<value>.+)$",
     re.DOTALL,
 )
 
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     SHELL = "shell"  # name() { … }
     PYTHON = "python"  # python name() { … }, anonymous ones have the name ""
     DEFINITION = "definition"  # def name(…): …
-    UNSET = "unset"
+    UNSET = "unset"  # or `export` of a variable that is set elsewhere
     DIRECTIVE = "directive"  # inherit, require, addtask …; `name` is the word, `value` the rest
     COMMENT = "comment"
     BLANK = "blank"
