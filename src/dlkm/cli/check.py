@@ -2,11 +2,12 @@
 """`dlkm check`: will it load there, and what would the kernel say?"""
 
 import argparse
-import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dlkm.cli.common import add_kernel_flag, kernels_of
+from dlkm.cli.build import add_build_flags
+from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
+from dlkm.cli.selection import Selection, background_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
 from dlkm.report.terminal import Terminal
@@ -16,8 +17,11 @@ from dlkm.verdict.verdict import Outcome, Verdict
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="a .ko, a directory of them, a glob, or a BUILD")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a .ko, a directory of them, a glob, a BUILD, or a SOURCE"
+    )
     add_kernel_flag(parser, required=False)
+    add_output_flag(parser)
     parser.add_argument(
         "--rootfs", type=Path, metavar="DIR", help="the kernels installed in this root filesystem; no PATH: its modules"
     )
@@ -34,26 +38,32 @@ def register(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--strict", action="store_true", help="exit 8 when something cannot be told")
     answer.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF too")
     answer.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML too")
+    add_build_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
     _require_folders(arguments)
     kernels = _kernels(arguments, terminal)
-    errors: list[DlkmError] = []
-    files = _files(arguments, kernels, errors)
     conditions = _conditions(arguments)
+    selection = _selection(arguments, kernels, terminal)
+    errors = selection.errors
     verdicts: list[Verdict] = []
-    for kernel, given in zip(kernels, files, strict=True):
-        for result in _judged(kernel, given, conditions, arguments.jobs):
+    for kernel in kernels:
+        for result in _judged(kernel, selection, kernels, conditions, arguments):
             if isinstance(result, DlkmError):
                 errors.append(result)
             else:
                 verdicts.append(result)
+    terminal.close()
     _show(verdicts, errors, arguments, terminal)
-    for error in errors:
+    for cell in selection.failed:
+        terminal.events.warning(f"{cell.id} was not built, so it is not judged: {cell.reason} (log: {cell.log})")
+    for error in {error.what: error for error in errors}.values():
         terminal.error(error)
-    return max(_status(verdicts, strict=arguments.strict), *(error.status for error in errors), ExitStatus.OK)
+    if errors:
+        return max(error.status for error in errors)
+    return ExitStatus.NO if selection.failed else _status(verdicts, strict=arguments.strict)
 
 
 def _require_folders(arguments: argparse.Namespace) -> None:
@@ -78,68 +88,24 @@ def _kernels(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Kernel,
     return kernels_of(arguments, terminal)
 
 
-def _files(arguments: argparse.Namespace, kernels: Sequence[Kernel], errors: list[DlkmError]) -> list[tuple[Path, ...]]:
-    """The files for each kernel: the same for all, or where none is named the kernel's own installed ones.
-
-    A PATH that names none goes to `errors`.
-    """
+def _selection(arguments: argparse.Namespace, kernels: Sequence[Kernel], terminal: Terminal) -> Selection:
+    """The files for each kernel: those that are named, or where none is the kernel's own installed ones."""
     if arguments.paths:
-        return [_named(arguments.paths, errors)] * len(kernels)
+        return select(arguments.paths, kernels, arguments, terminal)
     if arguments.rootfs is None:
         raise UsageError("no module to check", hint="give a .ko, a directory of them, or --rootfs DIR for all in it")
     from dlkm.kernel.installed import module_files
 
-    installed = [
-        tuple(sorted(module_files(kernel.modules))) if kernel.modules is not None else () for kernel in kernels
-    ]
-    if not any(installed):
+    installed = {kernel.id: kernel.modules for kernel in kernels if kernel.modules is not None}
+    selection = Selection(built={name: sorted(module_files(modules)) for name, modules in installed.items()})
+    if not any(selection.built.values()):
         raise NothingSelectedError(f"no module is installed in {arguments.rootfs}")
-    return installed
-
-
-def _named(words: Sequence[str], errors: list[DlkmError]) -> tuple[Path, ...]:
-    found: dict[Path, None] = {}
-    for word in words:
-        try:
-            found |= dict.fromkeys(_expand(word))
-        except DlkmError as error:
-            errors.append(error)
-    return tuple(found)
-
-
-def _expand(word: str) -> Iterator[Path]:
-    """The files that one PATH names."""
-    path = Path(word)
-    if path.is_dir() or path.name == "build.json":
-        yield from _below(path)
-    elif path.exists():
-        yield path
-    elif glob.has_magic(word):
-        found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 — the pattern may be absolute, which Path refuses
-        if not found:
-            raise NothingSelectedError(f"nothing matches {word!r}")
-        for one in found:
-            yield from _expand(glob.escape(one) if not Path(one).exists() else one)
-    else:
-        raise UsageError(f"there is no {word}")
-
-
-def _below(path: Path) -> Iterator[Path]:
-    """The modules of a BUILD, or else all below a directory."""
-    from dlkm.build.record import is_build, read_build
-    from dlkm.kernel.installed import module_files
-
-    found = [module.path for module in read_build(path).modules] if is_build(path) else sorted(module_files(path))
-    if not found:
-        raise NothingSelectedError(
-            f"there is no module in {path}", hint=f"a driver's source is built first: dlkm build {path} -k KERNEL"
-        )
-    yield from found
+    return selection
 
 
 def _conditions(arguments: argparse.Namespace) -> Conditions:
-    from dlkm.verdict.modprobe import options_in
     from dlkm.verdict.keyring import certificates_at
+    from dlkm.verdict.modprobe import options_in
 
     for path in arguments.trusted_cert:
         certificates_at(path)  # one that is none is an error whether or not any module is signed
@@ -155,11 +121,17 @@ def _conditions(arguments: argparse.Namespace) -> Conditions:
 
 
 def _judged(
-    kernel: Kernel, files: Sequence[Path], conditions: Conditions, jobs: int
+    kernel: Kernel,
+    selection: Selection,
+    kernels: Sequence[Kernel],
+    conditions: Conditions,
+    arguments: argparse.Namespace,
 ) -> "Iterator[Verdict | DlkmError]":
     from dlkm.verdict.batch import judge_all
 
-    return judge_all(kernel, files, conditions, jobs)
+    return judge_all(
+        kernel, selection.of(kernel), conditions, arguments.jobs, background_of(selection, kernel, kernels)
+    )
 
 
 def _show(

@@ -56,7 +56,9 @@ class Facts:
         """Every export that is known by name; see `exports_complete`."""
         if self.symvers is not None:
             return self.symvers.symbols
-        known = {**self._exports_of_modules(), **self._exports_of_image}
+        known: dict[str, KernelSymbol] = self._exports_of_modules()
+        if self._exports_of_image:  # then what modules expect says nothing more: they may expect what is not there
+            known = {name: one for name, one in known.items() if one.provider} | dict(self._exports_of_image)
         read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
         self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
         return known

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError, WorkerLostError
 from dlkm.kernel.kernel import Kernel
+from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -18,12 +19,18 @@ Answer = Verdict | DlkmError
 _FEW = 128  # files that one process judges sooner than a second is started
 
 
-def judge_all(kernel: Kernel, files: Sequence[Path], conditions: Conditions, jobs: int = 1) -> Iterator[Answer]:
+def judge_all(
+    kernel: Kernel,
+    files: Sequence[Path],
+    conditions: Conditions,
+    jobs: int = 1,
+    background: Background | None = None,
+) -> Iterator[Answer]:
     """A verdict, or why there can be none, for each file. WorkerLostError when a process of ours is ended from outside.
 
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
-    session = Session(kernel, conditions, files)
+    session = Session(kernel, conditions, files, background)
     if jobs == 1 or len(files) < _FEW:
         return map(session.answer, files)
     session.prepare()

@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Sequence
 
 from dlkm.verdict.case import Case, Trip
-from dlkm.verdict.mismatch import versions_differ
+from dlkm.verdict.mismatch import built_elsewhere, versions_differ
 from dlkm.verdict.missing import gpl_only, nobody_gives
 from dlkm.verdict.verdict import Finding, Severity
 from dlkm.verdict.why import Teller, Telling, message_of
@@ -13,6 +13,8 @@ from dlkm.verdict.why import Teller, Telling, message_of
 _TELLERS: dict[str, Teller] = {
     "crc-mismatch": versions_differ,
     "crc-mismatch/module-layout": versions_differ,
+    "this-module-size": built_elsewhere,
+    "vermagic": built_elsewhere,
     "unknown-symbol": nobody_gives,
     "gpl-only-symbol": gpl_only,
 }

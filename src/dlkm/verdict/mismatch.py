@@ -13,7 +13,7 @@ from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.others import Match
 from dlkm.verdict.supply import Found
 from dlkm.verdict.versions import expected
-from dlkm.verdict.why import Telling, listed, text
+from dlkm.verdict.why import Telling, listed, message_of, text
 
 _UNKNOWN = "of an unknown release"
 
@@ -31,6 +31,18 @@ def versions_differ(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
     own = [(found, crc) for found, crc in rows if not case.supply.comes_along(found)]
     if concerned.intersection(found.name for found, _ in own):
         yield _of_kernel(case, own)
+
+
+def built_elsewhere(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
+    """What it was built for, added to the table's words: for refusals that come before versions are compared."""
+    built = Vermagic.parse(case.candidate.field("vermagic") or "").release
+    match = _closest(case, _rows(case), built)
+    message = message_of(trips)
+    if match is not None and match.exact:
+        message += f"; {text('built-for', exact=match.kernel)}"
+    elif built and built != case.facts.kernel.release:
+        message += f"; {text('built-named', built=built)}"
+    yield Telling(message=message, hint=trips[0].hint.replace("-k KERNEL", f"-k {case.facts.kernel.id}"))
 
 
 def _rows(case: Case) -> list[tuple[Found, int]]:
@@ -58,7 +70,7 @@ def _of_kernel(case: Case, rows: Sequence[tuple[Found, int]]) -> Telling:
         "total": match.total if match is not None else 0,
     }
     message = text(_message_key(match, stale=stale), **values)
-    extra = [*_record(case), *_beside(case)]
+    extra = [*_record(case, match, built), *_beside(case)]
     return Telling(message="; ".join([message, *extra]), hint=_hint(case, match, values, stale=stale))
 
 
@@ -67,7 +79,7 @@ def _closest(case: Case, rows: Sequence[tuple[Found, int]], built: str) -> Match
     others = case.supply.others
     if others is None:
         return None
-    versions = {found.name: crc for found, crc in rows}
+    versions = {found.name: crc for found, crc in rows if not case.supply.comes_along(found)}
     missing = {name: crc for name, crc in (expected(case) or {}).items() if case.supply.find(name) is None}
     gone = others.rows(missing, case.facts.kernel) if missing else {}
     versions |= {name: crc for name, crc in missing.items() if gone.get(name)}
@@ -97,11 +109,13 @@ def _hint(case: Case, match: Match | None, values: dict[str, object], *, stale: 
     return hint + text("add-built", built=built) if addable else hint
 
 
-def _record(case: Case) -> Iterator[str]:
-    """What the build's own record says, where there is one."""
+def _record(case: Case, match: Match | None, built: str) -> Iterator[str]:
+    """What the build's own record says, where there is one and it is news."""
     recorded = case.supply.recorded
-    if recorded is not None:
-        yield text("recorded-here" if recorded == case.facts.kernel.id else "recorded", recorded=recorded)
+    if recorded == case.facts.kernel.id:
+        yield text("recorded-here")
+    elif recorded is not None and recorded not in {built, match.kernel if match is not None else ""}:
+        yield text("recorded", recorded=recorded)
 
 
 def _beside(case: Case) -> Iterator[str]:

@@ -25,7 +25,7 @@ from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
 
 _FOREIGN = 512  # installed modules outside the kernel's directory that are looked at
-_RING = "each of them needs the other: there is no order to load them in"
+_RING = "each of them needs the other: there is no order to load them in; make one module of them, or put what both need into a third"
 
 
 class Session:

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The PATHs of `dlkm check`: the module files that they name for each kernel, and what is known of their builds."""
+
+import argparse
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
+from dlkm.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dlkm.build.result import Cell
+    from dlkm.kernel.kernel import Kernel
+    from dlkm.verdict.background import Background
+
+_FOLDERS = 256  # in which records of builds are looked for
+
+
+@dataclass(slots=True)
+class Selection:
+    """What was found. `files` are those of all kernels, `built` those of a source, by the kernel they are built for.
+
+    `errors` are PATHs that name nothing, `failed` are sources that could not be built.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    built: dict[str, list[Path]] = field(default_factory=dict)
+    errors: list[DlkmError] = field(default_factory=list)
+    failed: "list[Cell]" = field(default_factory=list)
+
+    def of(self, kernel: "Kernel") -> tuple[Path, ...]:
+        """The files to judge for a kernel."""
+        return tuple(dict.fromkeys((*self.files.values(), *self.built.get(kernel.id, ()))))
+
+    def add(self, paths: Iterable[Path]) -> None:
+        """Files, each once, by whatever way it is named."""
+        for path in paths:
+            self.files.setdefault(_identity(path), path)
+
+
+def select(
+    words: Sequence[str], kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal
+) -> Selection:
+    """What the words name; a SOURCE among them is built for each kernel. Words that name nothing go to `errors`."""
+    selection = Selection()
+    sources: dict[Path, None] = {}
+    for word in words:
+        try:
+            for path in _expand(word):
+                if _is_source(path, arguments.subdir):
+                    sources[path] = None
+                else:
+                    selection.add(_modules_of(path))
+        except DlkmError as error:
+            selection.errors.append(error)
+    if sources:
+        _build(list(sources), kernels, selection, arguments, terminal)
+    return selection
+
+
+def background_of(selection: Selection, kernel: "Kernel", kernels: "Sequence[Kernel]") -> "Background":
+    """What the builds of a kernel's files say, and the kernels of the pool."""
+    from dlkm.verdict.background import Background
+    from dlkm.verdict.others import Others
+
+    files = selection.of(kernel)
+    modules = [(module.path, cell) for cell in _cells_around(files) for module in cell.modules]
+    given = {_identity(path) for path in files} if modules else frozenset()
+    return Background(
+        others=Others(lambda: (*kernels, *_pool())),
+        companions=tuple(path for path, _ in modules if _identity(path) not in given),
+        recorded={path: cell.kernel for path, cell in modules},
+    )
+
+
+def _pool() -> "Iterator[Kernel]":
+    from dlkm.kernel.kernel import Kernel
+    from dlkm.kernel.pool import Pool
+    from dlkm.kernel.select import present
+
+    return (one for one in present(Pool()) if isinstance(one, Kernel))
+
+
+def _cells_around(files: Iterable[Path]) -> "Iterator[Cell]":
+    """The builds in whose directories the files lie; a record that cannot be read tells nothing."""
+    from dlkm.build.record import is_build, read_build
+
+    for folder in list(dict.fromkeys(path.parent for path in files))[:_FOLDERS]:
+        try:
+            if is_build(folder):
+                yield read_build(folder)
+        except DlkmError:
+            continue
+
+
+def _identity(path: Path) -> str:
+    """One name for a file, whatever the way to its directory; links to files stay apart."""
+    return f"{_real(path.parent)}/{path.name}"
+
+
+@cache
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder)
+
+
+def _expand(word: str) -> Iterator[Path]:
+    """The files and directories that one PATH names."""
+    path = Path(word)
+    if path.exists():
+        yield path
+    elif glob.has_magic(word):
+        found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 — the pattern may be absolute, which Path refuses
+        if not found:
+            raise NothingSelectedError(f"nothing matches {word!r}")
+        yield from map(Path, found)
+    else:
+        raise UsageError(f"there is no {word}")
+
+
+def _is_source(path: Path, subdir: str) -> bool:
+    """Whether it is a driver's source: as for the other verbs, whatever lies below it, unless it is a BUILD."""
+    from dlkm.build.record import is_build
+    from dlkm.source.driver import find
+
+    if not path.is_dir() or is_build(path):
+        return False
+    try:
+        find(path, subdir)
+    except UsageError:
+        return False
+    return True
+
+
+def _modules_of(path: Path) -> Iterator[Path]:
+    """A file itself, the modules of a BUILD, or all below a directory."""
+    from dlkm.build.record import is_build, read_build
+    from dlkm.kernel.installed import module_files
+
+    if is_build(path):
+        found = [module.path for module in read_build(path).modules]
+    elif path.is_dir():
+        found = sorted(module_files(path))
+    else:
+        found = [path]
+    if not found:
+        raise NothingSelectedError(
+            f"there is no module in {path}", hint="give a .ko, a directory of them, a build, or a driver's source"
+        )
+    yield from found
+
+
+def _build(
+    paths: Sequence[Path],
+    kernels: "Sequence[Kernel]",
+    selection: Selection,
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+) -> None:
+    from dlkm.build.result import BuildOutcome
+    from dlkm.cli.inputs import cells_of, sort_out
+    from dlkm.core.processes import Processes
+
+    for item in sort_out(paths, arguments.subdir):
+        for kernel in kernels:
+            for cell in cells_of(item, [kernel], arguments, terminal, Processes()):
+                if cell.outcome is not BuildOutcome.BUILT:
+                    selection.failed.append(cell)
+                selection.built.setdefault(kernel.id, []).extend(module.path for module in cell.modules)
