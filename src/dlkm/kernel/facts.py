@@ -116,13 +116,14 @@ class Facts:
         return self.image.certificates if self.image is not None else None
 
     @property
+    def own_module(self) -> Module | None:
+        """One of the kernel's own modules."""
+        return self._sample
+
+    @property
     def own_signature(self) -> Signature | None:
         """The signature of one of the kernel's own modules."""
         return self._sample.signature if self._sample is not None else None
-
-    def own_tail(self, size: int) -> bytes:
-        """The last bytes of that module."""
-        return self._sample.data[-size:] if self._sample is not None else b""
 
     @cached_property
     def signer(self) -> bytes | None:

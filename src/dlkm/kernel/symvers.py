@@ -8,6 +8,7 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from dlkm.core.errors import MalformedError, UsageError
+from dlkm.ko.decompress import decompress
 from dlkm.ko.versions import ENTRY_SIZE
 
 LIMIT = 64 << 20  # bytes; a distribution's kernel has two million
@@ -33,11 +34,27 @@ class KernelSymbol(NamedTuple):
         return self.provider == KERNEL
 
 
-class Symvers:
-    """All exports of a kernel by name."""
+class _Columns(NamedTuple):
+    """The rows of a file, column by column; no name comes twice."""
 
-    def __init__(self, symbols: Mapping[str, KernelSymbol]) -> None:
-        self.symbols = symbols
+    crcs: list[int]
+    names: list[str]
+    providers: list[str]
+    gpl: list[bool]
+    namespaces: list[str]
+
+
+class Symvers:
+    """All exports of a kernel by name. Who only compares whole rows never makes an object of each."""
+
+    def __init__(self, columns: _Columns) -> None:
+        self._columns = columns
+
+    @cached_property
+    def symbols(self) -> Mapping[str, KernelSymbol]:
+        """Each export by its name."""
+        crcs, names, providers, gpl, namespaces = self._columns
+        return dict(zip(names, map(KernelSymbol, names, crcs, providers, gpl, namespaces), strict=True))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -49,7 +66,8 @@ class Symvers:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
         if len(data) > LIMIT:
             raise MalformedError(f"{path}: larger than any Module.symvers ({LIMIT} bytes)")
-        return cls.parse(data.decode("utf-8", "surrogateescape"), str(path))
+        plain = decompress(data, str(path), LIMIT)  # as RPM distributions install it: symvers.gz, symvers.xz
+        return cls.parse(plain.decode("utf-8", "surrogateescape"), str(path))
 
     @classmethod
     def parse(cls, text: str, where: str = "Module.symvers") -> Self:
@@ -60,14 +78,22 @@ class Symvers:
         """
         if "\r" in text:
             text = text.replace("\r\n", "\n").removesuffix("\r")
-        rows = [line.split("\t") for line in text.split("\n")]
-        quick = _quick(rows)
-        return cls(quick if quick is not None else _slowly(rows, where))
+        return cls(_quick(text) or _slowly(text, where))
 
     @cached_property
     def providers(self) -> frozenset[str]:
         """Every provider that exports something."""
-        return frozenset(symbol.provider for symbol in self.symbols.values())
+        return frozenset(self._columns.providers)
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """The provider of each export."""
+        return dict(zip(self._columns.names, self._columns.providers, strict=True))
+
+    @property
+    def namespaces(self) -> Iterable[tuple[str, str]]:
+        """The exports that are in a namespace, each with it."""
+        return ((name, one) for name, one in zip(self._columns.names, self._columns.namespaces, strict=True) if one)
 
     def rows(self, bits: int, *, big_endian: bool, providers: frozenset[str] | None = None) -> dict[bytes, bytes]:
         """By name, the row of `__versions` that agrees with an export (struct modversion_info, 64 bytes).
@@ -76,45 +102,54 @@ class Symvers:
         """
         pack = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s")).pack
         longest = ENTRY_SIZE - bits // 8 - 1
+        crcs, names, owners, _, _ = self._columns
         return {
-            raw: pack(symbol.crc, raw)
-            for symbol in self.symbols.values()
-            if (providers is None or symbol.provider in providers)
-            and len(raw := symbol.name.encode("utf-8", "surrogateescape")) <= longest
+            raw: pack(crc, raw)
+            for crc, name, owner in zip(crcs, names, owners, strict=True)
+            if (providers is None or owner in providers)
+            and len(raw := name.encode("utf-8", "surrogateescape")) <= longest
         }
 
     def __len__(self) -> int:
-        return len(self.symbols)
+        return len(self._columns.names)
 
 
-def _quick(rows: list[list[str]]) -> dict[str, KernelSymbol] | None:
-    """The rows when all of them have today's five columns; None when any needs a closer look."""
-    if rows and rows[-1] == [""]:
-        rows.pop()
-    if not all(len(row) == 5 and row[3].startswith("EXPORT_") for row in rows):
+def _quick(text: str) -> _Columns | None:
+    """The rows when all of them have today's five columns; None when any needs a closer look.
+
+    Cut at the tabulators alone: where a row ends, one cell holds its namespace, a line's end and the next row's CRC.
+    """
+    cells = text.removesuffix("\n").split("\t")
+    seams = cells[4:-1:4]
+    whole = len(cells) % 4 == 1 and text.removesuffix("\n").count("\n") == len(seams) and len(cells) > 1
+    if not whole or not all("\n" in seam for seam in seams):
         return None
-    # A name that comes twice keeps its first row: written last, it wins.
-    crcs, names, providers, kinds, namespaces = zip(*reversed(rows), strict=True) if rows else ((),) * 5
+    parts = "\n".join(seams).split("\n") if seams else []
+    names, kinds = cells[1::4], cells[3::4]
+    distinct = set(names)
+    if len(distinct) != len(names) or "" in distinct or not all(kind.startswith("EXPORT_") for kind in set(kinds)):
+        return None
     try:
-        numbers = [int(crc, 16) for crc in crcs]
+        crcs = [int(crc, 16) for crc in (cells[0], *parts[1::2])]
     except ValueError:
         return None
-    if numbers and not 0 <= min(numbers) <= max(numbers) <= MAX_CRC:
+    if not 0 <= min(crcs) <= max(crcs) <= MAX_CRC:
         return None
-    gpl = ["GPL" in kind for kind in kinds]
-    return dict(zip(names, map(KernelSymbol, names, numbers, providers, gpl, namespaces), strict=True))
+    gpl = {kind: "GPL" in kind for kind in set(kinds)}
+    return _Columns(crcs, names, cells[2::4], [gpl[kind] for kind in kinds], [*parts[0::2], cells[-1]])
 
 
-def _slowly(rows: Iterable[list[str]], where: str) -> dict[str, KernelSymbol]:
+def _slowly(text: str, where: str) -> _Columns:
     symbols: dict[str, KernelSymbol] = {}
-    for number, row in enumerate(rows, 1):
-        if row == [""]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line:
             continue
-        symbol = _symbol(row)
+        symbol = _symbol(line.split("\t"))
         if symbol is None:
-            raise MalformedError(f"{where}: line {number} is no row of a Module.symvers: {ascii(row)[:80]}")
+            raise MalformedError(f"{where}: line {number} is no row of a Module.symvers: {ascii(line)[:80]}")
         symbols.setdefault(symbol.name, symbol)
-    return symbols
+    names, crcs, providers, gpl, namespaces = map(list, zip(*symbols.values(), strict=True)) if symbols else ([],) * 5
+    return _Columns(crcs, names, providers, gpl, namespaces)
 
 
 def _symbol(cells: list[str]) -> KernelSymbol | None:

@@ -4,24 +4,28 @@
 import gc
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from dlkm.core.errors import DlkmError, WorkerLostError
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.quick import Plain
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome, Verdict
 
 Answer = Verdict | DlkmError
 _FEW = 128  # files that one process judges sooner than a second is started
+_Asked = TypeVar("_Asked")
+_Told = TypeVar("_Told")
 
 
 def judge_all(
     kernel: Kernel,
-    files: Sequence[Path],
+    files: Sequence[Path | str],
     conditions: Conditions,
     jobs: int = 1,
     background: Background | None = None,
@@ -30,12 +34,34 @@ def judge_all(
 
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
-    session = Session(kernel, conditions, files, background)
-    if jobs == 1 or len(files) < _FEW:
-        return map(session.answer, files)
-    session.prepare()
+    session = Session(kernel, conditions, (), background)
+    names = [os.fspath(file) for file in files]
     with _without_collector():
-        return iter(_shared(session, files, jobs))
+        plain = _plain(session, names, jobs)
+        rest = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
+        if session.bring(rest):
+            plain, rest = [None] * len(names), [Path(name) for name in names]
+        if len(rest) >= _FEW and jobs > 1:
+            session.prepare()
+        answers = iter(_shared(session.answer, rest, jobs))
+        told = (
+            next(answers) if one is None else _whole(kernel, name, one) for name, one in zip(names, plain, strict=True)
+        )
+        return iter(list(told))
+
+
+def _plain(session: Session, names: Sequence[str], jobs: int) -> list[Plain | None]:
+    """Name and taint of the modules that surely load without a finding."""
+    quick = session.quick
+    if quick is None:
+        return [None] * len(names)
+    quick.prepare()
+    return _shared(quick.look, names, jobs)
+
+
+def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
+    name, taint = plain
+    return Verdict(path=path, module=name, kernel=kernel.id, outcome=Outcome.LOADS, taint=taint)
 
 
 @contextmanager
@@ -50,39 +76,30 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _shared(session: Session, files: Sequence[Path], jobs: int) -> list[Answer]:
-    """Every `jobs`-th file for each; big ones lie side by side in a tree, so that this spreads them."""
-    children = [_start(session, files[number::jobs]) for number in range(1, jobs)]
+def _shared(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked], jobs: int) -> list[_Told]:
+    """What is told of each, in order.
+
+    Every `jobs`-th for each process; big files lie side by side in a tree, so that this spreads them.
+    """
+    if jobs == 1 or len(asked) < _FEW:
+        return [tell(one) for one in asked]
+    children = [_start(tell, asked[number::jobs]) for number in range(1, jobs)]
     try:
-        shares = [_compact(session, files[0::jobs])]
+        shares = [[tell(one) for one in asked[0::jobs]]]
     except BaseException:
         for pid, pipe in children:
             os.close(pipe)
             os.waitpid(pid, 0)
         raise
     shares += [_collect(pid, pipe) for pid, pipe in children]
-    answers: list[Answer | None] = [None] * len(files)
+    told: dict[int, _Told] = {}
     for number, share in enumerate(shares):
-        for place, one in enumerate(share):
-            at = number + place * jobs
-            answers[at] = _whole(session, files[at], one) if isinstance(one, tuple) else one
-    return [answer for answer in answers if answer is not None]
+        told |= zip(range(number, len(asked), jobs), share, strict=True)
+    return [told[place] for place in range(len(asked))]
 
 
-_Compact = Answer | tuple[str, str]  # (name, taint) of a module that loads without a finding
-
-
-def _compact(session: Session, files: Sequence[Path]) -> list[_Compact]:
-    return [session.plain(path) or session.answer(path) for path in files]
-
-
-def _whole(session: Session, path: Path, plain: tuple[str, str]) -> Verdict:
-    name, taint = plain
-    return Verdict(path=str(path), module=name, kernel=session.kernel.id, outcome=Outcome.LOADS, taint=taint)
-
-
-def _start(session: Session, files: Sequence[Path]) -> tuple[int, int]:
-    """A child that judges its share and answers through the pipe."""
+def _start(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked]) -> tuple[int, int]:
+    """A child that tells its share through the pipe."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid:
@@ -92,14 +109,14 @@ def _start(session: Session, files: Sequence[Path]) -> tuple[int, int]:
     try:
         os.close(ours)
         with os.fdopen(theirs, "wb") as pipe:
-            pickle.dump(_compact(session, files), pipe, pickle.HIGHEST_PROTOCOL)
+            pickle.dump([tell(one) for one in asked], pipe, pickle.HIGHEST_PROTOCOL)
         status = 0
     finally:
         # Whatever happened, nothing of the parent's (its buffers, its progress bars) may be finished here.
         os._exit(status)
 
 
-def _collect(pid: int, pipe: int) -> list[_Compact]:
+def _collect(pid: int, pipe: int) -> list[_Told]:
     """What a child answered."""
     with os.fdopen(pipe, "rb") as stream:
         data = stream.read()
@@ -109,5 +126,5 @@ def _collect(pid: int, pipe: int) -> list[_Compact]:
             f"a worker process ended early (status {os.waitstatus_to_exitcode(status)})",
             hint="run it again; with -j 1 all happens in one process",
         )
-    answers: list[_Compact] = pickle.loads(data)  # noqa: S301 — written by our own child, through a pipe
-    return answers
+    told: list[_Told] = pickle.loads(data)  # noqa: S301 — written by our own child, through a pipe
+    return told

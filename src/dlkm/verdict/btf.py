@@ -5,6 +5,7 @@ from struct import Struct
 
 _HEADER = Struct("<HBBIIIII")  # magic, version, flags, hdr_len, type_off, type_len, str_off, str_len
 _MAGIC, _VERSION = 0xEB9F, 1
+HEADER_SIZE = _HEADER.size
 
 
 class BtfError(Exception):
@@ -16,11 +17,11 @@ class BtfError(Exception):
         self.number = number
 
 
-def check_btf(raw: bytes) -> None:
-    """BtfError when the header or the two parts it describes make no sense."""
-    if len(raw) < _HEADER.size:
+def check_btf(head: bytes, size: int) -> None:
+    """BtfError when the header or the two parts it describes make no sense; of `size` bytes the first are enough."""
+    if size < _HEADER.size:
         raise BtfError("it is shorter than its header", "EINVAL", -22)
-    magic, version, flags, length, type_start, type_size, name_start, name_size = _HEADER.unpack_from(raw)
+    magic, version, flags, length, type_start, type_size, name_start, name_size = _HEADER.unpack_from(head)
     if magic != _MAGIC:
         raise BtfError(f"its magic is {magic:#06x}", "EINVAL", -22)
     if version != _VERSION or flags:
@@ -28,9 +29,9 @@ def check_btf(raw: bytes) -> None:
         raise BtfError(f"its version is {version}, its flags {flags:#x}", "EOPNOTSUPP", -524)
     parts = sorted([(type_start, type_size), (name_start, name_size)])
     place = 0
-    for start, size in parts:
+    for start, extent in parts:
         if start != place:
             raise BtfError("its parts leave a gap or overlap", "EINVAL", -22)
-        place += size
-    if place != len(raw) - length:
+        place += extent
+    if place != size - length:
         raise BtfError("its parts do not fill the section", "EINVAL", -22)

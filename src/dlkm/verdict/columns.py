@@ -4,64 +4,149 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from mmap import mmap
+from operator import add
 from struct import Struct
 
-from dlkm.ko.elf import STB_GLOBAL
-from dlkm.verdict.candidate import SectionHeader
+from dlkm.ko.elf import STB_GLOBAL, layout_of
+from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
 
 THIS = b".gnu.linkonce.this_module"
-_WORD = Struct("<I")
+ROW = 64  # bytes of struct modversion_info
+# Sections that the quick look asks for by name; the content of the first ones too.
+_READ = (THIS, b".modinfo", b"__versions", b".BTF")
+NAMES = frozenset((*_READ, b".data..percpu", b"__ksymtab", b"__ksymtab_gpl", b"__kcrctab", b"__kcrctab_gpl", b".ctors",
+          b"__version_ext_crcs", b"__version_ext_names"))  # fmt: skip
+_HEADER = layout_of(64, big_endian=False).header.unpack_from
+_HEADER_SIZE, _SECTION_SIZE = 64, 64
 _NAME_AND_INFO = Struct("<IB").unpack_from
-
-Row = tuple[int, ...]  # a section header as numbers; most are never looked at closer
+_STRUCT_NAME, _STRUCT_NAME_END = 24, 80  # place of `name` in struct module
+_EMPTY = bytes(40)  # of section 0: no name, type, flags, place or size
+_BOTH = SHF_WRITE | SHF_EXECINSTR
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was found in a file on the way."""
+    """What was found in a file on the way.
 
-    data: bytes | mmap
-    rows: list[Row]
-    named: Mapping[bytes, Row]
+    `numbers` are all section headers as 64-bit words, eight each; `kinds` their types; `at` the index of each section
+    that is asked for by name and is there.
+    """
 
-    def section(self, name: bytes) -> SectionHeader | None:
-        """A section by its name."""
-        row = self.named.get(name)
-        return None if row is None else SectionHeader._make(row)
+    data: bytes
+    numbers: memoryview
+    kinds: list[int]
+    at: Mapping[bytes, int]
 
-    def content(self, name: bytes) -> bytes:
-        """A section's bytes; empty without it."""
-        row = self.named.get(name)
-        return b"" if row is None else self.data[row[4] : row[4] + row[5]]
+    def flags(self, index: int) -> int:
+        """A section's flags."""
+        return int(self.numbers[8 * index + 1])
 
-    def bytes_of(self, section: SectionHeader) -> bytes:
-        """A section's bytes."""
-        return self.data[section.offset : section.offset + section.size]
+    def size(self, index: int) -> int:
+        """A section's size."""
+        return int(self.numbers[8 * index + 4])
+
+    def link(self, index: int) -> int:
+        """The section that a section's header names as its link."""
+        return int(self.numbers[8 * index + 5]) & 0xFFFFFFFF
+
+    def info(self, index: int) -> int:
+        """The section that a table of relocations is for."""
+        return int(self.numbers[8 * index + 5]) >> 32
+
+    def bytes_of(self, index: int) -> bytes:
+        """A section's bytes; empty for one that has none in the file."""
+        if self.kinds[index] == SHT_NOBITS:
+            return b""
+        start = self.numbers[8 * index + 3]
+        return self.data[start : start + self.numbers[8 * index + 4]]
+
+    def start_of(self, index: int, size: int) -> bytes:
+        """At most the first `size` bytes of a section that has bytes in the file."""
+        start = self.numbers[8 * index + 3]
+        return self.data[start : start + min(size, self.numbers[8 * index + 4])]
 
     @property
     def struct_name(self) -> bytes:
         """The name within struct module."""
-        return self.content(THIS)[24:80].partition(b"\0")[0]
+        start = self.numbers[8 * self.at[THIS] + 3]
+        return self.data[start + _STRUCT_NAME : start + _STRUCT_NAME_END].partition(b"\0")[0]
+
+    @property
+    def symtab(self) -> int:
+        """The only symbol table."""
+        return self.kinds.index(SHT_SYMTAB)
 
     @property
     def symbol_names(self) -> bytes:
         """The string table of the symbols."""
-        table = self.section(b".symtab")
-        return b"" if table is None else self.bytes_of(SectionHeader._make(self.rows[table.link]))
+        return self.bytes_of(self.link(self.symtab))
 
 
-@lru_cache(maxsize=1024)
-def names_at(table: bytes, starts: bytes) -> tuple[bytes, ...] | None:
-    """The sections' names; None when one lies outside the table or comes twice.
+def view_of(data: bytes, end: int, machine: int, names: frozenset[bytes]) -> View | None:
+    """Header and sections of the first `end` bytes, all within them, none written and run; None for anything else.
 
-    Thousands of modules share a few hundred such tables.
+    `names` are the sections to look for.
     """
-    places = [place for (place,) in _WORD.iter_unpack(starts)]
-    if not table.endswith(b"\0") or max(places, default=0) >= len(table):
+    if end < _HEADER_SIZE or not data.startswith(b"\x7fELF"):
         return None
-    names = tuple(table[place : table.index(b"\0", place)] for place in places)
-    return names if len(set(names)) == len(names) and names.count(b".symtab") == 1 else None
+    kind, of, _, _, _, place, _, _, _, _, entry, count, strings = _HEADER(data, 16)
+    if (kind, of, entry) != (1, machine, _SECTION_SIZE) or not 0 < strings < count:
+        return None
+    size = count * _SECTION_SIZE
+    raw = data[place : place + size]
+    if place + size > end or not raw.startswith(_EMPTY):
+        return None
+    numbers, words = memoryview(raw).cast("Q"), memoryview(raw).cast("I")
+    kinds = words[1::16].tolist()
+    if not _sound(numbers, kinds, end) or kinds[strings] != SHT_STRTAB:
+        return None
+    start = numbers[8 * strings + 3]
+    table = data[start : start + numbers[8 * strings + 4]]
+    found = _places(table, words[0::16].tolist(), names)
+    if found is None or any(name in found and kinds[found[name]] == SHT_NOBITS for name in _READ):
+        return None
+    return View(data, numbers, kinds, found)
+
+
+def _sound(numbers: memoryview, kinds: list[int], end: int) -> bool:
+    """Whether no section leaves the file or is both written and run, and there is one symbol table with its names."""
+    if any(flags & _BOTH == _BOTH for flags in set(numbers[1::8])):
+        return False
+    ends = list(map(add, numbers[3::8], numbers[4::8]))
+    if max(ends) > end and any(far > end and kind != SHT_NOBITS for far, kind in zip(ends, kinds, strict=True)):
+        return False
+    if kinds.count(SHT_NULL) != 1 or kinds.count(SHT_SYMTAB) != 1:
+        return False
+    names = numbers[8 * kinds.index(SHT_SYMTAB) + 5] & 0xFFFFFFFF
+    return 0 < names < len(kinds) and kinds[names] == SHT_STRTAB
+
+
+def _places(table: bytes, starts: list[int], names: frozenset[bytes]) -> dict[bytes, int] | None:
+    """Which section has which name, of those asked for; None when a name lies outside the table, or comes twice.
+
+    Looks for the names in the table rather than for each section's name: a module has fifty sections.
+    """
+    if not table.endswith(b"\0") or max(starts) >= len(table):
+        return None
+    index_of = {start: index for index, start in enumerate(starts)}
+    if len(index_of) != len(starts):
+        return None
+    found = {}
+    for name in names:
+        at = table.find(name)
+        while at >= 0:
+            if at in index_of and table.startswith(b"\0", at + len(name)):
+                if name in found:
+                    return None
+                found[name] = index_of[at]
+            at = table.find(name, at + 1)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def rows_in(size: int) -> Struct:
+    """How to take so many bytes of `__versions` apart into rows."""
+    return Struct(f"{ROW}s" * (size // ROW))
 
 
 def undefined(raw: bytes, strings: bytes, sections: int) -> list[bytes] | None:

@@ -38,7 +38,8 @@ def btf(case: Case) -> Iterator[Trip]:
     if not index or not case.facts.option("DEBUG_INFO_BTF_MODULES"):
         return
     try:
-        check_btf(case.candidate.contents(index))
+        raw = case.candidate.contents(index)
+        check_btf(raw, len(raw))
     except BtfError as error:
         allowed = case.facts.option("MODULE_ALLOW_BTF_MISMATCH")
         rule = "btf-tolerated" if allowed else "btf"

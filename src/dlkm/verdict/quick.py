@@ -5,60 +5,52 @@ A yes stands only where every rule would pass without a finding; tests compare i
 have. For 64-bit little-endian kernels with symbol versions.
 """
 
+import os
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache, cached_property
-from mmap import mmap
-from operator import add
-from pathlib import Path
+from functools import cached_property
+from stat import S_ISREG
 
+from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name
 from dlkm.kernel.facts import Facts
-from dlkm.kernel.symvers import KERNEL, KernelSymbol
-from dlkm.ko.elf import layout_of
-from dlkm.ko.pkcs7 import Signer
-from dlkm.ko.signature import MARKER, Signature
-from dlkm.verdict.btf import BtfError, check_btf
-from dlkm.verdict.candidate import (
-    SHF_ALLOC,
-    SHF_EXECINSTR,
-    SHF_RELA_LIVEPATCH,
-    SHF_WRITE,
-    SHT_NOBITS,
-    SHT_NULL,
-    SHT_REL,
-    SHT_RELA,
-    SHT_STRTAB,
-    SHT_SYMTAB,
-    SectionHeader,
-)
-from dlkm.verdict.columns import THIS, Row, View, names_at, undefined
+from dlkm.kernel.symvers import KERNEL
+from dlkm.ko.decompress import Compression, compression_of, decompress
+from dlkm.ko.signature import MARKER
+from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
+from dlkm.verdict.candidate import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA
+from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
 from dlkm.verdict.licence import GPL_COMPATIBLE
+from dlkm.verdict.own import OwnSignature, own_signature
 from dlkm.verdict.relocations import Table, Types, suspicious, types_in
 from dlkm.verdict.signing import demands
 
-_LAYOUT = layout_of(64, big_endian=False)
-_ROW = 64  # struct modversion_info
+Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
+
 _PERCPU_RESERVE = 8 << 10
-_TAIL = 12 + len(MARKER)
+_LARGEST = 64 << 20  # bytes of a file that is read whole
 # Names that ask for a closer look, whatever the kernel.
 _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
+_ALLOCATED = (THIS, b".modinfo", b"__versions")
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
-_ODD_KEYS = re.compile(rb"\0(livepatch|test)=")
+_EXPORTS = frozenset({b"__ksymtab", b"__ksymtab_gpl"})
+_ODD_KEYS = (b"\0livepatch=", b"\0test=")
 _EXPORT = re.compile(rb"\0__ksymtab_([^\0]+)")
+_LICENCES = frozenset(licence.encode() for licence in GPL_COMPATIBLE)
+_RELOCATING = frozenset({SHT_RELA, SHT_REL})
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe's writer is not waited for
 
 
 class Quick:
     """The kernel's side of the comparison, packed once."""
 
-    def __init__(self, facts: Facts, conditions: Conditions, era: Era, given: Iterable[Path] = ()) -> None:
-        self._given = frozenset(map(str, given))
+    def __init__(self, facts: Facts, conditions: Conditions, era: Era) -> None:
         self._facts = facts
         self._conditions = conditions
         self._era = era
+        self._machine = facts.kernel.arch.elf_machine
         self.usable = self._is_usable()
 
     def _is_usable(self) -> bool:
@@ -73,154 +65,148 @@ class Quick:
             and facts.kernel.config.on("MODULE_SIG")
             and facts.option("SMP") is True
             and not self._conditions.trusted_certs
+            and not self._conditions.params
             and not demands(facts, self._conditions)
-            and "module_layout" in facts.exports
+            and b"module_layout" in self._row_of
         )
 
     def prepare(self) -> None:
         """Pack the kernel's side now."""
-        _ = self._row_of, self._rows, self._spaced, self._own_signature, self._odd_names, self._types
+        _ = (
+            self._rows,
+            self._spaced,
+            self._own,
+            self._odd_names,
+            self._types,
+            self._asked,
+            self._vermagic,
+            self._modular,
+        )
 
-    def answer(self, data: bytes | mmap) -> tuple[str, str] | None:
+    def look(self, path: str) -> Plain | None:
+        """`answer` for a file as it lies there; None when it cannot be read, too."""
+        try:
+            file = os.open(path, _OPEN)
+        except (OSError, ValueError):
+            return None
+        try:
+            status = os.fstat(file)
+            if not S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+                return None
+            return self.answer(os.pread(file, status.st_size, 0))
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+
+    def answer(self, data: bytes) -> Plain | None:
         """Name and taint letters of a file that loads without a finding; None when it needs a closer look."""
+        if compression_of(data) is not Compression.NONE:
+            try:
+                data = decompress(data, "")
+            except DlkmError:
+                return None
         end = self._body_end(data)
-        file = self._sections(data, end) if end is not None else None
-        if file is None or not self._special_sections(file):
+        file = view_of(data, end, self._machine, self._asked) if end is not None else None
+        if file is None or end is None or not self._special_sections(file):
             return None
-        signed = end != len(data)
-        found = self._modinfo(file)
-        if found is None or not self._versions(file):
+        info = b"\0" + file.bytes_of(file.at[b".modinfo"])
+        rows = self._versions(file)
+        fits = rows is not None and self._modinfo(file, info) and self._namespaces_fit(info, rows)
+        if not fits or rows is None or not self._exports_fit(file):
             return None
-        # What carries the kernel's own signature is what the kernel's own build made, or it would be refused for its
-        # signature: the build sees to it that the versions cover the symbols, and its linker to the relocations.
-        if not signed and not (self._symbols(file) and self._relocations(file)):
+        outside, signed = b"\0intree=" not in info, end != len(data)
+        if outside and not self._stands_alone(file, rows):
             return None
-        name, letters = found
-        return name, letters if signed else f"{letters}E"
+        if not self._is_sound(data, end, file, rows):
+            return None
+        letters = "C" * (b"\0staging=" in info) + "O" * outside + "E" * (not signed)
+        return file.struct_name.decode(), letters
 
-    def _body_end(self, data: bytes | mmap) -> int | None:
+    def _is_sound(self, data: bytes, end: int, file: View, rows: tuple[bytes, ...]) -> bool:
+        """Whether the versions cover the symbols, and no relocation is refused.
+
+        What carries the kernel's own signature is what the kernel's own build made, which sees to both.
+        """
+        if end != len(data) and self._own is not None and self._own.genuine is not None:
+            return self._own.is_genuine(data, end)
+        return self._symbols(file, rows) and self._relocations(file)
+
+    def _body_end(self, data: bytes) -> int | None:
         """Where the module ends: at its end, or before a signature like those of the kernel's own modules."""
-        tail = data[-_TAIL:]
-        if not tail.endswith(MARKER):
+        if not data.endswith(MARKER):
             return len(data)
-        own = self._own_signature
-        if own is None or tail != own[1]:
-            return None
-        start = len(data) - _TAIL - own[2]
-        return start if start > 0 and data[start : start + len(own[0])] == own[0] else None
+        return self._own.body(data) if self._own is not None else None
 
     @cached_property
-    def _own_signature(self) -> tuple[bytes, bytes, int] | None:
-        """Of the kernel's own signature: the block up to the value, trailer with marker, and the block's size."""
-        sample: Signature | None = self._facts.own_signature
-        if sample is None or sample.trailer is None or self._facts.certificates is not None:
-            return None
-        signer = sample.signer
-        if not isinstance(signer, Signer) or not sample.block.endswith(signer.value):
-            return None
-        tail = self._facts.own_tail(_TAIL)
-        return sample.block[: len(sample.block) - len(signer.value)], tail, len(sample.block)
-
-    def _sections(self, data: bytes | mmap, end: int) -> View | None:
-        """Header and sections, all within the file, none written and run."""
-        if end < 64 or data[:4] != b"\x7fELF":
-            return None
-        kind, machine, _, _, _, shoff, _, _, _, _, shentsize, shnum, where_names = _LAYOUT.header.unpack_from(data, 16)
-        table = shnum * 64
-        wanted = (1, self._facts.kernel.arch.elf_machine, 64)
-        if (kind, machine, shentsize) != wanted or not 0 < where_names < shnum or shoff + table > end:
-            return None
-        raw = data[shoff : shoff + table]
-        rows: list[Row] = list(_LAYOUT.section.iter_unpack(raw))
-        numbers = memoryview(raw).cast("Q")
-        both = SHF_WRITE | SHF_EXECINSTR
-        where = rows[where_names]
-        if where[1] != SHT_STRTAB or any(rows[0][:6]) or any(flags & both == both for flags in set(numbers[1::8])):
-            return None
-        if max(map(add, numbers[3::8], numbers[4::8])) > end and any(
-            row[4] + row[5] > end for row in rows if row[1] != SHT_NOBITS
-        ):
-            return None
-        starts = memoryview(raw).cast("I")[16::16].tobytes()
-        names = names_at(data[where[4] : where[4] + where[5]], starts)
-        return None if names is None else View(data, rows, dict(zip(names, rows[1:], strict=True)))
+    def _own(self) -> OwnSignature | None:
+        return own_signature(self._facts, self._era)
 
     def _special_sections(self, file: View) -> bool:
         """Struct module as the kernel's, versions, and nothing that only some kernels take."""
-        named, this, percpu = file.named, file.section(THIS), file.section(b".data..percpu")
-        if this is None or this.type == SHT_NOBITS or not this.flags & SHF_ALLOC:
-            return False
-        table = file.named[b".symtab"]
+        at = file.at
+        percpu = at.get(b".data..percpu")
         return (
-            this.size == self._facts.struct_module_size
-            and _ODD_SECTIONS.isdisjoint(named)
-            and self._wanted <= named.keys()
-            and (percpu is None or percpu.size <= _PERCPU_RESERVE)
-            and all(crcs in named for exports, crcs in _CRC_TABLES if exports in named)
-            and [row[1] for row in file.rows].count(SHT_SYMTAB) == 1
-            and table[1] == SHT_SYMTAB
-            and 0 < table[6] < len(file.rows)
-            and file.rows[table[6]][1] == SHT_STRTAB
-            and not any(row[1] == SHT_NULL for row in file.rows[1:])
-            and _btf_fits(file)
+            self._wanted <= at.keys()
+            and _ODD_SECTIONS.isdisjoint(at)
+            and all(file.flags(at[name]) & SHF_ALLOC for name in _ALLOCATED)
+            and file.size(at[THIS]) == self._facts.struct_module_size
+            and (percpu is None or file.size(percpu) <= _PERCPU_RESERVE)
+            and all(crcs in at for exports, crcs in _CRC_TABLES if exports in at)
+            and (b".BTF" not in at or _btf_fits(file))
         )
 
     @cached_property
     def _wanted(self) -> frozenset[bytes]:
-        """Sections that the architecture's loader insists on."""
+        """Sections that every module has, and those that the architecture's loader insists on."""
         names = (*self._era.words("arch-sections"), *self._era.words("finish-sections"))
-        return frozenset(name.encode() for name in names)
+        return frozenset((*_ALLOCATED, *(name.encode() for name in names)))
 
-    def _modinfo(self, file: View) -> tuple[str, str] | None:
-        """The name, and the taint letters that modinfo decides, when vermagic and licence are as they should be."""
-        section = file.section(b".modinfo")
-        if section is None or not section.flags & SHF_ALLOC:
-            return None
-        raw = b"\0" + file.bytes_of(section)
-        name = raw[raw.find(b"\0name=") + 6 :].partition(b"\0")[0]
-        licence = raw[raw.find(b"\0license=") + 9 :].partition(b"\0")[0]
-        plain = (
-            raw.count(b"\0vermagic=") == raw.count(b"\0name=") == 1
-            and self._vermagic in raw
-            and b"\0license=" in raw
-            and licence.decode("utf-8", "replace") in GPL_COMPATIBLE
+    @cached_property
+    def _asked(self) -> frozenset[bytes]:
+        return NAMES | self._wanted
+
+    def _modinfo(self, file: View, info: bytes) -> bool:
+        """Whether vermagic and licence are as they should be, and nobody speaks of the name."""
+        name = _value(info, b"\0name=")
+        return (
+            info.endswith(b"\0")
+            and info.count(b"\0vermagic=") == info.count(b"\0name=") == 1
+            and self._vermagic in info
+            and b"\0license=" in info
+            and _value(info, b"\0license=") in _LICENCES
             and name == file.struct_name
-            and _ODD_KEYS.search(raw) is None
-            and raw.endswith(b"\0")
+            and name.isascii()
+            and name not in self._odd_names
+            and not any(key in info for key in _ODD_KEYS)
         )
-        if not plain or not name.isascii() or name.decode() in self._odd_names:
-            return None
-        staging, outside = b"\0staging=" in raw, b"\0intree=" not in raw
-        return name.decode(), "C" * staging + "O" * outside
 
     @cached_property
     def _vermagic(self) -> bytes:
-        return b"\0vermagic=" + (self._facts.vermagic or "").encode() + b"\0"
+        return b"\0vermagic=" + (self._facts.vermagic or "").encode("utf-8", "surrogateescape") + b"\0"
 
     @cached_property
-    def _odd_names(self) -> frozenset[str]:
+    def _odd_names(self) -> frozenset[bytes]:
         """Names that conditions or the kernel speak of."""
-        listed = (self._conditions.cmdline_value("module_blacklist") or "").split(",")
         dotted = (name.partition(".")[0] for name, _ in self._conditions.words() if "." in name)
         options = (name for name, _ in self._conditions.options)
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
-        return _ODD_NAMES | self._facts.builtin | {*listed, *dotted, *options, *loaded}
+        kernels = self._facts.builtin | {*self._era.words("sysfs-core")}
+        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *loaded}
+        return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
 
-    def _versions(self, file: View) -> bool:
-        """Every symbol version is the kernel's; the namespaces are imported; no export is another's."""
-        versions = file.section(b"__versions")
-        if self._conditions.params or versions is None or not versions.flags & SHF_ALLOC or versions.size % _ROW:
-            return False
-        rows = _rows_of(file.bytes_of(versions))
-        fits = rows <= self._rows and self._row_of[b"module_layout"] in rows
-        return fits and self._namespaces_fit(file, rows) and self._exports_fit(file)
+    def _versions(self, file: View) -> tuple[bytes, ...] | None:
+        """The rows of symbol versions when every one is the kernel's."""
+        raw = file.bytes_of(file.at[b"__versions"])
+        if len(raw) % ROW:
+            return None
+        rows: tuple[bytes, ...] = rows_in(len(raw)).unpack(raw)
+        return rows if self._rows.issuperset(rows) and self._row_of[b"module_layout"] in rows else None
 
-    def _symbols(self, file: View) -> bool:
+    def _symbols(self, file: View, rows: tuple[bytes, ...]) -> bool:
         """Every undefined symbol has its version, which is the kernel's."""
-        rows = _rows_of(file.content(b"__versions"))
-        wanted = undefined(file.content(b".symtab"), file.symbol_names, len(file.rows))
-        row_of = self._row_of
-        return wanted is not None and all(row_of.get(name) in rows for name in wanted)
+        wanted = undefined(file.bytes_of(file.symtab), file.symbol_names, len(file.kinds))
+        return wanted is not None and set(rows).issuperset(map(self._row_of.get, wanted))
 
     @cached_property
     def _rows(self) -> frozenset[bytes]:
@@ -229,84 +215,98 @@ class Quick:
     @cached_property
     def _row_of(self) -> dict[bytes, bytes]:
         """The row of `__versions` that agrees, by name; of symbols whose giver is at hand."""
-        assert self._facts.symvers is not None
-        givers = frozenset(filter(self._is_at_hand, self._facts.symvers.providers))
-        return self._facts.symvers.rows(64, big_endian=False, providers=givers)
+        symvers = self._facts.symvers
+        if symvers is None:
+            return {}
+        givers = frozenset(filter(self._is_at_hand, symvers.providers))
+        return symvers.rows(64, big_endian=False, providers=givers)
+
+    @cached_property
+    def _blacklist(self) -> frozenset[str]:
+        return frozenset((self._conditions.cmdline_value("module_blacklist") or "").split(","))
 
     def _is_at_hand(self, provider: str) -> bool:
-        """As Supply.provider_installed; the given files are asked first, which saves a walk through the tree."""
+        """As Supply.provider_installed, and not named in module_blacklist= (Supply.refusal_of)."""
         installed = self._facts.installed
-        if provider == KERNEL or installed is None or f"{installed.modules_dir}/kernel/{provider}.ko" in self._given:
+        if provider == KERNEL or installed is None:
             return True
-        name = self._module_of(provider)
+        name = module_name(provider)
+        if name in self._blacklist:
+            return False
         return name in self._facts.builtin or installed.find(name) is not None
 
     @cached_property
-    def _spaced(self) -> dict[bytes, bytes]:
-        """The namespace of each row whose symbol has one."""
-        symbols = [one for one in self._facts.exports.values() if one.namespace]
-        rows = ((self._row_of.get(one.name.encode()), one.namespace.encode()) for one in symbols)
-        return {row: namespace for row, namespace in rows if row is not None}
+    def _modular(self) -> frozenset[bytes]:
+        """The rows of symbols that modules give."""
+        assert self._facts.symvers is not None
+        modules = self._facts.symvers.providers - {KERNEL}
+        return frozenset(self._facts.symvers.rows(64, big_endian=False, providers=modules).values())
 
-    def _namespaces_fit(self, file: View, rows: set[bytes]) -> bool:
+    def _stands_alone(self, file: View, rows: tuple[bytes, ...]) -> bool:
+        """Whether a module from outside the kernel neither needs one, which would be judged, nor serves others."""
+        return _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows)
+
+    @cached_property
+    def _spaced(self) -> dict[bytes, bytes]:
+        """The namespace of each row whose symbol has one, as modinfo imports it."""
+        assert self._facts.symvers is not None
+        pairs = ((name.encode("utf-8", "surrogateescape"), space) for name, space in self._facts.symvers.namespaces)
+        return {
+            self._row_of[name]: b"\0import_ns=" + space.encode("utf-8", "surrogateescape") + b"\0"
+            for name, space in pairs
+            if name in self._row_of
+        }
+
+    def _namespaces_fit(self, info: bytes, rows: tuple[bytes, ...]) -> bool:
         if self._spaced.keys().isdisjoint(rows):
             return True
-        spaced = {self._spaced[row] for row in rows if row in self._spaced}
-        raw = b"\0" + file.content(b".modinfo")
-        return all(not one.startswith(b"module:") and b"\0import_ns=" + one + b"\0" in raw for one in spaced)
+        wanted = {self._spaced[row] for row in rows if row in self._spaced}
+        return all(b"=module:" not in one and one in info for one in wanted)
 
     def _exports_fit(self, file: View) -> bool:
         """Whether all its exports are the kernel's own rows for this very module."""
-        if b"__ksymtab" not in file.named and b"__ksymtab_gpl" not in file.named:
+        if _EXPORTS.isdisjoint(file.at):
             return True
+        assert self._facts.symvers is not None
         strings = file.symbol_names
         names = _EXPORT.findall(strings)
         if strings.count(b"__ksymtab_") != len(names):
             return False
-        said = file.struct_name.decode("utf-8", "replace")
-        exports: Mapping[str, KernelSymbol] = self._facts.exports
-        found = (exports.get(name.decode("utf-8", "replace")) for name in names)
-        return all(one is None or self._module_of(one.provider) == said for one in found)
-
-    @staticmethod
-    @cache
-    def _module_of(provider: str) -> str:
-        return module_name(provider)
+        owners = self._facts.symvers.owners
+        found = {owners.get(name.decode("utf-8", "surrogateescape"), "") for name in names} - {""}
+        said = file.struct_name.decode("utf-8", "surrogateescape")
+        return all(module_name(provider) == said for provider in found)
 
     @cached_property
     def _types(self) -> Types | None:
         return types_in(self._era)
 
     def _relocations(self, file: View) -> bool:
-        types, sections = self._types, [SectionHeader._make(row) for row in file.rows]
-        if types is None:
+        """Whether every relocation is of a known kind and its target as it should be."""
+        if self._types is None:
             return True
         tables = []
-        for section in sections:
-            if section.type not in _RELOCATING or section.info >= len(sections):
+        for index, kind in enumerate(file.kinds):
+            target = file.info(index) if kind in _RELOCATING else len(file.kinds)
+            if target >= len(file.kinds) or not file.flags(target) & SHF_ALLOC:
                 continue
-            target = sections[section.info]
-            if not target.flags & SHF_ALLOC or section.flags & SHF_RELA_LIVEPATCH:
-                continue
-            if section.type == SHT_REL:
+            if kind == SHT_REL:
                 return False
-            content = b"" if target.type == SHT_NOBITS else file.bytes_of(target)
-            tables.append(Table(file.bytes_of(section), content, target.size))
-        return not suspicious(tables, types)
+            if not file.flags(index) & SHF_RELA_LIVEPATCH:
+                tables.append(Table(file.bytes_of(index), file.bytes_of(target), file.size(target)))
+        return not suspicious(tables, self._types)
 
 
-_RELOCATING = frozenset({SHT_RELA, SHT_REL})
-
-
-def _rows_of(raw: bytes) -> set[bytes]:
-    return {raw[at : at + _ROW] for at in range(0, len(raw), _ROW)}
+def _value(info: bytes, key: bytes) -> bytes:
+    """The value of the first such key, which is there."""
+    start = info.find(key) + len(key)
+    return info[start : info.find(b"\0", start)]
 
 
 def _btf_fits(file: View) -> bool:
-    if b".BTF" not in file.named:
-        return True
+    index = file.at[b".BTF"]
     try:
-        check_btf(file.content(b".BTF"))
+        check_btf(file.start_of(index, HEADER_SIZE), file.size(index))
     except BtfError:
         return False
     return True

@@ -19,7 +19,7 @@ from dlkm.verdict.chain import Chain, refusal_in
 from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
-from dlkm.verdict.quick import Quick
+from dlkm.verdict.quick import Plain, Quick
 from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
@@ -59,24 +59,30 @@ class Session:
         except DlkmError as error:
             return error
 
+    @cached_property
+    def quick(self) -> Quick | None:
+        """Tells modules that surely load without a finding as long as none of the given ones serves them.
+
+        None when this kernel and these conditions need a closer look at every file.
+        """
+        quick = Quick(self.facts, self.conditions, era_of(self.kernel))
+        return quick if quick.usable else None
+
+    def plain(self, path: Path) -> Plain | None:
+        """Name and taint of a module that surely loads without a finding; None for one that needs its verdict."""
+        return None if self.quick is None or self._providers else self.quick.look(str(path))
+
+    def bring(self, files: Iterable[Path]) -> bool:
+        """More files that come along, told before any verdict is asked for; whether some module given serves others.
+
+        Those that the quick look has told need not be among them.
+        """
+        self._files = tuple(dict.fromkeys((*self._files, *files)))
+        return bool(self._providers)
+
     def prepare(self) -> None:
         """Read what all files need, before the work is shared among processes."""
         self._judge_providers()
-        if self._quick.usable:
-            self._quick.prepare()
-
-    def plain(self, path: Path) -> tuple[str, str] | None:
-        """Name and taint of a module that surely loads without a finding; None for one that needs its verdict."""
-        if not self._quick.usable or self._providers:
-            return None
-        try:
-            return self._quick.answer(plain_bytes(path))
-        except DlkmError:
-            return None
-
-    @cached_property
-    def _quick(self) -> Quick:
-        return Quick(self.facts, self.conditions, era_of(self.kernel), self._files)
 
     def _judge(
         self, candidate: Candidate, later: Sequence[Module] = (), conditions: Conditions | None = None
