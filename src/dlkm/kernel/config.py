@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from dlkm.core.errors import MalformedError
+from dlkm.ko.decompress import decompress
 
 LIMIT = 16 << 20  # bytes; Debian's largest is 0.3 MB
 
@@ -21,7 +22,7 @@ class Config:
     def read(cls, path: Path) -> Self:
         """From a file; MalformedError when it is no .config."""
         with path.open("rb") as stream:
-            data = stream.read(LIMIT + 1)
+            data = decompress(stream.read(LIMIT + 1), str(path), LIMIT)  # /proc/config.gz
         if len(data) > LIMIT:
             raise MalformedError(f"{path}: larger than any kernel configuration ({LIMIT} bytes)")
         return cls.parse(data.decode("utf-8", "replace"))

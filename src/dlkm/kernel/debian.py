@@ -6,20 +6,21 @@ import fnmatch
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.arch import Arch, arch_named, host_arch
 from dlkm.core.errors import DlkmError, FetchError, MalformedError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import StorageError, sha256_file, write_atomically
+from dlkm.core.files import StorageError
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
-from dlkm.kernel import manifest, rooted, unpack
+from dlkm.kernel import packages, rooted, unpack
+from dlkm.kernel.adopt import record_of
 from dlkm.kernel.apt import Archive, Package, host_sources, matching
 from dlkm.kernel.distros import Debian
 from dlkm.kernel.kernel import Kernel
-from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.pool import DamagedError, Pool, natural
 from dlkm.kernel.record import Record, Unpacked
 from dlkm.kernel.spec import is_glob
@@ -87,6 +88,30 @@ def add(
     if wanted.exact and (kernel := adder.present(text)) is not None:
         return (kernel,)
     return tuple(adder.added(release, wanted.arch) for release in adder.releases(wanted))
+
+
+def add_from_folders(text: str, folders: Sequence[Path], pool: Pool, events: Events) -> tuple[Kernel, ...]:
+    """The kernels that `debian:TEXT` names among the .deb files of some directories; nobody vouches for these."""
+    wanted = Wanted.parse(text)
+    if wanted.exact and (kernel := _from_pool(pool, text)) is not None:
+        return (kernel,)
+    paths = [path for folder in folders for path in packages.in_folder(folder) if path.suffix == ".deb"]
+    releases = wanted.among(list(packages.by_release(packages.read_package(path) for path in paths)))
+    if not releases:
+        where = ", ".join(map(str, folders))
+        raise NothingSelectedError(f"debian:{text}: no such kernel among the .deb files of {where}")
+    only = re.compile("|".join(map(re.escape, releases)))
+    return packages.add(paths, pool, events, origin=f"debian:{text}" if wanted.exact else None, only=only)
+
+
+def _from_pool(pool: Pool, release: str) -> Kernel | None:
+    """What the pool has of it already, whole."""
+    for entry in pool.records():
+        if isinstance(entry, Record) and entry.origin == f"debian:{release}":
+            with suppress(DlkmError):
+                if not pool.damage(entry.id, whole=False):
+                    return pool.take(entry.id)
+    return None
 
 
 class _Adder:
@@ -275,24 +300,5 @@ def _record(name: str, release: str, arch: Arch, made: Path, packages: list[Pack
     if not (headers / "Makefile").is_file():
         raise FetchError(f"the packages of {release} hold no {headers.relative_to(tree)}/Makefile")
     kernel = rooted.kernel_in(tree, release, origin=f"debian:{release}", headers=headers, arch=arch)
-    files = Manifest.of(made)
-    text = files.to_json()
-    write_atomically(made / manifest.NAME, text)
-    parts = {name: getattr(kernel, name) for name in ("headers", "image", "modules", "symvers", "config_file", "tree")}
-    inside = {part: str(path.relative_to(made)) for part, path in parts.items() if path is not None}
-    verified = {inside[part] for part in ("image", "symvers", "config_file") if part in inside}
-    verified |= {str(path.relative_to(made)) for path in (tree / "boot").glob("config-*")}
-    return Record(
-        id=name,
-        release=release,
-        arch=arch.name,
-        origin=kernel.origin,
-        size=files.size,
-        vermagic=kernel.vermagic,
-        compiler=kernel.compiler,
-        exports=kernel.exports,
-        parts=inside,
-        packages=tuple(Unpacked(name=pack.name, version=pack.version, sha256=pack.sha256) for pack in packages),
-        digests={path: files.entries[path].sha256 for path in sorted(verified)},
-        manifest=sha256_file(made / manifest.NAME),
-    )
+    unpacked = [Unpacked(name=pack.name, version=pack.version, sha256=pack.sha256) for pack in packages]
+    return record_of(name, kernel, made, unpacked)

@@ -2,13 +2,16 @@
 """A kernel in a directory that a user names: a headers tree, a build directory, or a source tree built in place."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from dlkm.core.arch import Arch, all_archs
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import is_release
+from dlkm.kernel import layout
 from dlkm.kernel.config import Config
 from dlkm.kernel.kernel import Kernel
+from dlkm.ko.decompress import decompress
 
 _HEADER = re.compile(r"^# Linux/(\w+) (\S+) Kernel Configuration$", re.MULTILINE)
 _UTS_RELEASE = re.compile(r'#define UTS_RELEASE "([^"\n]*)"')
@@ -20,17 +23,15 @@ SYMVERS_LIMIT = 64 << 20  # bytes of Module.symvers; Debian's has 1.7 MB
 def kernel_at(source: Path, build: Path) -> Kernel:
     """The kernel that `KERNEL_SRC=build` names; `source` is the same, or the tree it was built from (`O=build`).
 
-    UsageError when it is no such directory or is not prepared yet, saying what is missing.
+    One directory may stand for both (layout.py). UsageError when it is no such directory or is not prepared yet, with
+    what is there and what is missing.
     """
     source, build = _directory(source), _directory(build)
-    if not (build / "Makefile").exists() and not (build / ".config").exists():
-        raise UsageError(
-            f"{build} is no kernel tree: it has neither a Makefile nor a .config",
-            hint=f"for a root filesystem with an installed kernel say rootfs:{build}",
-        )
-    _require(build / ".config", build, "it is not configured: run 'make defconfig' (or olddefconfig) there")
-    _require(build / "Makefile", build, "KERNEL_SRC names a directory with a Makefile")
-    release = _release(build)
+    if source == build:
+        source, build = layout.directories(build)
+    if (error := layout.trouble(source, build)) is not None:
+        raise error
+    release = _release(source, build)
     arch = arch_of(build / ".config")
     full = source if source != build else _included(build) or build
     symvers = build / "Module.symvers"
@@ -52,6 +53,13 @@ def kernel_at(source: Path, build: Path) -> Kernel:
         modules=beside.get("modules"),
         tree=beside.get("tree"),
     )
+
+
+def lacks(kernel: Kernel) -> Iterator[str]:
+    """What the tree of a kernel from a directory lacks without being useless."""
+    if kernel.headers is not None:
+        return layout.warnings(kernel.source or kernel.headers, kernel.headers)
+    return iter(())
 
 
 def arch_of(config_file: Path) -> Arch:
@@ -76,8 +84,8 @@ def exports_in(symvers: Path | None) -> int | None:
         return None
     try:
         with symvers.open("rb") as stream:
-            return stream.read(SYMVERS_LIMIT).count(b"\n")
-    except OSError:
+            return decompress(stream.read(SYMVERS_LIMIT), str(symvers), SYMVERS_LIMIT).count(b"\n")
+    except (OSError, MalformedError):
         return None
 
 
@@ -100,15 +108,12 @@ def vermagic_of(release: str, arch: Arch, config: Config) -> str | None:
     return f"{release} " + "".join(f"{word} " for word, wanted in flags if wanted)
 
 
-def _release(build: Path) -> str:
+def _release(source: Path, build: Path) -> str:
     """What the module's vermagic will say. Source: Makefile (include/config/kernel.release, utsrelease.h)."""
     generated = _UTS_RELEASE.search(_head(build / "include/generated/utsrelease.h"))
     text = generated[1] if generated else _head(build / "include/config/kernel.release").strip()
     if not text:
-        raise UsageError(
-            f"{build}: configured but not prepared: include/generated/utsrelease.h is missing",
-            hint=f"make -C {build} modules_prepare",
-        )
+        raise layout.unprepared(source, build)
     if not is_release(text):
         raise MalformedError(f"{build}: {text[:80]!r} is no kernel release")
     return text
@@ -119,11 +124,6 @@ def _directory(path: Path) -> Path:
     if not found.is_dir():
         raise UsageError(f"{path}: no such directory" if not found.exists() else f"{path}: is no directory")
     return found.resolve()
-
-
-def _require(path: Path, where: Path, why: str) -> None:
-    if not path.is_file():
-        raise UsageError(f"{where}: is no kernel's headers or build directory: {path.name} is missing", hint=why)
 
 
 def _head(path: Path) -> str:
@@ -150,10 +150,11 @@ def _image(build: Path, arch: Arch) -> Path | None:
 
 
 def _installed_beside(build: Path, release: str) -> dict[str, Path]:
-    """Where headers lie as a distribution installs them (ROOT/usr/src/NAME): the root, the image, the modules."""
-    if build.parent.parts[-2:] != ("usr", "src"):
+    """Where headers lie as a distribution installs them (ROOT/usr/src/NAME, …/kernels/NAME): root, image, modules."""
+    folders = build.parent.parts
+    if folders[-2:] != ("usr", "src") and folders[-3:] != ("usr", "src", "kernels"):
         return {}
-    root = build.parents[2]
+    root = build.parents[2 if folders[-1] == "src" else 3]
     parts = {"modules": root / "lib/modules" / release / "kernel", "image": root / "boot" / f"vmlinuz-{release}"}
     found = {name: path for name, path in parts.items() if path.exists()}
     if "modules" in found:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Self
 
 
@@ -63,9 +64,25 @@ class Debian:
         return tuple(dict.fromkeys([*([] if mirrors else known), *found]))
 
 
+def headers_command(release: str, os_release: Path = Path("/etc/os-release")) -> str | None:
+    """The command that installs the headers of a release on this machine's distribution; None where none is known."""
+    try:
+        text = os_release.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    words = f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}".replace('"', "").split()
+    commands: dict[str, str] = _tables()["headers"]
+    return next((commands[word].replace("{R}", release) for word in words if word in commands), None)
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    return tomllib.loads(files("dlkm.data").joinpath("distros.toml").read_text("utf-8"))
+
+
 @cache
 def _debian() -> dict[str, Any]:
-    tables = tomllib.loads(files("dlkm.data").joinpath("distros.toml").read_text("utf-8"))
-    table: dict[str, Any] = tables["debian"]
+    table: dict[str, Any] = _tables()["debian"]
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list) and key != "suites"}
     return table | lists | {"suites": {suite["name"]: suite["archive"] for suite in table["suites"]}}

@@ -19,7 +19,8 @@ class Kernel:
     `headers` is what `KERNEL_SRC` or `O=` names; `source` a full source tree; `image` what boots;
     `modules` the directory `…/lib/modules/RELEASE`; `symvers` a Module.symvers; `config_file` a .config.
     `tree` is the root that holds the parts as the target has them (`usr/src/…`, `lib/modules/…`, `boot/…`),
-    None for a kernel that lies wherever its owner put it.
+    None for a kernel that lies wherever its owner put it. `lacks` says in words what is known to be missing of a kernel
+    that came in parts (a snapshot); "exports" among them means that the modules' exports are not all there.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Kernel:
     packages: tuple[str, ...] = ()  # "name=version" of what it was unpacked from
     exports: int | None = None  # rows of its Module.symvers
     size: int | None = None  # bytes that the pool keeps of it
+    lacks: tuple[str, ...] = ()
 
     @property
     def version(self) -> KernelVersion:

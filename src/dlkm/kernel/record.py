@@ -48,6 +48,7 @@ class Record:
     packages: tuple[Unpacked, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     manifest: str | None = None
+    lacks: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """As it is written; `parse` reads it back."""
@@ -89,6 +90,7 @@ class Record:
             packages=tuple(Unpacked(**{key: _text(entry[key]) for key in _PACKAGE}) for entry in table["packages"]),
             digests={inside(_text(path)): _text(digest) for path, digest in _items(table["digests"])},
             manifest=_text_or_none(table["manifest"]),
+            lacks=tuple(_text(word) for word in table.get("lacks", [])),
         )
 
     def kernel(self, home: Path) -> Kernel:
@@ -102,6 +104,7 @@ class Record:
             compiler=self.compiler,
             exports=self.exports,
             size=self.size,
+            lacks=self.lacks,
             packages=tuple(f"{package.name}={package.version}" for package in self.packages),
             **{name: home / path for name, path in self.parts.items()},
         )

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,8 @@ IMAGES = ("boot/vmlinuz-{R}", "boot/vmlinux-{R}", "boot/Image-{R}", "boot/bzImag
 IMAGES_IN_MODULES = ("vmlinuz", "vmlinux")
 CONFIGS = ("boot/config-{R}",)
 CONFIGS_IN_MODULES = ("config", "build/.config")
+SYMVERS = ("boot/symvers-{R}.gz", "boot/symvers-{R}.xz")
+SYMVERS_IN_MODULES = ("symvers", "symvers.gz", "symvers.xz", "symvers.zst")
 MODULES = ("lib/modules", "usr/lib/modules")
 SAMPLES = 5  # modules to look at before giving up
 
@@ -42,8 +45,7 @@ def kernel_in(
     modules = modules_of(root, release)
     config = _config_file(root, release, modules, headers)
     sample = _sample(modules)
-    symvers = headers / "Module.symvers" if headers is not None else None
-    symvers = symvers if symvers is not None and symvers.is_file() else None
+    symvers = _symvers(root, release, modules, headers)
     options = Config.read(config) if config is not None else Config({})
     return Kernel(
         id=release,
@@ -62,17 +64,61 @@ def kernel_in(
     )
 
 
-def running() -> Kernel:
-    """This machine's own kernel, with whatever of it is installed; UsageError when there is nothing of it."""
+def running(root: Path = Path("/"), *, partial: bool = False) -> Kernel:
+    """This machine's own kernel, with whatever of it is installed.
+
+    UsageError when too little is there to build or check with, with what is there and which package brings the rest;
+    with `partial`, only when there is nothing at all.
+    """
     release = platform.release()
-    build = Path("/lib/modules") / release / "build"
+    build = root / "lib/modules" / release / "build"
     headers = build.resolve() if (build / "Makefile").is_file() else None
-    if not is_release(release) or (headers is None and modules_of(Path("/"), release) is None):
+    if not is_release(release):
+        raise UsageError(f"the running kernel calls itself {release[:80]!r}, which is no kernel release")
+    kernel = kernel_in(root, release, origin="running", headers=headers, arch=host_arch())
+    config = root / "proc/config.gz"
+    if kernel.config_file is None and config.is_file():
+        kernel = replace(kernel, config_file=config, compiler=Config.read(config).get("CC_VERSION_TEXT"))
+    here, missing = _running_parts(root, kernel)
+    if kernel.modules is None and headers is None and not (partial and here):
         raise UsageError(
-            f"the running kernel {release} has neither modules nor headers on this machine",
-            hint="in a container or a virtual machine the kernel belongs to the host; name another kernel",
+            f"the running kernel {release} has neither modules nor headers on this machine; "
+            f"found: {', '.join(here) or 'nothing'}; missing: {', '.join(missing)}",
+            hint=_running_hint(release),
         )
-    return kernel_in(Path("/"), release, origin="running", headers=headers, arch=host_arch())
+    return kernel
+
+
+def running_lacks(kernel: Kernel) -> Iterator[str]:
+    """Warnings for what of the running kernel is not at hand."""
+    if kernel.headers is None:
+        here, missing = _running_parts(Path("/"), kernel)
+        yield (
+            f"the running kernel {kernel.release} has no headers: good for check, not for build; "
+            f"found: {', '.join(here)}; missing: {', '.join(missing)} ({_running_hint(kernel.release)})"
+        )
+
+
+def _running_parts(root: Path, kernel: Kernel) -> tuple[list[str], list[str]]:
+    """What is there of the running kernel and what is not, each with its place."""
+    places = {
+        "headers": (kernel.headers, f"/lib/modules/{kernel.release}/build"),
+        "modules": (kernel.modules, f"/lib/modules/{kernel.release}"),
+        "image": (kernel.image, f"/boot/vmlinuz-{kernel.release}"),
+        "configuration": (kernel.config_file, f"/boot/config-{kernel.release}"),
+        "types": (_first(root, ["sys/kernel/btf/vmlinux"]), "/sys/kernel/btf/vmlinux"),
+    }
+    here = [f"{what} ({path})" for what, (path, _) in places.items() if path is not None]
+    return here, [f"{what} ({place})" for what, (path, place) in places.items() if path is None]
+
+
+def _running_hint(release: str) -> str:
+    """The command that installs the headers of this machine's kernel, where there can be a package of them."""
+    from dlkm.kernel.distros import headers_command
+
+    command = headers_command(release)
+    own = "in a container or a virtual machine the kernel may belong to the host: then name another kernel"
+    return f"{command}; {own}" if command else f"{own}, or take a snapshot there: dlkm kernel snapshot"
 
 
 def rootfs_kernels(root: Path) -> tuple[Kernel, ...]:
@@ -87,8 +133,10 @@ def rootfs_kernels(root: Path) -> tuple[Kernel, ...]:
 
 
 def modules_of(root: Path, release: str) -> Path | None:
-    """The modules directory of a release below a root."""
-    return _first(root, [f"{folder}/{release}" for folder in MODULES], directory=True)
+    """The modules directory of a release below a root; one that holds only the links of a headers package is none."""
+    found = _first(root, [f"{folder}/{release}" for folder in MODULES], directory=True)
+    names = _names(found) if found is not None else []
+    return None if names and set(names) <= {"build", "source"} else found
 
 
 def _image(root: Path, release: str, modules: Path | None) -> Path | None:
@@ -101,6 +149,13 @@ def _config_file(root: Path, release: str, modules: Path | None, headers: Path |
         return headers / ".config"
     found = _first(root, [name.replace("{R}", release) for name in CONFIGS])
     return found or (_first(modules, CONFIGS_IN_MODULES) if modules is not None else None)
+
+
+def _symvers(root: Path, release: str, modules: Path | None, headers: Path | None) -> Path | None:
+    if headers is not None and (headers / "Module.symvers").is_file():
+        return headers / "Module.symvers"
+    found = _first(modules, SYMVERS_IN_MODULES) if modules is not None else None
+    return found or _first(root, [name.replace("{R}", release) for name in SYMVERS])
 
 
 def _arch(root: Path, release: str, config: Path | None, sample: Module | None) -> Arch:

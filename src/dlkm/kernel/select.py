@@ -18,17 +18,37 @@ from dlkm.kernel.record import Record
 from dlkm.kernel.spec import Spec, SpecKind, is_glob, split_directory
 
 
-def resolve(
-    patterns: Sequence[str], pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str] = ()
-) -> tuple[Kernel, ...]:
-    """The kernels that the words name, each once, in the order of the words; Debian's are added to the pool.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a user says besides the words: where Debian's kernels come from, and what `source:PATH` cannot know.
 
-    UsageError: a word names nothing that exists; NothingSelectedError: a glob matches no kernel of the pool;
-    FetchError: the network, or a damaged kernel; MissingToolError: apt or dpkg.
+    `partial`: a running kernel of which next to nothing is at hand will do, to be shown.
+    """
+
+    mirrors: tuple[str, ...] = ()
+    config: Path | None = None
+    symvers: Path | None = None
+    release: str | None = None
+    partial: bool = False
+
+
+def resolve(
+    patterns: Sequence[str],
+    pool: Pool,
+    events: Events,
+    runner: Runner,
+    mirrors: Sequence[str] = (),
+    *,
+    given: Given | None = None,
+) -> tuple[Kernel, ...]:
+    """The kernels that the words name, each once, in the order of the words; what was fetched or made is in the pool.
+
+    UsageError: a word names nothing that exists, or not enough of a kernel; NothingSelectedError: a glob matches no
+    kernel of the pool; FetchError: the network, or a damaged kernel; MissingToolError: apt, dpkg, a compiler.
     """
     found: dict[str, Kernel] = {}
-    selection = _Selection(pool, events, runner, tuple(mirrors), found)
-    for pattern in patterns:
+    selection = _Selection(pool, events, runner, given or Given(mirrors=tuple(mirrors)), found)
+    for pattern in packages_together(patterns):
         for kernel in selection.kernels(pattern):
             found.setdefault(kernel.id, kernel)
     if not found:
@@ -37,10 +57,23 @@ def resolve(
 
 
 def add(
-    patterns: Sequence[str], pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str] = ()
+    patterns: Sequence[str],
+    pool: Pool,
+    events: Events,
+    runner: Runner,
+    mirrors: Sequence[str] = (),
+    *,
+    given: Given | None = None,
 ) -> tuple[Kernel, ...]:
     """As `resolve`, and what lies elsewhere (a directory, a root filesystem) is registered in the pool by its path."""
-    return tuple(_registered(kernel, pool) for kernel in resolve(patterns, pool, events, runner, mirrors))
+    return tuple(_registered(kernel, pool) for kernel in resolve(patterns, pool, events, runner, mirrors, given=given))
+
+
+def packages_together(patterns: Sequence[str]) -> list[str]:
+    """The words, with all that name package files joined into one: together they make their kernels."""
+    files = [pattern for pattern in patterns if Spec.parse(pattern).kind is SpecKind.PACKAGES]
+    joined = [",".join(files)] if files else []
+    return [*joined, *(pattern for pattern in patterns if pattern not in files)]
 
 
 def present(pool: Pool) -> Iterator[Kernel | Broken]:
@@ -60,36 +93,90 @@ class _Selection:
     pool: Pool
     events: Events
     runner: Runner
-    mirrors: tuple[str, ...]
+    given: Given
     found: Mapping[str, Kernel]  # by the words before, so that ids stay unique among all words
 
     def kernels(self, pattern: str) -> tuple[Kernel, ...]:
         spec = Spec.parse(pattern)
         if self.pool.record(pattern) is not None:
             return (self.take(pattern),)
-        match spec.kind:
-            case SpecKind.NAME:
-                return self.named(spec.argument)
-            case SpecKind.DEBIAN:
-                from dlkm.kernel import debian
+        readers: dict[SpecKind, Callable[[str], tuple[Kernel, ...]]] = {
+            SpecKind.NAME: self.named,
+            SpecKind.DEBIAN: self.debian,
+            SpecKind.RUNNING: self.running,
+            SpecKind.ROOTFS: self.rootfs,
+            SpecKind.SOURCE: self.source,
+            SpecKind.SNAPSHOT: self.snapshot,
+            SpecKind.PACKAGES: self.packages,
+            SpecKind.DIRECTORY: self.at,
+        }
+        return readers[spec.kind](spec.argument)
 
-                return debian.add(spec.argument, self.pool, self.events, self.runner, self.mirrors)
-            case SpecKind.RUNNING:
-                return (self.identified(rooted.running()),)
-            case SpecKind.ROOTFS:
-                return tuple(map(self.identified, rooted.rootfs_kernels(Path(spec.argument).expanduser())))
-            case SpecKind.DIRECTORY:
-                return (self.identified(self.at(spec.argument)),)
+    def debian(self, text: str) -> tuple[Kernel, ...]:
+        """From Debian's archive; a mirror that is a directory of .deb files is looked into first."""
+        from dlkm.kernel import debian
 
-    def at(self, where: str) -> Kernel:
-        """The tree or headers in a directory."""
-        kernel = directory.kernel_at(*split_directory(where))
-        if kernel.symvers is None:
-            self.events.warning(
-                f"{kernel.headers} has no Module.symvers: modules built there carry no symbol versions, "
-                "and what the kernel exports is not known"
-            )
-        return kernel
+        folders = [Path(mirror).expanduser() for mirror in self.given.mirrors if "://" not in mirror]
+        for folder in folders:
+            if not folder.is_dir():
+                raise UsageError(
+                    f"--mirror {folder}: is no directory and no URL", hint="write http://, https:// or file:"
+                )
+        plain = [folder for folder in folders if not (folder / "dists").is_dir()]
+        if plain and len(plain) == len(self.given.mirrors):
+            return debian.add_from_folders(text, plain, self.pool, self.events)
+        urls = [
+            mirror if "://" in mirror else Path(mirror).expanduser().resolve().as_uri() for mirror in self.given.mirrors
+        ]
+        return debian.add(text, self.pool, self.events, self.runner, urls)
+
+    def running(self, _argument: str) -> tuple[Kernel, ...]:
+        """This machine's own."""
+        kernel = rooted.running(partial=self.given.partial)
+        for warning in rooted.running_lacks(kernel):
+            self.events.warning(warning)
+        return (self.identified(kernel),)
+
+    def rootfs(self, argument: str) -> tuple[Kernel, ...]:
+        """What is installed in a directory, or in an image of a file system."""
+        where = Path(argument).expanduser()
+        if where.is_file():
+            from dlkm.kernel import rootimage
+
+            return rootimage.add(where, self.pool, self.events, self.runner)
+        return tuple(map(self.identified, rooted.rootfs_kernels(where)))
+
+    def source(self, argument: str) -> tuple[Kernel, ...]:
+        """With its full source."""
+        from dlkm.kernel import source
+
+        return (source.add(argument, self.pool, self.events, self.runner, self.given),)
+
+    def snapshot(self, argument: str) -> tuple[Kernel, ...]:
+        """What was collected on a target."""
+        from dlkm.kernel import snapshot
+
+        return (snapshot.add(Path(argument).expanduser(), self.pool, self.events),)
+
+    def packages(self, argument: str) -> tuple[Kernel, ...]:
+        """From package files."""
+        from dlkm.kernel import packages
+
+        return packages.add([Path(part).expanduser() for part in argument.split(",")], self.pool, self.events)
+
+    def at(self, where: str) -> tuple[Kernel, ...]:
+        """The tree or headers in a directory, or the packages that lie there."""
+        source, build = split_directory(where)
+        if source == build and source.expanduser().is_dir() and not (source.expanduser() / "Makefile").exists():
+            from dlkm.kernel import packages
+
+            folder = source.expanduser().resolve()
+            if files := packages.in_folder(folder):
+                return packages.add(files, self.pool, self.events, origin=str(folder))
+        kernel = directory.kernel_at(source, build)
+        for warning in directory.lacks(kernel):
+            self.events.warning(warning)
+        return (self.identified(kernel),)
 
     def named(self, name: str) -> tuple[Kernel, ...]:
         """An id that is not in the pool, or a glob."""

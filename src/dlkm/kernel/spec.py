@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 
-_LATER = ("source", "snapshot")
+PACKAGES = (".deb", ".rpm")  # a word whose parts all end so names package files
 
 
 class SpecKind(StrEnum):
@@ -17,7 +17,13 @@ class SpecKind(StrEnum):
     DEBIAN = "debian"
     RUNNING = "running"
     ROOTFS = "rootfs"
+    SOURCE = "source"
+    SNAPSHOT = "snapshot"
+    PACKAGES = "packages"
     DIRECTORY = "directory"
+
+
+_PREFIXES = {SpecKind.DEBIAN, SpecKind.ROOTFS, SpecKind.SOURCE, SpecKind.SNAPSHOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +35,16 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
-        """From a user's word; UsageError for an empty one and for SPECs that this version does not take."""
+        """From a user's word; UsageError for an empty one."""
         prefix, colon, argument = text.partition(":")
         if not text or (colon and not argument):
             raise UsageError(f"{text!r} names no kernel", hint="see 'dlkm kernel add --help' for the forms of SPEC")
-        if colon and prefix in _LATER:
-            raise UsageError(f"{text}: this version does not take {prefix}: kernels yet")
-        if colon and prefix in {SpecKind.DEBIAN, SpecKind.ROOTFS}:
+        if colon and prefix in _PREFIXES:
             return cls(SpecKind(prefix), argument)
         if text == SpecKind.RUNNING:
             return cls(SpecKind.RUNNING)
+        if all(part.endswith(PACKAGES) for part in text.split(",")):
+            return cls(SpecKind.PACKAGES, text)
         if _names_directory(text):
             return cls(SpecKind.DIRECTORY, text)
         return cls(SpecKind.NAME, text)

@@ -73,9 +73,10 @@ def relocate(tree: Path, release: str) -> None:
     It works below any directory and, bound to /usr/src, /usr/lib and /lib/modules, as on the target.
     """
     for name in UNWANTED:
-        remove_tree(tree / name)
+        if lies_in(tree, tree / name):
+            remove_tree(tree / name)
     for makefile in sorted(tree.glob("usr/src/linux-headers-*/Makefile")):
-        if makefile.stat().st_size <= SMALL:
+        if lies_in(tree, makefile) and makefile.is_file() and makefile.stat().st_size <= SMALL:
             _make_include_relative(makefile)
     if (tree / "usr/lib/modules").is_dir() and not (tree / "lib").exists():
         (tree / "lib").symlink_to("usr/lib")
@@ -91,8 +92,16 @@ def _make_include_relative(makefile: Path) -> None:
         write_atomically(makefile, relative)
 
 
+def lies_in(tree: Path, path: Path) -> bool:
+    """Whether it is really there: a package may hold links that lead anywhere."""
+    try:
+        return path.resolve().is_relative_to(tree.resolve())
+    except (OSError, RuntimeError):  # RuntimeError: a loop of links
+        return False
+
+
 def _make_link_relative(tree: Path, link: Path) -> None:
-    if not link.is_symlink():
+    if not link.is_symlink() or not lies_in(tree, link.parent):
         return
     target = str(link.readlink())
     if target.startswith("/"):

@@ -69,12 +69,18 @@ def rows(kernels: Iterable[Kernel]) -> list[tuple[str, ...]]:
         (
             kernel.id,
             kernel.arch.name,
-            kernel.origin,
+            _short(kernel.origin),
             megabytes(kernel.size),
             *("yes" if part is not None else "no" for part in (kernel.headers, kernel.image, kernel.modules)),
         )
         for kernel in kernels
     ]
+
+
+def _short(origin: str) -> str:
+    """Of several files the first, by its name."""
+    first, comma, rest = origin.partition(",")
+    return f"{first.rpartition('/')[2]} and {rest.count(',') + 1} more" if comma else origin
 
 
 def lines(kernel: Kernel) -> list[str]:

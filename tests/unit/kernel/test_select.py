@@ -58,7 +58,7 @@ def test_what_a_word_is(text: str, kind: SpecKind, argument: str) -> None:
     assert Spec.parse(text) == Spec(kind, argument)
 
 
-@pytest.mark.parametrize("text", ["", "debian:", "rootfs:", "source:6.1", "snapshot:file"])
+@pytest.mark.parametrize("text", ["", "debian:", "rootfs:", "source:", "snapshot:"])
 def test_words_that_are_not_taken(text: str) -> None:
     with pytest.raises(UsageError):
         Spec.parse(text)
