@@ -2,6 +2,7 @@
 """Several drivers for several kernels: every cell is tried, whatever becomes of the others. Builds nothing itself."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,22 @@ class Attempt:
 def build_all(
     workshop: Workshop, drivers: Sequence[Driver], kernels: Sequence[Kernel], options: BuildOptions, output: Path
 ) -> Iterator[Attempt]:
-    """Try every cell, one after the other: each uses all the cores it is given."""
-    for driver in drivers:
-        for kernel in kernels:
-            yield _attempt(workshop, driver, kernel, options, output)
+    """Try every cell, as many at once as there are jobs; the answers come in the order of the cells."""
+    cells = [(driver, kernel) for driver in drivers for kernel in kernels]
+    if workshop.jobs is None or len(cells) == 1:
+        yield from (_attempt(workshop, driver, kernel, options, output) for driver, kernel in cells)
+        return
+    with ThreadPoolExecutor(max_workers=min(len(cells), workshop.jobs.jobs)) as pool:
+        started = [pool.submit(_attempt, workshop, *cell, options, output) for cell in cells]
+        try:
+            for one in started:
+                yield one.result()
+        except BaseException:
+            # Interrupted, or nobody wants the rest: threads end when what they wait for does.
+            pool.shutdown(wait=False, cancel_futures=True)
+            workshop.jobs.stop()
+            workshop.runner.end_all()
+            raise
 
 
 def _attempt(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions, output: Path) -> Attempt:

@@ -4,6 +4,7 @@
 The rules are those of dkms(8) and of the program itself (DKMS 3); what DKMS skips is skipped here.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -189,19 +190,15 @@ class _Steps:
     def _make(self) -> tuple[str, Mapping[str, str]]:
         """The command, as DKMS begins it; variables of the user's go to every make below it."""
         options, release = self._job.options, self._job.kernel.release
-        command, start = self._conf.make, f"make -j{options.jobs} KERNELRELEASE={release}"
-        flags = [f"{name}={value}" for name, value in options.variables]
-        environment = dict(self._environment)
+        command, flags = self._conf.make, self._environment.get("MAKEFLAGS", "")
         if command.startswith("make"):
-            command = start + command.removeprefix("make")
+            command = f"make KERNELRELEASE={release}{command.removeprefix('make')}"
         elif options.jobs > 1:
             # DKMS leaves these serial; Kbuild's own makes can always run side by side.
-            serial = SERIAL_OUTSIDE_KBUILD.replace("$", "$$")
-            environment["MAKEFLAGS"] = f" -j{options.jobs} {serial}"
-        if flags:
-            words = " ".join(flag.replace("$", "$$").replace(" ", "\\ ") for flag in flags)
-            environment["MAKEFLAGS"] = f"{environment.get('MAKEFLAGS', '')} -- {words}"
-        return command, environment
+            flags += f" {_in_flags(SERIAL_OUTSIDE_KBUILD)}"
+        if options.variables:
+            flags += f" -- {' '.join(_in_flags(f'{name}={value}') for name, value in options.variables)}"
+        return command, {**self._environment, **({"MAKEFLAGS": flags} if flags else {})}
 
     def _strip(self) -> None:
         strip = f"{self._job.kernel.arch.cross_compile}strip"
@@ -216,3 +213,8 @@ class _Steps:
     def _call(self, argv: tuple[str, ...], environment: Mapping[str, str], shown: str = "") -> int:
         self._commands.append(argv)
         return self._job.run(argv, environment, self._yard.seen, shown)
+
+
+def _in_flags(word: str) -> str:
+    """A word as MAKEFLAGS holds it."""
+    return re.sub(r"([\\\s])", r"\\\1", word.replace("$", "$$"))

@@ -105,6 +105,5 @@ def _make(
 
 
 def _parallel(driver: Driver, jobs: int) -> tuple[str, ...]:
-    if jobs == 1:
-        return ()
-    return (f"-j{jobs}", *((SERIAL_OUTSIDE_KBUILD,) if driver.style is Style.MAKE else ()))
+    """How many jobs there may be is the job server's to say."""
+    return (SERIAL_OUTSIDE_KBUILD,) if jobs > 1 and driver.style is not Style.KBUILD else ()

@@ -11,6 +11,7 @@ from threading import Thread
 
 from dlkm.build.compiler import Compiler, choose
 from dlkm.build.environment import install_environment, make_commands
+from dlkm.build.jobserver import JobServer
 from dlkm.build.kerneltree import headers_of, tree_on_the_target, tree_on_this_machine
 from dlkm.build.options import BuildOptions
 from dlkm.build.output import ensure_replaceable, output_directory
@@ -21,22 +22,23 @@ from dlkm.build.scratch import Scratch, scratch
 from dlkm.build.work import Job, Made, Workshop
 from dlkm.core.events import Events
 from dlkm.core.files import StorageError, cache_home
-from dlkm.core.processes import Runner
+from dlkm.core.processes import Foreman
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.copy import copy_source
 from dlkm.source.driver import Driver, Style
 
 
-def open_workshop(options: BuildOptions, runner: Runner, events: Events) -> Workshop:
+def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Workshop:
     """Look once what this machine has. MissingToolError when there is no make."""
     if runner.find("make") is None:
         raise missing("make")
+    jobs = JobServer(options.jobs) if options.jobs > 1 else None
     if not options.sandbox:
         events.info(f"no sandbox, as asked: {LOST}")
-        return Workshop(runner=runner, events=events, bubblewrap=None)
+        return Workshop(runner=runner, events=events, bubblewrap=None, jobs=jobs)
     found = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
-    return Workshop(runner=runner, events=events, bubblewrap=found)
+    return Workshop(runner=runner, events=events, bubblewrap=found, jobs=jobs)
 
 
 def identity(driver: Driver, kernel: Kernel) -> str:
@@ -45,7 +47,7 @@ def identity(driver: Driver, kernel: Kernel) -> str:
 
 
 def build(
-    driver: Driver, kernel: Kernel, options: BuildOptions, output: Path, *, runner: Runner, events: Events
+    driver: Driver, kernel: Kernel, options: BuildOptions, output: Path, *, runner: Foreman, events: Events
 ) -> Cell:
     """Build one driver for one kernel into `output/NAME@KERNEL/`; a failed build is a Cell too, with its log there.
 
@@ -75,7 +77,7 @@ def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildO
                 workshop=workshop,
                 task=task,
             )
-            with _imported_meanwhile("dlkm.build.delivery"):
+            with _imported_meanwhile("dlkm.build.delivery"), workshop.turn():
                 done = _made(job)
             return _delivered(job, done, target, start)
     except OSError as error:

@@ -2,30 +2,42 @@
 """One job's parts as a value, and the one way to run a command in its place, told in its log. Decides nothing."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import make_environment
+from dlkm.build.jobserver import JobServer
 from dlkm.build.options import BuildOptions
 from dlkm.build.place import Place, shown_command
 from dlkm.build.progress import followed
 from dlkm.build.sandbox import Bubblewrap
 from dlkm.build.scratch import Scratch
 from dlkm.core.events import Events, Task
-from dlkm.core.processes import Runner
+from dlkm.core.processes import Foreman
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare."""
+    """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare.
 
-    runner: Runner
+    `jobs` is the job server that all makes share, None where there is one job at a time.
+    """
+
+    runner: Foreman
     events: Events
     bubblewrap: Bubblewrap | None
+    jobs: JobServer | None = None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A block that counts as one of the jobs that may run at once."""
+        with self.jobs.slot() if self.jobs is not None else nullcontext():
+            yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +85,8 @@ class Job:
     def environment(self) -> Mapping[str, str]:
         """What make finds in its environment, sorted by name."""
         own = make_environment(self.driver, self.kernel, self.compiler, self.options, self.place.around)
-        return dict(sorted((own | self.place.environment()).items()))
+        shared = {"MAKEFLAGS": self.workshop.jobs.flags} if self.workshop.jobs is not None else {}
+        return dict(sorted((own | self.place.environment() | shared).items()))
 
     def run(self, argv: Sequence[str], environment: Mapping[str, str], folder: str, shown: str = "") -> int:
         """Run a command in the job's place; its output, and its status and seconds, go to the log. Its exit status.
@@ -86,7 +99,8 @@ class Job:
         start = time.monotonic()
         with followed(log, self.task):
             command = self.place.command(argv, environment, folder)
-            status = self.workshop.runner.run(command, cwd=self.scratch.path, log=log).status
+            inherit = self.workshop.jobs.descriptors if self.workshop.jobs is not None else ()
+            status = self.workshop.runner.run(command, cwd=self.scratch.path, log=log, inherit=inherit).status
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"+ {line}\n+ status {status}, {time.monotonic() - start:.1f} seconds\n")
         return status

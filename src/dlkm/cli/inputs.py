@@ -12,7 +12,7 @@ from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from dlkm.build.result import Cell
-    from dlkm.core.processes import Runner
+    from dlkm.core.processes import Foreman
     from dlkm.kernel.kernel import Kernel
     from dlkm.source.driver import Driver
 
@@ -50,7 +50,7 @@ def distinct(drivers: "Iterable[Driver]") -> "dict[Path, Driver]":
 
 
 def cells_of(
-    item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Runner"
+    item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
 ) -> "Iterator[Cell]":
     """The builds of a path as they were recorded, or its SOURCE built for each kernel; none for a FILE."""
     from dlkm.build.job import build

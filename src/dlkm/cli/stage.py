@@ -14,7 +14,7 @@ from dlkm.report.terminal import Terminal, printable
 
 if TYPE_CHECKING:
     from dlkm.build.result import Cell
-    from dlkm.core.processes import Runner
+    from dlkm.core.processes import Foreman
     from dlkm.rootfs.conf import Wanted
     from dlkm.rootfs.inputs import Gathered
     from dlkm.rootfs.stage import Staging
@@ -77,7 +77,7 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
     return asked
 
 
-def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Runner") -> "Gathered":
+def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> "Gathered":
     from dlkm.kernel.pool import Pool
     from dlkm.kernel.select import resolve
     from dlkm.rootfs.inputs import Kernels, gather

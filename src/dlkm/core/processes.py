@@ -63,6 +63,26 @@ class Runner(Protocol):
         """Where the program lies, or None."""
 
 
+class Foreman(Runner, Protocol):
+    """Whoever can run several programs at once, in threads, which share something and are ended together."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        log: Path | None = None,
+        stdin: bytes | None = None,
+        inherit: Sequence[int] = (),
+    ) -> Completed:
+        """Run to the end; see `Processes.run`."""
+
+    def end_all(self) -> None:
+        """End what runs now; see `Processes.end_all`."""
+
+
 class Spawner(Runner, Protocol):
     """Whoever can also leave a program running."""
 
@@ -75,6 +95,9 @@ class Spawner(Runner, Protocol):
 class Processes:
     """Runs real programs."""
 
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+
     def run(
         self,
         argv: Sequence[str | Path],
@@ -84,20 +107,31 @@ class Processes:
         timeout: float | None = None,
         log: Path | None = None,
         stdin: bytes | None = None,
+        inherit: Sequence[int] = (),
     ) -> Completed:
         """Run a program to its end. `env` adds to `environment()`; after `timeout` seconds it is killed with its group.
 
-        With `log`, standard output and error are appended there together and not returned.
+        With `log`, standard output and error are appended there together and not returned. `inherit` are descriptors
+        that it gets beside the standard ones.
         A program that does not exist is a MissingToolError; a failing one is a value.
         """
         words = tuple(str(word) for word in argv)
         sink = log.open("ab") if log is not None else None
         try:
-            with self._start(words, cwd, env, sink, stdin) as child:
-                return _wait(child, words, stdin, timeout)
+            with self._start(words, cwd, env, sink, stdin, inherit) as child:
+                self._running.add(child)
+                try:
+                    return _wait(child, words, stdin, timeout)
+                finally:
+                    self._running.discard(child)
         finally:
             if sink is not None:
                 sink.close()
+
+    def end_all(self) -> None:
+        """End every program that `run` waits for, in whatever thread, with its group: an interrupt reaches only one."""
+        for child in tuple(self._running):
+            _end_group(child)
 
     def find(self, program: str) -> Path | None:
         """Where the program lies in PATH, or None."""
@@ -109,7 +143,7 @@ class Processes:
         """Start a program and leave it running; its output goes to `log` or nowhere."""
         words = tuple(str(word) for word in argv)
         with (log or Path(os.devnull)).open("ab") as sink:
-            return Child(self._start(words, None, env, sink, None))
+            return Child(self._start(words, None, env, sink, None, ()))
 
     @staticmethod
     def _start(
@@ -118,6 +152,7 @@ class Processes:
         env: Mapping[str, str] | None,
         sink: IO[bytes] | None,
         stdin: bytes | None,
+        inherit: Sequence[int],
     ) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
@@ -128,6 +163,7 @@ class Processes:
                 stdout=subprocess.PIPE if sink is None else sink,
                 stderr=subprocess.PIPE if sink is None else sink,
                 start_new_session=True,
+                pass_fds=tuple(inherit),
                 umask=0o022,  # what a program writes must not depend on who runs it
             )
         except FileNotFoundError as error:

@@ -24,6 +24,9 @@ class FakeRunner:
         status, said = next((self.answers[key] for key in self.answers if key in words), (0, ""))
         return Completed(argv=words, status=status, output=said.encode(), errors=said.encode() if status else b"")
 
+    def end_all(self) -> None:
+        pass
+
     def find(self, program: str) -> Path | None:
         place = self.programs.get(program)
         return None if place is None else Path(place)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""GNU make's job server, kept by us, so that all makes of a run share the cores. Starts nothing.
+
+Protocol: GNU make manual, "POSIX Jobserver Interaction": a pipe holds one byte a job; who takes one may run one more.
+"""
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TOKEN = b"+"
+
+
+class JobServer:
+    """`jobs` tokens in a pipe. Each cell holds one while it runs: the one its make takes for granted."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._reader, self._writer = os.pipe()
+        self._stopped = False
+        os.write(self._writer, _TOKEN * jobs)
+        weakref.finalize(self, _close, self._reader, self._writer)
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """What every make, and all between it and us, must inherit."""
+        return self._reader, self._writer
+
+    @property
+    def flags(self) -> str:
+        """What MAKEFLAGS says of it (make 4.2 and newer)."""
+        return f" -j{self.jobs} --jobserver-auth={self._reader},{self._writer}"
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Wait for a token, and give it back after the block.
+
+        KeyboardInterrupt when the run is being stopped: before the block, or after it, as what it did was cut short.
+        """
+        token = os.read(self._reader, 1)
+        try:
+            self._go_on()
+            yield
+            self._go_on()
+        finally:
+            os.write(self._writer, token)
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Wake up whoever waits: nothing new begins."""
+        self._stopped = True
+        os.write(self._writer, _TOKEN * self.jobs)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
