@@ -52,7 +52,7 @@ def _rows(case: Case) -> list[tuple[Found, int]]:
 
 
 def _of_kernel(case: Case, rows: Sequence[tuple[Found, int]]) -> Telling:
-    names = [found.name for found, crc in rows if found.crc != crc]
+    names = sorted((found.name for found, crc in rows if found.crc != crc), key=lambda name: name != "module_layout")
     theirs = case.candidate.field("vermagic") or ""
     kernel = case.facts.kernel
     built = Vermagic.parse(theirs).release or _UNKNOWN
