@@ -84,6 +84,71 @@ def test_an_interrupt_ends_all_cells(tmp_path: Path, kernel_61: Kernel, number: 
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
+GIVER = """\
+#include <linux/module.h>
+int NAME_answer(void);
+int NAME_answer(void) { return 42; }
+EXPORT_SYMBOL_GPL(NAME_answer);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("gives");
+"""
+USER = """\
+#include <linux/module.h>
+#include <linux/init.h>
+int GIVER_answer(void);
+static int __init use(void) { return GIVER_answer() == 42 ? 0 : -EINVAL; }
+module_init(use);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("uses");
+"""
+PLAIN = "obj-m := NAME.o\nall: ; $(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) modules\n"
+LOOKS_BESIDE = "KBUILD_EXTRA_SYMBOLS := $(CURDIR)/../giver/Module.symvers\nexport KBUILD_EXTRA_SYMBOLS\n"
+
+
+def _written(folder: Path, makefile: str, text: str) -> Path:
+    folder.mkdir()
+    (folder / "Makefile").write_text(makefile.replace("NAME", folder.name))
+    (folder / f"{folder.name}.c").write_text(text.replace("NAME", folder.name))
+    return folder
+
+
+@pytest.mark.parametrize("sandbox", [(), ("--no-sandbox",)])
+def test_symbols_of_one_driver_reach_the_other(tmp_path: Path, kernel_61: Kernel, sandbox: tuple[str, ...]) -> None:
+    """Given in the wrong order; one of the users looks for its giver in the directory beside it."""
+    use = USER.replace("GIVER", "giver")
+    sources = [
+        _written(tmp_path / "plain", PLAIN, use),
+        _written(tmp_path / "beside", LOOKS_BESIDE + PLAIN, use),
+        _written(tmp_path / "giver", PLAIN, GIVER),
+    ]
+    words = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out", "--json", *sandbox]
+    done = subprocess.run(
+        [DLKM, "build", *words], env=environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert [cell["id"].partition("@")[0] for cell in cells] == ["plain", "beside", "giver"]
+    for cell in cells[:2]:
+        (module,) = cell["modules"]
+        shown = subprocess.run(["modinfo", "-F", "depends", module["path"]], capture_output=True, text=True, check=True)
+        assert shown.stdout.strip() == "giver"
+
+
+def test_a_ring_is_named(tmp_path: Path, kernel_61: Kernel) -> None:
+    both = GIVER + "int OTHER_answer(void);\nint use(void);\nint use(void) { return OTHER_answer(); }\n"
+    sources = [
+        _written(tmp_path / "one", PLAIN, both.replace("OTHER", "two")),
+        _written(tmp_path / "two", PLAIN, both.replace("OTHER", "one")),
+    ]
+    words = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out"]
+    done = subprocess.run(
+        [DLKM, "build", *words], env=environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1
+    assert "one → two → one" in done.stderr
+    assert "two_answer" in done.stdout
+
+
 def _sleepers() -> list[str]:
     """The steps of this test that run now, whoever their parents are."""
     found = []

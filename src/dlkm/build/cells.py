@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several drivers for several kernels: every cell is tried, whatever becomes of the others. Builds nothing itself."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dlkm.build.job import build_in, identity
 from dlkm.build.options import BuildOptions
 from dlkm.build.result import BuildOutcome, Cell
-from dlkm.build.work import Workshop
+from dlkm.build.work import Given, Workshop
 from dlkm.core.errors import DlkmError, ExitStatus
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
+from dlkm.source.symbols import in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,27 +29,55 @@ class Attempt:
 def build_all(
     workshop: Workshop, drivers: Sequence[Driver], kernels: Sequence[Kernel], options: BuildOptions, output: Path
 ) -> Iterator[Attempt]:
-    """Try every cell, as many at once as there are jobs; the answers come in the order of the cells."""
+    """Try every cell, as many at once as there are jobs; the answers come in the order of the cells.
+
+    A driver comes after those whose symbols it uses, and gets their Module.symvers.
+    """
+    order = in_order(drivers)
+    for ring in order.rings:
+        names = " → ".join(driver.name for driver in ring)
+        workshop.events.warning(f"{names}: each uses symbols of the next: such modules need one Kbuild that makes both")
     cells = [(driver, kernel) for driver in drivers for kernel in kernels]
-    if workshop.jobs is None or len(cells) == 1:
-        yield from (_attempt(workshop, driver, kernel, options, output) for driver, kernel in cells)
-        return
-    with ThreadPoolExecutor(max_workers=min(len(cells), workshop.jobs.jobs)) as pool:
-        started = [pool.submit(_attempt, workshop, *cell, options, output) for cell in cells]
+    with _pool(workshop, len(cells)) as pool:
+        started: dict[tuple[Path, str], Future[Attempt]] = {}
+        for driver in order.drivers:
+            for kernel in kernels:
+                givers = [started[giver.path, kernel.id] for giver in order.givers[driver.path]]
+                job = partial(_attempt, workshop, driver, kernel, options, output)
+                started[driver.path, kernel.id] = pool.submit(_after, givers, job)
+        for driver, kernel in cells:
+            yield started[driver.path, kernel.id].result()
+
+
+@contextmanager
+def _pool(workshop: Workshop, cells: int) -> Iterator[Executor]:
+    """Threads for the cells; when the block is interrupted, or nobody wants the rest, what they wait for is ended."""
+    jobs = workshop.jobs
+    with ThreadPoolExecutor(max_workers=min(cells, jobs.jobs) if jobs is not None else 1) as pool:
         try:
-            for one in started:
-                yield one.result()
+            yield pool
         except BaseException:
-            # Interrupted, or nobody wants the rest: threads end when what they wait for does.
             pool.shutdown(wait=False, cancel_futures=True)
-            workshop.jobs.stop()
-            workshop.runner.end_all()
+            workshop.stop()
             raise
 
 
-def _attempt(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions, output: Path) -> Attempt:
+def _after(givers: Sequence[Future[Attempt]], job: Callable[[tuple[Given, ...]], Attempt]) -> Attempt:
+    """Wait for the cells that give symbols: they began earlier, so they end whatever happens here."""
+    cells = [giver.result().cell for giver in givers]
+    return job(tuple(Given(name=cell.id, symvers=cell.symvers) for cell in cells if cell.symvers is not None))
+
+
+def _attempt(
+    workshop: Workshop,
+    driver: Driver,
+    kernel: Kernel,
+    options: BuildOptions,
+    output: Path,
+    given: tuple[Given, ...],
+) -> Attempt:
     try:
-        return Attempt(cell=build_in(workshop, driver, kernel, options, output))
+        return Attempt(cell=build_in(workshop, driver, kernel, options, output, given))
     except DlkmError as error:
         cell = Cell(
             id=identity(driver, kernel),

@@ -21,12 +21,13 @@ SERIAL_OUTSIDE_KBUILD = "--eval=.NOTPARALLEL$(KBUILD_EXTMOD:%=X):"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where things are, as make sees them: the kernel's directory, the copy, the install root, HOME, PATH."""
+    """Where things are, as make sees them: the kernel, the copy, the install root, HOME, our tools, PATH."""
 
     kernel: str
     driver: str
     root: str
     home: str
+    tools: str
     path: str
 
     def folder(self, driver: Driver) -> str:
@@ -64,7 +65,7 @@ def make_environment(
 def fixed_environment(kernel: Kernel, compiler: Compiler, options: BuildOptions) -> dict[str, str]:
     """What makes the result the same everywhere, and the architecture."""
     cross = kernel.arch.cross_compile
-    llvm = {} if compiler.family == "gcc" else {"LLVM": "1" if compiler.major is None else f"-{compiler.major}"}
+    llvm = {} if compiler.llvm is None else {"LLVM": compiler.llvm}
     return llvm | {
         "ARCH": kernel.arch.name,
         "CROSS_COMPILE": cross,

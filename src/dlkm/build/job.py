@@ -2,9 +2,11 @@
 """One job: one driver built for one kernel, in a copy. The steps in their order; each step lives elsewhere."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -19,7 +21,7 @@ from dlkm.build.place import Place, bare, prepare_tools
 from dlkm.build.result import Cell
 from dlkm.build.sandbox import LOST, find_bubblewrap, sandbox
 from dlkm.build.scratch import Scratch, scratch
-from dlkm.build.work import Job, Made, Workshop
+from dlkm.build.work import Given, Job, Made, Workshop, symvers_place
 from dlkm.core.events import Events
 from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Foreman
@@ -57,8 +59,15 @@ def build(
     return build_in(open_workshop(options, runner, events), driver, kernel, options, output)
 
 
-def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions, output: Path) -> Cell:
-    """The same in a workshop that is already open."""
+def build_in(
+    workshop: Workshop,
+    driver: Driver,
+    kernel: Kernel,
+    options: BuildOptions,
+    output: Path,
+    given: tuple[Given, ...] = (),
+) -> Cell:
+    """The same in a workshop that is already open, with what other cells give."""
     start = time.monotonic()
     headers_of(kernel)
     target = output_directory(output.absolute(), identity(driver, kernel))
@@ -67,6 +76,7 @@ def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildO
     try:
         with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
             _copy(driver, own, output, workshop.events)
+            _lay_out(given, own)
             job = Job(
                 driver=driver,
                 kernel=kernel,
@@ -76,6 +86,7 @@ def build_in(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildO
                 scratch=own,
                 workshop=workshop,
                 task=task,
+                given=given,
             )
             with _imported_meanwhile("dlkm.build.delivery"), workshop.turn():
                 done = _made(job)
@@ -91,6 +102,13 @@ def _copy(driver: Driver, own: Scratch, output: Path, events: Events) -> None:
         events.warning(f"{driver.name}: {warning}")
 
 
+def _lay_out(given: tuple[Given, ...], own: Scratch) -> None:
+    for one in given:
+        path = own.tools / symvers_place(one.name)
+        path.parent.mkdir(parents=True)
+        shutil.copyfile(one.symvers, path)
+
+
 def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler) -> Place:
     prepare_tools(own, kernel, compiler)
     if workshop.bubblewrap is not None:
@@ -101,12 +119,20 @@ def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler)
 def _run(job: Job) -> int:
     """Run make as often as is needed; the last status."""
     around, status = job.place.around, 0
-    for number, argv in enumerate(make_commands(job.driver, job.options, around)):
+    for number, argv in enumerate(_commands(job)):
         environment = {**job.environment, **(install_environment(around) if number else {})}
         status = job.run(argv, environment, around.folder(job.driver))
         if status != 0:
             break
     return status
+
+
+def _commands(job: Job) -> tuple[tuple[str, ...], ...]:
+    """A Makefile that looks for its givers itself, beside it, does not find them: it is told on the command line."""
+    options, looked_for = job.options, "KBUILD_EXTRA_SYMBOLS"
+    if job.given and any(name == looked_for for name, _value, _line in job.driver.makefile.assignments):
+        options = replace(options, variables=((looked_for, job.extra_symbols), *options.variables))
+    return make_commands(job.driver, options, job.place.around)
 
 
 @contextmanager
@@ -125,8 +151,7 @@ def _made(job: Job) -> Made:
 
         return make_as_dkms(job)
     status, around = _run(job), job.place.around
-    commands = make_commands(job.driver, job.options, around)
-    return Made(status=status, folder=around.folder(job.driver), commands=commands)
+    return Made(status=status, folder=around.folder(job.driver), commands=_commands(job))
 
 
 def _delivered(job: Job, made: Made, target: Path, start: float) -> Cell:

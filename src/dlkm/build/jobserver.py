@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TOKEN = b"+"
+_MANY = 4096  # more threads than any run has; less than a pipe holds
 
 
 class JobServer:
@@ -18,7 +19,6 @@ class JobServer:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self._reader, self._writer = os.pipe()
-        self._stopped = False
         os.write(self._writer, _TOKEN * jobs)
         weakref.finalize(self, _close, self._reader, self._writer)
 
@@ -34,26 +34,16 @@ class JobServer:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a token, and give it back after the block.
-
-        KeyboardInterrupt when the run is being stopped: before the block, or after it, as what it did was cut short.
-        """
+        """Wait for a token, and give it back after the block."""
         token = os.read(self._reader, 1)
         try:
-            self._go_on()
             yield
-            self._go_on()
         finally:
             os.write(self._writer, token)
 
-    def _go_on(self) -> None:
-        if self._stopped:
-            raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        """Wake up whoever waits: nothing new begins."""
-        self._stopped = True
-        os.write(self._writer, _TOKEN * self.jobs)
+    def wake(self) -> None:
+        """Let everybody have a token who waits for one: the run ends, and there is nothing left to share."""
+        os.write(self._writer, _TOKEN * _MANY)
 
 
 def _close(*descriptors: int) -> None:

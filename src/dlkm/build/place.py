@@ -100,6 +100,7 @@ def bare(scratch: Scratch, kernel: Kernel, tree: KernelTree, host_path: str) -> 
         driver=str(scratch.driver),
         root=str(scratch.root),
         home=str(scratch.home),
+        tools=str(scratch.tools),
         path=":".join([str(scratch.tools), *(path or SYSTEM_PATH)]),
     )
     return Bare(scratch=scratch, tree=tree, kernel=kernel, around=around)

@@ -82,5 +82,5 @@ def sandbox(bubblewrap: Bubblewrap, scratch: Scratch, tree: KernelTree, compiler
         scratch=scratch,
         tree=tree,
         mounts=mounts_of(Path("/"), scratch, tree, compiler),
-        around=Surroundings(kernel=tree.directory, driver=DRIVER, root=ROOT, home=HOME, path=path),
+        around=Surroundings(kernel=tree.directory, driver=DRIVER, root=ROOT, home=HOME, tools=TOOLS, path=path),
     )

@@ -4,8 +4,9 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import make_environment
@@ -32,12 +33,37 @@ class Workshop:
     events: Events
     bubblewrap: Bubblewrap | None
     jobs: JobServer | None = None
+    stopping: Event = field(default_factory=Event)
+
+    def stop(self) -> None:
+        """Let nothing new begin, and end what runs; what comes of it is no result."""
+        self.stopping.set()
+        if self.jobs is not None:
+            self.jobs.wake()
+        self.runner.end_all()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """A block that counts as one of the jobs that may run at once."""
+        """A block that counts as one of the jobs that may run at once.
+
+        KeyboardInterrupt when the run was stopped: before the block, or after it, as it may have been cut short.
+        """
         with self.jobs.slot() if self.jobs is not None else nullcontext():
+            self._go_on()
             yield
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self.stopping.is_set():
+            raise KeyboardInterrupt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What another cell gives: its Module.symvers, under the cell's id."""
+
+    name: str
+    symvers: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +106,20 @@ class Job:
     scratch: Scratch
     workshop: Workshop
     task: Task
+    given: tuple[Given, ...] = ()
+
+    @property
+    def extra_symbols(self) -> str:
+        """The Module.symvers of others, as the job's place sees them: what KBUILD_EXTRA_SYMBOLS holds."""
+        return " ".join(f"{self.place.around.tools}/{symvers_place(one.name)}" for one in self.given)
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What make finds in its environment, sorted by name."""
         own = make_environment(self.driver, self.kernel, self.compiler, self.options, self.place.around)
         shared = {"MAKEFLAGS": self.workshop.jobs.flags} if self.workshop.jobs is not None else {}
+        if self.given:
+            shared["KBUILD_EXTRA_SYMBOLS"] = self.extra_symbols
         return dict(sorted((own | self.place.environment() | shared).items()))
 
     def run(self, argv: Sequence[str], environment: Mapping[str, str], folder: str, shown: str = "") -> int:
@@ -104,3 +138,8 @@ class Job:
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"+ {line}\n+ status {status}, {time.monotonic() - start:.1f} seconds\n")
         return status
+
+
+def symvers_place(name: str) -> str:
+    """Where a giver's Module.symvers lies below the job's tools."""
+    return f"symvers/{name}/Module.symvers"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.build.compiler import Wanted, choose, wanted_by
+from dlkm.build.compiler import Compiler, Wanted, choose, wanted_by
 from dlkm.core.errors import MissingToolError
 from dlkm.core.events import Event, EventKind, Events
 from dlkm.kernel.kernel import Kernel
@@ -81,3 +81,28 @@ def test_none_at_all_is_told_with_the_command(debian: Kernel, tmp_path: Path) ->
     with pytest.raises(MissingToolError) as caught:
         choose(arm, FakeRunner({"gcc-12": "/usr/bin/gcc-12"}), Events())
     assert caught.value.hint == f"apt-get install {arm.arch.compiler_package}"
+
+
+def test_the_warning_says_what_another_compiler_risks(debian: Kernel, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    runner = FakeRunner({"gcc-14": "/usr/bin/gcc-14"})
+    choose(debian, runner, Events(heard.append))
+    (tmp_path / "config").write_text("CONFIG_GCC_PLUGIN_RANDSTRUCT=y\nCONFIG_RETPOLINE=y\n")
+    choose(replace(debian, config_file=tmp_path / "config"), runner, Events(heard.append))
+    plain, risky = _said(heard)
+    assert "this risks: little" in plain
+    assert ["RANDSTRUCT" in risky, "retpoline" in risky, "CFI" in risky] == [True, True, False]
+    assert "Symbol versions never differ" in plain
+
+
+@pytest.mark.parametrize(
+    ("path", "family", "major", "word"),
+    [
+        ("clang", "clang", 14, "1"),
+        ("clang-14", "clang", 14, "-14"),
+        ("clang", "clang", None, "1"),
+        ("gcc", "gcc", 12, None),
+    ],
+)
+def test_clang_kernels_get_llvm(path: str, family: str, major: int | None, word: str | None) -> None:
+    assert Compiler(path=Path("/usr/bin") / path, family=family, major=major).llvm == word

@@ -11,7 +11,7 @@ from dlkm.build.options import BuildOptions
 from dlkm.source.driver import Driver, find
 from tests.unit.build.fakes import kernel
 
-AROUND = Surroundings(kernel="/k", driver="/build/driver", root="/build/root", home="/h", path="/bin")
+AROUND = Surroundings(kernel="/k", driver="/build/driver", root="/build/root", home="/h", tools="/t", path="/bin")
 GCC = Compiler(path=Path("/usr/bin/gcc-12"), family="gcc", major=12)
 RULE = "obj-m := x.o\nall:\n\tmake -C $(KERNEL_SRC) M=$(PWD)\n"
 

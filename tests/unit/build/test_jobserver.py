@@ -8,6 +8,9 @@ from threading import Thread
 import pytest
 
 from dlkm.build.jobserver import JobServer
+from dlkm.build.work import Workshop
+from dlkm.core.events import Events
+from tests.unit.build.fakes import FakeRunner
 
 
 def _tokens(server: JobServer) -> int:
@@ -40,27 +43,34 @@ def test_the_flags_name_the_pipe() -> None:
     assert server.flags.split() == ["-j2", f"--jobserver-auth={reader},{writer}"]
 
 
-def test_what_was_cut_short_is_no_result() -> None:
-    server = JobServer(1)
-    with pytest.raises(KeyboardInterrupt), server.slot():
-        server.stop()
+def _workshop(jobs: int) -> Workshop:
+    runner = FakeRunner({})
+    return Workshop(runner=runner, events=Events(), bubblewrap=None, jobs=JobServer(jobs) if jobs > 1 else None)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_was_cut_short_is_no_result(jobs: int) -> None:
+    workshop = _workshop(jobs)
+    with pytest.raises(KeyboardInterrupt), workshop.turn():
+        workshop.stop()
 
 
 def test_who_waits_when_the_run_is_stopped_does_not_begin() -> None:
-    server, begun, ended = JobServer(1), [], []
+    workshop, begun, ended = _workshop(2), [], []
+    assert workshop.jobs is not None
+    os.read(workshop.jobs.descriptors[0], 2)  # somebody has them all
 
     def wait() -> None:
         try:
-            with server.slot():
+            with workshop.turn():
                 begun.append(True)
         except KeyboardInterrupt:
             ended.append(True)
 
     threads = [Thread(target=wait) for _ in range(3)]
-    os.read(server.descriptors[0], 1)  # somebody has the only one
     for thread in threads:
         thread.start()
-    server.stop()
+    workshop.stop()
     for thread in threads:
         thread.join(10)
     assert (begun, len(ended)) == ([], 3)

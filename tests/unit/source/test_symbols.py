@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Drivers come after those whose symbols they use, and rings are named."""
+
+from pathlib import Path
+
+from dlkm.source.driver import Driver, find
+from dlkm.source.symbols import in_order
+
+
+def _driver(root: Path, name: str, text: str) -> Driver:
+    folder = root / name
+    folder.mkdir()
+    (folder / "Kbuild").write_text(f"obj-m := {name}.o\n")
+    (folder / f"{name}.c").write_text(text)
+    return find(folder)
+
+
+def _names(drivers: tuple[Driver, ...]) -> list[str]:
+    return [driver.name for driver in drivers]
+
+
+def test_givers_come_first(tmp_path: Path) -> None:
+    user = _driver(tmp_path, "user", "int x(void) { return middle_call(); }")
+    middle = _driver(tmp_path, "middle", "EXPORT_SYMBOL_NS_GPL(middle_call, NS); int y = base_call();")
+    base = _driver(tmp_path, "base", "EXPORT_SYMBOL(\n\tbase_call\n);")
+    order = in_order([user, middle, base])
+    assert _names(order.drivers) == ["base", "middle", "user"]
+    assert {path.name: _names(givers) for path, givers in order.givers.items()} == {
+        "user": ["middle"],
+        "middle": ["base"],
+        "base": [],
+    }
+    assert order.rings == ()
+
+
+def test_who_uses_nothing_keeps_its_place(tmp_path: Path) -> None:
+    one = _driver(tmp_path, "one", "EXPORT_SYMBOL(one_call); int one_call2;")
+    two = _driver(tmp_path, "two", "int one_call2, another_one_call;")
+    assert _names(in_order([two, one]).drivers) == ["two", "one"]
+    assert not any(in_order([two, one]).givers.values())
+
+
+def test_a_symbol_of_ones_own_makes_no_user(tmp_path: Path) -> None:
+    """Two drivers may both bring a copy of a library."""
+    text = "EXPORT_SYMBOL(lib_call);"
+    order = in_order([_driver(tmp_path, "a", text), _driver(tmp_path, "b", text)])
+    assert (_names(order.drivers), any(order.givers.values())) == (["a", "b"], False)
+
+
+def test_a_ring_is_named_and_cut(tmp_path: Path) -> None:
+    a = _driver(tmp_path, "a", "EXPORT_SYMBOL(a_call); c_call();")
+    b = _driver(tmp_path, "b", "EXPORT_SYMBOL(b_call); a_call();")
+    c = _driver(tmp_path, "c", "EXPORT_SYMBOL(c_call); b_call();")
+    order = in_order([a, b, c])
+    assert sorted(_names(order.drivers)) == ["a", "b", "c"]
+    assert [_names(ring) for ring in order.rings] == [["a", "c", "b", "a"]]
+    assert {path.name: _names(givers) for path, givers in order.givers.items()} == {"b": [], "c": ["b"], "a": ["c"]}
+
+
+def test_odd_files_are_passed_over(tmp_path: Path) -> None:
+    one = _driver(tmp_path, "one", "EXPORT_SYMBOL(one_call);")
+    two = _driver(tmp_path, "two", "")
+    (two.path / "loop.c").symlink_to("loop.c")
+    (two.path / "folder.c").mkdir()
+    (two.path / "bytes.c").write_bytes(bytes(range(256)))
+    assert not any(in_order([one, two]).givers.values())
