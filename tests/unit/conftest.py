@@ -17,7 +17,8 @@ def _forbid(*_args: object, **_kwargs: object) -> NoReturn:
 
 
 @pytest.fixture(autouse=True)
-def _inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def _inside_only(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setattr(subprocess, "Popen", _forbid)
     monkeypatch.setattr("os.system", _forbid)
     monkeypatch.setattr("os.posix_spawn", _forbid)

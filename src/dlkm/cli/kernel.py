@@ -12,7 +12,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.select import add, present, resolve
 from dlkm.kernel.spec import is_glob
-from dlkm.report.kernel import HEADS, lines, list_document, rows, show_document, verify_document
+from dlkm.report.kernel import HEADS, lines, list_document, rows, show_document, stale_text, verify_document
 from dlkm.report.terminal import Terminal
 
 SPECS = """SPEC is one of
@@ -69,8 +69,22 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), arguments.mirrors)
+    for kernel in kernels:
+        _look_at_image(kernel, terminal)
     _answer(kernels, arguments, terminal)
     return ExitStatus.OK
+
+
+def _look_at_image(kernel: Kernel, terminal: Terminal) -> None:
+    """Read what the image tells now, so that no check has to, and say at once what does not fit."""
+    from dlkm.kernel.image_record import recorded
+
+    with terminal.events.task(f"reading the image of {kernel.id}"):
+        image = recorded(kernel)
+    if image is not None and image.fault is not None:
+        terminal.events.warning(f"kernel {kernel.id}: its image cannot be read: {image.fault}")
+    if image is not None and image.stale is not None:
+        terminal.events.warning(f"kernel {kernel.id}: {stale_text(kernel, image.stale)}")
 
 
 def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -94,10 +108,13 @@ def _show(arguments: argparse.Namespace, terminal: Terminal) -> int:
     kernels = resolve(arguments.kernels, Pool(), terminal.events, Processes())
     if len(kernels) > 1:
         raise UsageError(f"{arguments.kernels[0]!r} names {len(kernels)} kernels", hint="name one of them")
+    from dlkm.kernel.image_record import recorded
+
+    image = recorded(kernels[0])
     if arguments.json:
-        terminal.document(show_document(kernels[0]))
+        terminal.document(show_document(kernels[0], image))
     else:
-        terminal.out.write("".join(f"{line}\n" for line in lines(kernels[0])))
+        terminal.out.write("".join(f"{line}\n" for line in lines(kernels[0], image)))
     return ExitStatus.OK
 
 

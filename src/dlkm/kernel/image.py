@@ -16,6 +16,7 @@ from dlkm.core.errors import MalformedError, UsageError
 from dlkm.kernel.image_btf import KernelBtf, find_btf
 from dlkm.ko.decompress import LIMIT, Compression, compression_of, decompress
 from dlkm.ko.elf import MAGIC, Elf
+from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
 from dlkm.ko.x509 import read_certificate
 
 _WRAPPINGS = 4  # one inside the other; an Image in a zboot in a gzip is three
@@ -201,8 +202,13 @@ def _bounded(decoder: "lzma.LZMADecompressor | bz2.BZ2Decompressor", payload: by
     return data
 
 
-def _unsupported(_payload: bytes, where: str) -> bytes:
-    raise MalformedError(f"{where}: its payload is packed with lz4 or lzo, which is not supported")
+def _lz4(payload: bytes, where: str) -> bytes:
+    """x86 appends the unpacked size; four bytes alone are no block."""
+    return unlz4(payload, where, LIMIT)
+
+
+def _lzo(payload: bytes, where: str) -> bytes:
+    return unlzo(payload, where, LIMIT)
 
 
 _UNPACKERS: dict[bytes, Callable[[bytes, str], bytes]] = {
@@ -212,8 +218,8 @@ _UNPACKERS: dict[bytes, Callable[[bytes, str], bytes]] = {
     b"\x28\xb5\x2f\xfd": _with_size,
     b"\x5d\0\0": _old_lzma,
     b"BZh": _bzip2,
-    b"\x02\x21\x4c\x18": _unsupported,
-    b"\x89LZO": _unsupported,
+    LZ4_MAGIC: _lz4,
+    LZO_MAGIC: _lzo,
 }
 
 

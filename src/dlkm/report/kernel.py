@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlkm.kernel.image_record import ImageRecord, Stale
 from dlkm.kernel.kernel import Kernel
 from dlkm.report.document import document
 
@@ -47,9 +48,31 @@ def kernel_entry(kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def show_document(kernel: Kernel) -> dict[str, Any]:
-    """`dlkm kernel show --json`."""
-    return document("kernel", kernel=kernel_entry(kernel))
+def show_document(kernel: Kernel, image: ImageRecord | None = None) -> dict[str, Any]:
+    """`dlkm kernel show --json`; `booted` is what the image itself tells, null without one."""
+    return document("kernel", kernel=kernel_entry(kernel) | {"booted": _booted(image)})
+
+
+def _booted(image: ImageRecord | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    stale = image.stale
+    return {
+        "release": image.release,
+        "vermagic": image.vermagic,
+        "struct_module": image.struct_module_size,
+        "certificates": len(image.certificates) if image.certificates is not None else None,
+        "fault": image.fault,
+        "stale": {"differing": stale.differing, "of": stale.compared, "names": list(stale.names)} if stale else None,
+    }
+
+
+def stale_text(kernel: Kernel, stale: Stale) -> str:
+    """That Module.symvers and the image are not of one build."""
+    return (
+        f"{kernel.symvers} is not of the image {kernel.image}: {stale.differing} of {stale.compared} exports differ "
+        f"({', '.join(stale.names[:4])}); the image is believed"
+    )
 
 
 def list_document(kernels: Iterable[Kernel]) -> dict[str, Any]:
@@ -83,7 +106,7 @@ def _short(origin: str) -> str:
     return f"{first.rpartition('/')[2]} and {rest.count(',') + 1} more" if comma else origin
 
 
-def lines(kernel: Kernel) -> list[str]:
+def lines(kernel: Kernel, image: ImageRecord | None = None) -> list[str]:
     """`dlkm kernel show`, one fact a line; what is not known says so."""
     facts = {
         "id": kernel.id,
@@ -101,6 +124,9 @@ def lines(kernel: Kernel) -> list[str]:
         "exports": kernel.exports,
     }
     shown = [f"{name + ':':<14} {'-' if value in {None, ''} else value}" for name, value in facts.items()]
+    if image is not None and (image.fault is not None or image.stale is not None):
+        trouble = image.fault or (stale_text(kernel, image.stale) if image.stale is not None else "")
+        shown.append(f"{'trouble:':<14} {trouble}")
     if not kernel.config:
         return [*shown, "configuration: not at hand"]
     return [*shown, *(f"CONFIG_{name}={kernel.config.get(name) or 'n'}" for name in OPTIONS)]

@@ -14,6 +14,7 @@ from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
 from dlkm.verdict.findings import findings as findings_of
 from dlkm.verdict.findings import utf8
+from dlkm.verdict.kernel_files import kernel_files
 from dlkm.verdict.licence import taint_of
 from dlkm.verdict.signing import is_unsigned
 from dlkm.verdict.steps import CHECKS, FINAL
@@ -40,6 +41,9 @@ def judge(candidate: Candidate, facts: Facts, conditions: Conditions, supply: Su
 
 def _steps(case: Case) -> Iterator[list[Trip]]:
     """The trips of each step of the loader that has any; what a damaged file keeps from being judged ends it."""
+    about = list(kernel_files(case))
+    if about:
+        yield about
     refused = False
     for name in case.era.checks:
         trips: list[Trip] = []

@@ -60,6 +60,7 @@ class Quick:
         return (
             arch.elf_class == 64
             and not arch.big_endian
+            and (facts.image is None or (facts.image.stale is None and facts.image.fault is None))
             and all(one is not None for one in known)
             and facts.modversions is True
             and facts.kernel.config.on("MODULE_SIG")

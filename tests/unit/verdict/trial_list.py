@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.unit.kernel.image_builder import EXPECTED, vmlinux
+from tests.unit.kernel.image_builder import VERMAGIC as IMAGE_VERMAGIC
 from tests.unit.ko.elf_builder import (
     LOCAL,
     MARKER,
@@ -54,6 +56,7 @@ THIS = ".gnu.linkonce.this_module"
 
 def trials() -> Iterator[Trial]:
     """All of them, in the loader's order."""
+    yield from kernel_files()
     yield from signatures()
     yield from validity()
     yield from special_sections()
@@ -62,6 +65,31 @@ def trials() -> Iterator[Trial]:
     yield from symbols()
     yield from relocations()
     yield from last_steps()
+
+
+def kernel_files() -> Iterator[Trial]:
+    """What is wrong with the kernel's own files stops no module; the image has these two of SYMVERS and others."""
+    booted = vmlinux().replace(IMAGE_VERMAGIC.encode(), b"?" * len(IMAGE_VERMAGIC))
+    same = "".join(
+        f"{one.crc:#010x}\t{one.name}\tvmlinux\tEXPORT_SYMBOL{'_GPL' * one.gpl}\t{one.namespace}\n"
+        for one in EXPECTED.values()
+    )
+    yield Trial(
+        rule="stale-symvers",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(image=booted),
+        near=World(image=booted, symvers=same),
+        outcome="loads",
+    )
+    yield Trial(
+        rule="image-unreadable",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(image=b"no kernel"),
+        near=World(image=booted),
+        outcome="loads",
+    )
 
 
 def signatures() -> Iterator[Trial]:

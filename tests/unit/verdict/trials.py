@@ -59,6 +59,7 @@ class World:
     with_: str = ""
     config: bool = True
     symvers: str | None = SYMVERS
+    image: bytes | None = None
     installed: tuple[str, ...] = ("giver",)
     builtin: tuple[str, ...] = ()
     certificates: tuple[int, ...] | None = (1,)

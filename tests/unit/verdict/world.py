@@ -28,11 +28,14 @@ def make_kernel(root: Path, world: World) -> Kernel:
     config, symvers = root / "config", root / "Module.symvers"
     config.write_text("".join(f"CONFIG_{name if '=' in name else f'{name}=y'}\n" for name in options))
     symvers.write_text(world.symvers or "")
+    if world.image is not None:
+        (root / "vmlinuz").write_bytes(world.image)
     return Kernel(
         id=world.release,
         release=world.release,
         arch=arch_named(world.arch),
         origin=world.origin,
+        image=root / "vmlinuz" if world.image is not None else None,
         modules=folder,
         symvers=symvers if world.symvers is not None else None,
         config_file=config if world.config else None,
