@@ -24,13 +24,14 @@ MAY_IMPORT = {
     "ko": {"ko"} | CORE,
     "source": {"source"} | CORE,
     "kernel": {"kernel", "ko"} | CORE,
-    "yocto": {"yocto"} | VALUES,
     "build": {"build"} | VALUES,
     "verdict": {"verdict"} | VALUES,
+    "package": {"package"} | CORE,
+    "yocto": {"yocto", "package", "build"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict"} | VALUES,
-    "report": {"report", "prove", "rootfs", "build", "verdict", "yocto"} | VALUES,
-    "cli": {"cli", "report", "prove", "rootfs", "build", "verdict", "yocto"} | VALUES,
+    "report": {"report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "cli": {"cli", "report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
 }
 
 
@@ -93,10 +94,22 @@ def test_sizes() -> None:
     assert statistics.quantiles(lengths, n=20)[18] <= 40
 
 
+def _licence(path: Path) -> str:
+    """What imports BitBake's library is under its licence."""
+    with_bitbake = path.is_relative_to(PACKAGE / "yocto" / "worker") or path.is_relative_to(PACKAGE / "yocto" / "meta")
+    return "GPL-2.0-only" if with_bitbake else "GPL-2.0-or-later"
+
+
+def test_nothing_but_the_worker_imports_bitbake() -> None:
+    users = {path for path in FILES if {name.split(".")[0] for name in _imports(_tree(path))} & {"bb", "oe"}}
+    assert users
+    assert {_licence(path) for path in users} == {"GPL-2.0-only"}
+
+
 def test_every_source_says_its_licence_and_what_lives_there() -> None:
     for path in FILES:
         text = path.read_text("utf-8")
-        assert text.startswith("# SPDX-License-Identifier: GPL-2.0-or-later\n"), path
+        assert text.startswith(f"# SPDX-License-Identifier: {_licence(path)}\n"), path
         assert ast.get_docstring(_tree(path)), f"{path}: no sentence on what lives there"
 
 

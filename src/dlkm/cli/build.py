@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
 from dlkm.cli.inputs import distinct
+from dlkm.cli.recipes import add_recipe_flags, build_all_recipes
 from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("sources", nargs="*", type=Path, default=[Path()], metavar="SOURCE", help="a driver's directory (default: .)")
+    what = "a driver's directory or a .bb recipe (default: .)"
+    add("sources", nargs="*", type=Path, default=[Path()], metavar="SOURCE", help=what)
     add_kernel_flag(parser)
     add_output_flag(parser)
     add_build_flags(parser)
+    add_recipe_flags(parser)
 
 
 def add_build_flags(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +61,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         opening = beside.submit(open_workshop, options, Processes(), terminal.events)
         kernels = kernels_of(arguments, terminal)
         workshop = opening.result()
-        attempts = list(build_all(workshop, drivers, kernels, options, arguments.output))
+        attempts = list(build_all(workshop, drivers, kernels, options, arguments.output)) if drivers else []
+        attempts += build_all_recipes(workshop, _recipes(arguments), kernels, options, arguments)
     terminal.close()
     cells = [attempt.cell for attempt in attempts]
     if arguments.json:
@@ -100,7 +104,12 @@ def _goal(text: str) -> str:
 def _drivers(arguments: argparse.Namespace) -> "tuple[Driver, ...]":
     from dlkm.source.driver import find
 
-    return tuple(distinct(find(source, arguments.subdir) for source in arguments.sources).values())
+    sources = [source for source in arguments.sources if source not in _recipes(arguments)]
+    return tuple(distinct(find(source, arguments.subdir) for source in sources).values())
+
+
+def _recipes(arguments: argparse.Namespace) -> tuple[Path, ...]:
+    return tuple(source for source in arguments.sources if source.suffix == ".bb" and not source.is_dir())
 
 
 def _say_errors(attempts: "list[Attempt]", terminal: Terminal) -> None:

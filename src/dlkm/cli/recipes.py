@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What verbs share that take recipes: their flags, and building them."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkm.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlkm.build.cells import Attempt
+    from dlkm.build.options import BuildOptions
+    from dlkm.build.work import Workshop
+    from dlkm.kernel.kernel import Kernel
+    from dlkm.yocto.options import RecipeOptions
+
+_RELEASES = "kirkstone|scarthgap|styhead|walnascar|whinlatter|wrynose|master"
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    """What chooses how a recipe is read and where its sources come from."""
+    add = parser.add_argument_group("recipes (.bb)").add_argument
+    add("--machine", metavar="NAME", help="MACHINE (default: by the kernel's architecture, e.g. qemux86-64)")
+    add("--distro", metavar="NAME", help="DISTRO (default: nodistro)")
+    add("--yocto", metavar=_RELEASES, help="the release whose rules hold (default: whinlatter)")
+    add("--layer", dest="layers", action="append", type=Path, default=[], metavar="DIR", help="one more layer")
+    add("--source-mirror", metavar="URL|DIR", help="where sources are looked for before the network")
+    add("--offline", action="store_true", help="fetch nothing from the network")
+    add("--conf", action="append", type=Path, default=[], metavar="FILE", help="lines as in local.conf")
+
+
+def recipe_options_of(arguments: argparse.Namespace) -> "RecipeOptions":
+    """What the flags ask for; UsageError for a release that is not known, or a file that is not there."""
+    from dlkm.yocto.options import DEFAULT_RELEASE, RecipeOptions
+    from dlkm.yocto.releases import Release
+
+    word = arguments.yocto or DEFAULT_RELEASE.value
+    if word not in set(Release):
+        raise UsageError(f"--yocto {word}: no such release", hint=f"known are: {', '.join(Release)}")
+    for path in arguments.conf:
+        if not path.is_file():
+            raise UsageError(f"--conf {path}: no such file")
+    return RecipeOptions(
+        release=Release(word),
+        machine=arguments.machine,
+        distro=arguments.distro,
+        layers=tuple(arguments.layers),
+        mirror=arguments.source_mirror,
+        offline=arguments.offline,
+        conf=tuple(arguments.conf),
+        jobs=arguments.jobs,
+    )
+
+
+def build_all_recipes(
+    workshop: "Workshop",
+    paths: Sequence[Path],
+    kernels: "Sequence[Kernel]",
+    options: "BuildOptions",
+    arguments: argparse.Namespace,
+) -> "Iterator[Attempt]":
+    """Every recipe for every kernel; none for no paths."""
+    if not paths:
+        return
+    from dlkm.yocto.batch import build_recipes
+    from dlkm.yocto.layers import locate
+
+    how = recipe_options_of(arguments)
+    recipes = [locate(path, how.layers) for path in dict.fromkeys(paths)]
+    yield from build_recipes(workshop, recipes, kernels, (options, how), arguments.output)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recipes read by the worker, several at once: what each is, for whom, and what it needs. Builds nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlkm.build.compiler import Compiler, choose
+from dlkm.build.kerneltree import KernelTree, headers_of, tree_on_the_target
+from dlkm.build.sandbox import Bubblewrap
+from dlkm.core.errors import DlkmError, MalformedError, MissingToolError
+from dlkm.core.events import Events
+from dlkm.core.processes import Runner
+from dlkm.kernel.kernel import Kernel
+from dlkm.yocto.asking import ask
+from dlkm.yocto.confine import reading_place
+from dlkm.yocto.layers import RecipeFile, visible
+from dlkm.yocto.options import RecipeOptions
+from dlkm.yocto.preset import preset
+
+FACTS = ("PN", "PV", "DEPENDS", "PROVIDES", "MACHINE", "LICENSE", "SUMMARY")
+_SECONDS = 25.0  # for one recipe; the worker itself stops at less
+CONF = "/build/conf"  # where the files of --conf are seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One line that had a part in a variable's value. `op` is bb's word ("set", "append", ":append", …)."""
+
+    file: str
+    line: int
+    op: str
+    text: str
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One recipe, read. `why` says why it is not compatible; `error` is set when it could not be read.
+
+    `tasks` are those that a build runs, in their order. `variables`, `bodies` (of tasks) and `history` are empty
+    unless they were asked for. `fetch` is the fetch phase's part, in the worker's own form.
+    """
+
+    recipe: RecipeFile
+    compatible: bool = True
+    why: str | None = None
+    error: DlkmError | None = None
+    facts: Mapping[str, str | None] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
+    inherits: tuple[str, ...] = ()
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, tuple[Assignment, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    fetch: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """PN."""
+        return self.facts.get("PN") or self.recipe.name
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The words of DEPENDS."""
+        return tuple(dict.fromkeys((self.facts.get("DEPENDS") or "").split()))
+
+    @property
+    def provides(self) -> tuple[str, ...]:
+        """The words of PROVIDES, its own name among them."""
+        return tuple(dict.fromkeys([self.name, *(self.facts.get("PROVIDES") or "").split()]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of each recipe: every variable with its history, or only one of them."""
+
+    variables: bool = False
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where recipes are read: the machine's sandbox, and the kernel they are for (None: for none in particular)."""
+
+    runner: Runner
+    events: Events
+    bubblewrap: Bubblewrap
+    options: RecipeOptions
+    kernel: Kernel | None = None
+    tree: KernelTree | None = None
+    compiler: Compiler | None = None
+
+
+def setting(
+    runner: Runner, events: Events, bubblewrap: Bubblewrap | None, options: RecipeOptions, kernel: Kernel | None
+) -> Setting:
+    """MissingToolError without a sandbox: recipes are programs. UsageError for a kernel without headers."""
+    if bubblewrap is None:
+        raise MissingToolError(
+            "recipes carry code and are run only in a sandbox, which does not work here",
+            hint="apt-get install bubblewrap",
+        )
+    if kernel is None:
+        return Setting(runner=runner, events=events, bubblewrap=bubblewrap, options=options)
+    headers_of(kernel)
+    return Setting(
+        runner=runner,
+        events=events,
+        bubblewrap=bubblewrap,
+        options=options,
+        kernel=kernel,
+        tree=tree_on_the_target(kernel),
+        compiler=choose(kernel, runner, events),
+    )
+
+
+def request_of(mode: str, place: Setting, recipes: Sequence[RecipeFile]) -> dict[str, Any]:
+    """The request to the worker, but for what its mode alone needs."""
+    options = place.options
+    files = [f"{CONF}/{number}.conf" for number in range(len(options.conf))]
+    return {
+        "mode": mode,
+        "recipes": [
+            {"path": str(recipe.path), "appends": [str(path) for path in recipe.appends]} for recipe in recipes
+        ],
+        "layers": [str(folder) for folder in layers_of(recipes)],
+        "preset": preset(options, place.kernel, place.tree, place.compiler),
+        "conf": files,
+        "forced": dict(options.forced),
+        "jobs": options.jobs,
+    }
+
+
+def layers_of(recipes: Sequence[RecipeFile]) -> tuple[Path, ...]:
+    """All layers of several recipes, each once."""
+    return tuple(dict.fromkeys(folder for recipe in recipes for folder in recipe.layers))
+
+
+def shown(place: Setting, recipes: Sequence[RecipeFile]) -> tuple[str, ...]:
+    """bubblewrap's arguments for what the recipes and their user brought."""
+    conf = (
+        word
+        for number, path in enumerate(place.options.conf)
+        for word in ("--ro-bind", str(path.absolute()), f"{CONF}/{number}.conf")
+    )
+    return (*visible(layers_of(recipes)), *conf)
+
+
+def evaluate(place: Setting, recipes: Sequence[RecipeFile], asked: Asked | None = None) -> tuple[Evaluation, ...]:
+    """Read the recipes, in the order given; one that cannot be read has an `error`. WorkerLostError for no answer."""
+    if not recipes:
+        return ()
+    wanted = asked or Asked()
+    request = request_of("evaluate", place, recipes) | {
+        "wanted": {"facts": FACTS, "variables": wanted.variables, "variable": wanted.variable},
+        "tracking": True,
+    }
+    command = reading_place(place.bubblewrap, place.tree, shown(place, recipes))
+    answers = ask(place.runner, command, request, seconds=10.0 + _SECONDS * len(recipes))
+    if len(answers) == 1 and "number" not in answers[0]:
+        answers = tuple(answers[0] | {"number": number} for number in range(len(recipes)))
+    ordered = {int(answer["number"]): answer for answer in answers}
+    return tuple(_evaluation(recipe, ordered.get(number, {})) for number, recipe in enumerate(recipes))
+
+
+def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:
+    warnings = tuple(_warnings(answer))
+    problem = answer.get("error") if answer else {"text": "was not answered for", "file": "", "line": 0}
+    if problem:
+        return Evaluation(recipe=recipe, error=_unreadable(recipe, problem), warnings=warnings)
+    history = {
+        name: tuple(Assignment(**event) for event in events) for name, events in answer.get("history", {}).items()
+    }
+    return Evaluation(
+        recipe=recipe,
+        compatible=bool(answer["compatible"]),
+        why=answer["why"],
+        facts=answer["facts"],
+        tasks=tuple(answer["tasks"]),
+        inherits=tuple(answer["inherits"]),
+        variables=answer.get("variables", {}),
+        bodies=answer.get("bodies", {}),
+        history=history,
+        warnings=warnings,
+        fetch=answer.get("fetch") or {},
+    )
+
+
+def _warnings(answer: Mapping[str, Any]) -> Iterator[str]:
+    for notice in answer.get("notices", ()):
+        yield f"{notice['file']}:{notice['line']}: {notice['message']}"
+    for message in answer.get("messages", ()):
+        if message["level"] == "warning":
+            yield message["text"]
+
+
+def _unreadable(recipe: RecipeFile, problem: Mapping[str, Any]) -> MalformedError:
+    place = f"{problem['file']}:{problem['line']}" if problem["file"] and problem["line"] else problem["file"]
+    text = str(problem["text"]).strip()
+    hint = None
+    if "Could not inherit file" in text or "Could not require file" in text or "Could not include" in text:
+        hint = "give the layer that holds it: --layer DIR"
+    return MalformedError(f"{place or recipe.path}: {text}", hint=hint)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One recipe built for one kernel: its tasks run in the sandbox of builds, its packages delivered like any build."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dlkm.build.compiler import Compiler
+from dlkm.build.diagnostics import Diagnostic, first_cause, read_diagnostics
+from dlkm.build.environment import fixed_environment
+from dlkm.build.harvest import Product, collect, collect_symvers, products
+from dlkm.build.kerneltree import KernelTree
+from dlkm.build.options import BuildOptions
+from dlkm.build.output import ensure_replaceable, output_directory, prepared
+from dlkm.build.place import prepare_tools
+from dlkm.build.record import Evidence, write_record
+from dlkm.build.result import BuildOutcome, Cell, moved
+from dlkm.build.sandbox import Sandbox, sandbox
+from dlkm.build.scratch import Scratch, scratch
+from dlkm.core.errors import DlkmError, FetchError, MalformedError
+from dlkm.core.files import StorageError
+from dlkm.kernel.kernel import Kernel
+from dlkm.package.store import FOLDER, write_packages
+from dlkm.source.driver import safe_name
+from dlkm.yocto.asking import ask
+from dlkm.yocto.collect import packages_in, place_outside
+from dlkm.yocto.confine import DOWNLOADS, library, worker_command
+from dlkm.yocto.evaluation import Evaluation, Setting, request_of, shown
+from dlkm.yocto.fetch import downloads
+from dlkm.yocto.preset import SYSROOTS, WORK
+
+LOG = "build.log"
+_TASK_LOG = "tasks.log"
+_LAST_LINES = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeJob:
+    """One recipe and what it builds on: `sysroots` are the directories that the recipes it needs left."""
+
+    evaluation: Evaluation
+    place: Setting
+    kernel: Kernel
+    tree: KernelTree
+    compiler: Compiler
+    sysroots: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """How the tasks went."""
+
+    answer: Mapping[str, Any]
+    scratch: Scratch
+    start: float
+    command: tuple[str, ...]
+
+    @property
+    def failed(self) -> str | None:
+        return self.answer.get("failed")
+
+
+def identity_of(evaluation: Evaluation, kernel: Kernel) -> str:
+    """The cell's id."""
+    return f"{safe_name(evaluation.name)}@{kernel.id}"
+
+
+def blank_cell(evaluation: Evaluation, kernel: Kernel, outcome: BuildOutcome, reason: str) -> Cell:
+    """A cell that nothing was run for."""
+    return Cell(
+        id=identity_of(evaluation, kernel),
+        source=evaluation.recipe.path,
+        kernel=kernel.id,
+        arch=kernel.arch.name,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def build_recipe(job: RecipeJob, options: BuildOptions, output: Path, sysroot: Path) -> Cell:
+    """Run the recipe's tasks and deliver into `output/PN@KERNEL/`; `sysroot` gets what others build against.
+
+    A failed build is a Cell too. FetchError when a licence text or source is not what the recipe says.
+    """
+    start = time.monotonic()
+    identity = identity_of(job.evaluation, job.kernel)
+    target = output_directory(output.absolute(), identity)
+    ensure_replaceable(target)
+    try:
+        with scratch() as own, job.place.events.task(f"building {identity}"):
+            prepare_tools(own, job.kernel, job.compiler)
+            ran = _run(job, options, own, start)
+            _raise_if_refused(job, ran)
+            cell = _deliver(job, ran, target, identity)
+            if cell.outcome is BuildOutcome.BUILT:
+                _keep_sysroot(ran, sysroot)
+            return cell
+    except OSError as error:
+        raise StorageError(f"{identity} cannot be built: {error}") from error
+
+
+def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _Ran:
+    inside = sandbox(job.place.bubblewrap, own, job.tree, job.compiler)
+    environment = fixed_environment(job.kernel, job.compiler, options) | {
+        "PATH": inside.around.path,
+        "HOME": inside.around.home,
+        "TMPDIR": "/tmp",  # noqa: S108 — in the sandbox a private one
+    }
+    seen = _with_recipe(inside, job)
+    command = seen.command(worker_command(), environment, WORK)
+    recipe = job.evaluation.recipe
+    request = request_of("run", job.place, [recipe])
+    request["preset"] |= {
+        "PATH": inside.around.path,
+        "SOURCE_DATE_EPOCH": str(options.epoch),
+        "DLKM_SYSROOTS": " ".join(f"{SYSROOTS}/{number}" for number in range(len(job.sysroots))),
+    }
+    answers = ask(job.place.runner, command, request, seconds=job.place.options.seconds)
+    answer: dict[str, Any] = (
+        answers[0] if answers else {"error": {"text": "the worker gave no answer", "file": "", "line": 0}}
+    )
+    for message in answer.get("messages", ()):
+        if message["level"] == "warning" and message["text"] not in job.evaluation.warnings:
+            job.place.events.warning(f"{job.evaluation.name}: {message['text']}")
+    return _Ran(answer=answer, scratch=own, start=start, command=(recipe.path.name, *job.evaluation.tasks))
+
+
+def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
+    """The sandbox of builds with the recipe's layers, the downloads and the worker in it."""
+    words = [*shown(job.place, [job.evaluation.recipe]), *library()]
+    if downloads().is_dir():
+        words += ["--ro-bind", str(downloads()), DOWNLOADS]
+    for number, folder in enumerate(job.sysroots):
+        words += ["--ro-bind", str(folder), f"{SYSROOTS}/{number}"]
+    return replace(inside, mounts=(*inside.mounts, *words))
+
+
+def _raise_if_refused(job: RecipeJob, ran: _Ran) -> None:
+    """A source or licence text that is not what the recipe says is no failed build."""
+    if "error" in ran.answer:
+        raise MalformedError(f"{job.evaluation.recipe.path}: {ran.answer['error']['text']}")
+    said = "\n".join(ran.answer.get("said", ()))
+    if ran.answer.get("kind") in {"fetch", "integrity"}:
+        raise FetchError(f"{job.evaluation.recipe.path}: {said or 'a source is missing'}")
+
+
+def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
+    log = ran.scratch.driver / _TASK_LOG
+    facts = ran.answer["facts"]
+    diagnostics = read_diagnostics(log, str(facts.get("B") or ""))
+    with prepared(target) as new:
+        _copy_log(log, new / LOG)
+        packages = () if ran.failed else packages_in(facts, ran.scratch.driver, new, job.evaluation.name)
+        found = products(new / FOLDER, ran.scratch.root, job.kernel) if packages else ()
+        reason = _why_not(job, ran, found, diagnostics)
+        cell = _cell(job, ran, () if reason else found, new)
+        cell = replace(cell, reason=reason, outcome=BuildOutcome.FAILED if reason else BuildOutcome.BUILT)
+        if reason:
+            shutil.rmtree(new / FOLDER, ignore_errors=True)
+        else:
+            write_packages(new, packages)
+        cell = replace(cell, id=identity, seconds=round(time.monotonic() - ran.start, 3))
+        write_record(new, cell, _evidence(job, ran, diagnostics))
+    return moved(cell, target)
+
+
+def _copy_log(log: Path, target: Path) -> None:
+    if log.is_file() and not log.is_symlink():
+        shutil.copyfile(log, target)
+    else:
+        target.write_text("", "utf-8")
+
+
+def _cell(job: RecipeJob, ran: _Ran, found: tuple[Product, ...], folder: Path) -> Cell:
+    cell = blank_cell(job.evaluation, job.kernel, BuildOutcome.BUILT, "")
+    symvers = collect_symvers(place_outside(ran.answer["facts"]["D"], ran.scratch.driver), folder) if found else None
+    return replace(cell, modules=collect(found, folder), symvers=symvers, log=folder / LOG)
+
+
+def _why_not(job: RecipeJob, ran: _Ran, found: Sequence[Product], diagnostics: tuple[Diagnostic, ...]) -> str:
+    """Why the build did not give what was asked for; empty when it did."""
+    if ran.failed:
+        return _why_failed(ran, diagnostics)
+    wrong = next((product for product in found if product.wrong is not None), None)
+    if wrong is not None:
+        return f"{wrong.path.name} {wrong.wrong}, not for {job.kernel.release} ({job.kernel.arch.name})"
+    if not found and "module" in job.evaluation.inherits:
+        return "the recipe inherits module, but none of its packages holds a module"
+    return ""
+
+
+def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
+    cause = first_cause(diagnostics) if ran.failed in {"do_compile", "do_install"} else None
+    if cause is not None:
+        return f"{ran.failed}: {cause.shown}"
+    said = [text for text in ran.answer.get("said", ()) if text.strip()]
+    if said:
+        return f"{ran.failed}: {said[0].strip()}"
+    return f"{ran.failed} failed"
+
+
+def _evidence(job: RecipeJob, ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> Evidence:
+    return Evidence(
+        commands=(ran.command,),
+        environment={},
+        compiler=str(job.compiler.path),
+        sandboxed=True,
+        diagnostics=diagnostics,
+    )
+
+
+def _keep_sysroot(ran: _Ran, sysroot: Path) -> None:
+    """What do_populate_sysroot gave, for the recipes that DEPEND on this one."""
+    source = place_outside(ran.answer["facts"]["SYSROOT_DESTDIR"], ran.scratch.driver)
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, sysroot, symlinks=True)
+
+
+def refusal(error: DlkmError, evaluation: Evaluation, kernel: Kernel) -> Cell:
+    """The cell of a recipe that could not be tried."""
+    return blank_cell(evaluation, kernel, BuildOutcome.FAILED, error.what)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which directories a recipe lives in: its layer, the files that append to it, other recipes. Reads names only."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkm.core.errors import UsageError
+
+_DEPTH = 5  # directories above a recipe that may be its layer
+# A recipe directly in one of these would show the worker all that lies there.
+_SHARED = frozenset(
+    f"/{name}"
+    for name in ("", *["build", "etc", "home", "media", "mnt", "opt", "root", "srv", "tmp", "usr", "var", "var/tmp"])
+)
+_RECIPE_FILES = (".bb", ".bbappend", ".inc", ".bbclass", ".conf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeFile:
+    """One recipe: its file, the layer directories it belongs to (the nearest first), and the bbappends for it."""
+
+    path: Path
+    layers: tuple[Path, ...]
+    appends: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """PN, as the file's name says it."""
+        return self.path.stem.partition("_")[0]
+
+    @property
+    def version(self) -> str:
+        """PV, as the file's name says it; empty where it does not."""
+        parts = self.path.stem.split("_")
+        return parts[1] if len(parts) > 1 else ""
+
+
+def is_recipe(path: Path) -> bool:
+    """Whether a path is meant as a recipe."""
+    return path.suffix == ".bb" and not path.is_dir()
+
+
+def locate(path: Path, extra: Iterable[Path] = ()) -> RecipeFile:
+    """The recipe at a path; UsageError when there is none."""
+    try:
+        real = path.absolute()
+        if not real.is_file():
+            raise UsageError(f"no recipe at {path}")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no recipe at {path!r}") from error
+    if any(letter.isspace() or 0xDC80 <= ord(letter) <= 0xDCFF for letter in str(real)):
+        raise UsageError(f"{str(real)!r}: BitBake takes no blanks in the path of a recipe", hint="move it elsewhere")
+    if real.stem.count("_") > 2:
+        raise UsageError(f"{path}: a recipe is called NAME_VERSION.bb, with no more than two '_'")
+    layers = tuple(dict.fromkeys([_layer_of(real), *(folder.absolute() for folder in extra)]))
+    for folder in layers:
+        if not folder.is_dir():
+            raise UsageError(f"--layer {folder}: no such directory")
+    return RecipeFile(path=real, layers=layers, appends=tuple(_appends(real, layers)))
+
+
+def _layer_of(recipe: Path) -> Path:
+    """The directory with conf/layer.conf above a recipe, or what looks like a layer, or the recipe's own directory."""
+    parents = list(recipe.parents)[: _DEPTH + 1]
+    for folder in parents:
+        if (folder / "conf" / "layer.conf").is_file():
+            return folder
+    for folder in parents[1:]:
+        named = any(part.startswith("recipes-") for part in recipe.relative_to(folder).parts[:1])
+        if named and str(folder) not in _SHARED:
+            return folder
+    return recipe.parent
+
+
+def _appends(recipe: Path, layers: Iterable[Path]) -> Iterator[Path]:
+    """NAME_VERSION.bbappend and NAME_%.bbappend in the layers, in the order of the layers."""
+    seen: set[Path] = set()
+    for folder in (*layers, recipe.parent):
+        for path in sorted([*folder.glob("*.bbappend"), *folder.glob("recipes*/*/*.bbappend")]):
+            if path not in seen and _applies(path.stem, recipe.stem):
+                seen.add(path)
+                yield path
+
+
+def _applies(append: str, recipe: str) -> bool:
+    start, percent, _rest = append.partition("%")
+    return recipe.startswith(start) if percent else append == recipe
+
+
+def providers(name: str, layers: Iterable[Path]) -> tuple[Path, ...]:
+    """Recipes whose file is called by that name, in the layers."""
+    found: list[Path] = []
+    for folder in layers:
+        for pattern in ("*.bb", "recipes*/*/*.bb"):
+            found += [path for path in sorted(folder.glob(pattern)) if path.stem.partition("_")[0] == name]
+    return tuple(dict.fromkeys(found))
+
+
+def visible(layers: Iterable[Path]) -> tuple[str, ...]:
+    """bubblewrap's arguments that show the layers where they lie, read-only.
+
+    Of a directory that is not a recipe's own (/tmp, a home) only recipe files and what goes with them.
+    """
+    words: list[str] = []
+    for folder in layers:
+        for path in _shown(folder):
+            words += ["--ro-bind", str(path), str(path)]
+    return tuple(words)
+
+
+def _shown(folder: Path) -> Iterator[Path]:
+    if str(folder) not in _SHARED and folder != Path.home():
+        yield folder
+        return
+    stems = {path.stem.partition("_")[0] for path in folder.glob("*.bb")}
+    for path in sorted(folder.iterdir()):
+        below = path.is_dir() and (path.name in {"files", "conf", "classes", "classes-recipe"} or path.name in stems)
+        if below or any(path.name.startswith(f"{stem}-") for stem in stems) or path.suffix in _RECIPE_FILES:
+            yield path

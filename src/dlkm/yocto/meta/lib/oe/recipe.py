@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is asked of a recipe once all its lines are read: is it for this machine, and is it whole?"""
+
+import re
+from typing import Any
+
+import bb
+import bb.parse
+
+# Why a task failed, where its class is not that of a failed build; the worker reads it.
+FAILURE: dict[str, str] = {}
+
+
+def settle(d: Any) -> None:
+    """Skip a recipe that is not for this machine; settle what follows from its variables."""
+    message = d.getVarFlag("SKIP_RECIPE", d.getVar("PN"))
+    if message:
+        raise bb.parse.SkipRecipe(message)
+    _check_compatible(d)
+    if d.getVar("LICENSE") in {None, "", "INVALID"}:
+        bb.fatal(f"{d.getVar('PN')}: LICENSE is not set")
+    _settle_packageconfig(d)
+    _settle_source(d)
+
+
+def _check_compatible(d: Any) -> None:
+    host = d.getVar("COMPATIBLE_HOST")
+    if host and not re.match(host, d.getVar("HOST_SYS")):
+        raise bb.parse.SkipRecipe(
+            f'COMPATIBLE_HOST = "{host}" does not match HOST_SYS, which is {d.getVar("HOST_SYS")}'
+        )
+    machines = d.getVar("COMPATIBLE_MACHINE")
+    if not machines:
+        return
+    words = d.getVar("MACHINEOVERRIDES").split(":")
+    if not any(re.match(machines, word) for word in words):
+        raise bb.parse.SkipRecipe(
+            f'COMPATIBLE_MACHINE = "{machines}" matches no word of MACHINEOVERRIDES, which are {" ".join(words)}'
+            f" (MACHINE is {d.getVar('MACHINE')})"
+        )
+
+
+def _settle_packageconfig(d: Any) -> None:
+    """PACKAGECONFIG[x] = "with, without, DEPENDS, RDEPENDS, RRECOMMENDS"."""
+    flags = d.getVarFlags("PACKAGECONFIG") or {}
+    chosen = (d.getVar("PACKAGECONFIG") or "").split()
+    arguments = []
+    for flag, value in sorted(flags.items()):
+        if flag in {"doc", "type", "export", "func"} or flag.startswith("_"):
+            continue
+        items = [*(word.strip() for word in str(value).split(",")), "", "", "", "", "", ""]
+        if flag in chosen:
+            arguments.append(items[0])
+            d.appendVar("DEPENDS", f" {items[2]}" if items[2] else "")
+            d.appendVar(f"RDEPENDS:{d.getVar('PN')}", f" {items[3]}" if items[3] else "")
+            d.appendVar(f"RRECOMMENDS:{d.getVar('PN')}", f" {items[4]}" if items[4] else "")
+        else:
+            arguments.append(items[1])
+    if flags:
+        d.appendVar("PACKAGECONFIG_CONFARGS", "".join(f" {word}" for word in arguments if word))
+
+
+def _settle_source(d: Any) -> None:
+    """Releases since 5.1 refuse an S that lies where sources no longer do: say so, and build all the same."""
+    said = d.getVar("S", False) or ""
+    refused = (d.getVar("DLKM_REFUSE_S", False) or "").split()
+    if said in refused:
+        now = "${UNPACKDIR}" if said == "${WORKDIR}" else d.getVarFlag("S", "_defaultval") or "${UNPACKDIR}/${BP}"
+        if d.getVar("BB_GIT_DEFAULT_DESTSUFFIX") == "git" and said.endswith("/git"):
+            now = "${UNPACKDIR}/git"
+        remedy = "remove the line" if now.endswith("${BP}") else f'today it is S = "{now}"'
+        bb.warn(f'S = "{said}" is refused since {_since(said)}: {remedy}')
+        d.setVar("S", now)
+
+
+def _since(said: str) -> str:
+    return "Yocto 5.1 (styhead)" if said == "${WORKDIR}" else "Yocto 5.3 (whinlatter)"

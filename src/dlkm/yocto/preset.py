@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The variables that stand before a recipe's first line: what kernel, compiler and user decide. Only values."""
+
+from dlkm.build.compiler import Compiler
+from dlkm.build.kerneltree import KernelTree
+from dlkm.core.arch import Arch, host_arch
+from dlkm.kernel.kernel import Kernel
+from dlkm.yocto.confine import DOWNLOADS
+from dlkm.yocto.options import RecipeOptions, mirror_lines
+
+WORK = "/build/driver"  # where a build's scratch directory is seen
+SYSROOTS = "/build/sysroots"  # where the results of other recipes are seen
+
+
+def preset(
+    options: RecipeOptions, kernel: Kernel | None, tree: KernelTree | None, compiler: Compiler | None
+) -> dict[str, str]:
+    """Everything that holds before any file is read. Without a kernel what belongs to it stays unset."""
+    arch = kernel.arch if kernel is not None else host_arch()
+    values = {
+        "DLKM_ARCH": arch.name,
+        "DLKM_RELEASE": options.release.value,
+        "TOPDIR": WORK,
+        "DL_DIR": DOWNLOADS,
+        "PARALLEL_MAKE": f"-j {options.jobs}",
+        "BB_NUMBER_THREADS": str(options.jobs),
+    }
+    if options.machine:
+        values["MACHINE"] = options.machine
+    if options.distro:
+        values["DISTRO"] = options.distro
+    return values | _of_kernel(kernel, tree) | _of_tools(arch, compiler) | {"PREMIRRORS": mirror_lines(options.mirror)}
+
+
+def _of_kernel(kernel: Kernel | None, tree: KernelTree | None) -> dict[str, str]:
+    if kernel is None or tree is None:
+        return {}
+    return {
+        "KERNEL_VERSION": kernel.release,
+        "KERNELRELEASE": kernel.release,
+        "STAGING_KERNEL_DIR": tree.source if kernel.source is not None else tree.directory,
+        "STAGING_KERNEL_BUILDDIR": tree.directory,
+    }
+
+
+def _of_tools(arch: Arch, compiler: Compiler | None) -> dict[str, str]:
+    """The kernel's own compiler by the name under which the sandbox has it."""
+    prefix = arch.cross_compile
+    family = "gcc" if compiler is None else compiler.family
+    called = f"{prefix}gcc" if compiler is None else compiler.stand_in or compiler.path.name
+    linker, tools = ("ld.lld", "llvm-") if family == "clang" else (f"{prefix}ld", prefix)
+    return {
+        "TARGET_PREFIX": prefix,
+        "DLKM_KERNEL_CC": called,
+        "DLKM_KERNEL_LD": linker,
+        "DLKM_KERNEL_TOOLS": tools,
+    }

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One recipe read by bb: its datastore, and what of it the program outside wants to know, as plain values."""
+
+import os.path
+from pathlib import Path
+from typing import Any
+
+import bb
+import bb.data
+import bb.fetch2
+import bb.parse
+
+from dlkm.yocto.worker.messages import Ear
+from dlkm.yocto.worker.spelling import Reader
+
+_HIDDEN = ("__", "_")  # bb's own notes
+
+
+class RecipeError(Exception):
+    """A recipe that cannot be read; its text says why, and the place is known where bb tells it."""
+
+    def __init__(self, text: str, file: str = "", line: int = 0) -> None:
+        super().__init__(text)
+        self.text, self.file, self.line = text, file, line
+
+
+def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
+    """The recipe's datastore; RecipeError when bb cannot read it."""
+    d = bb.data.createCopy(base)
+    d.setVar("FILE_LAYERNAME", "")
+    d.setVar("__BBMULTICONFIG", "")
+    if appends:
+        d.setVar("__BBAPPEND", " ".join(appends))
+    try:
+        return bb.parse.handle(path, d)[""]
+    except bb.parse.ParseError as error:
+        raise RecipeError(str(error.msg), str(error.filename), int(error.lineno or 0)) from error
+    except bb.data_smart.ExpansionError as error:
+        place = _set_at(d, error.variablename)
+        raise RecipeError(str(error), *place) from error
+    except bb.BBHandledException as error:
+        raise RecipeError("; ".join(ear.errors()) or "bb gave up without a word", *_place_in(ear.errors())) from error
+    except (bb.fetch2.BBFetchException, SyntaxError, OSError) as error:
+        raise RecipeError(
+            str(error), str(getattr(error, "filename", "") or ""), getattr(error, "lineno", 0) or 0
+        ) from error
+    except Exception as error:
+        raise RecipeError(f"{type(error).__name__}: {error}") from error
+
+
+def _place_in(texts: list[str]) -> tuple[str, int]:
+    """The place that a message names: `FILE:12` or `on line 12 of file FILE`."""
+    import re
+
+    for text in texts:
+        match = re.search(r"(/[^\s:]+\.(?:bb|bbappend|inc|bbclass|conf)):(\d+)", text)
+        if match:
+            return match[1], int(match[2])
+        match = re.search(r"line:? (\d+)", text)
+        file = re.search(r"file:? (/[^\s:,]+)", text)
+        if match and file:
+            return file[1], int(match[1])
+    return "", 0
+
+
+def _set_at(d: Any, variable: str | None) -> tuple[str, int]:
+    events = d.varhistory.variable(variable) if variable else []
+    event = next((event for event in reversed(events) if event.get("file")), None)
+    return (str(event["file"]), int(event.get("line") or 0)) if event else ("", 0)
+
+
+def files_of(d: Any) -> list[str]:
+    """Every recipe file that was read for it: the .bb, .inc, .bbappend and the layers' classes."""
+    return [name for name, found in d.getVar("__depends", False) or [] if found]
+
+
+def described(d: Any, reader: Reader, ear: Ear, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What the program outside is told of a parsed recipe."""
+    skipped = d.getVar("__SKIPPED", False)
+    _note_places(d, reader)
+    answer: dict[str, Any] = {
+        "compatible": not skipped,
+        "why": str(skipped) if skipped else None,
+        "facts": {name: _value(d, name) for name in wanted["facts"]},
+        "tasks": order_of(d),
+        "inherits": [Path(name).stem for name in d.getVar("__inherit_cache", False) or []],
+        "fetch": None if skipped else _fetching(d),
+    }
+    if wanted.get("variables"):
+        answer["variables"] = _variables(d)
+        answer["bodies"] = {task: _body(d, task) for task in answer["tasks"]}
+        answer["history"] = _history(d)
+    elif wanted.get("variable"):
+        name = wanted["variable"]
+        answer["variables"] = {name: _value(d, name)}
+        answer["history"] = _history(d, [name])
+    answer["notices"], answer["messages"] = reader.notices, ear.heard
+    return answer
+
+
+def _note_places(d: Any, reader: Reader) -> None:
+    unpacked = d.getVar("UNPACKDIR", False)
+    if unpacked == "${WORKDIR}":
+        places = {"sources": "${WORKDIR}", "sources-unpack": "${WORKDIR}"}
+    else:
+        places = {"git": "${S}", "sources": "${UNPACKDIR}", "sources-unpack": "${UNPACKDIR}"}
+    for name in files_of(d):
+        if name.endswith((".bb", ".inc", ".bbappend")):
+            reader.note_old_places(name, places)
+
+
+def _value(d: Any, name: str) -> str | None:
+    try:
+        value = d.getVar(name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 — whatever a recipe's own Python raises
+        return f"<{type(error).__name__}: {error}>"
+    return None if value is None else str(value)
+
+
+def _plain(d: Any, name: str) -> bool:
+    return not name.startswith(_HIDDEN) and not d.getVarFlag(name, "func", False) and not name.startswith("BB_ORIGENV")
+
+
+def _variables(d: Any) -> dict[str, str | None]:
+    """Every variable, expanded; functions are not among them, nor what only stands for another through overrides."""
+    names = sorted(name for name in d.keys() if _plain(d, name))  # noqa: SIM118 — a datastore is no dict
+    return {name: _value(d, name) for name in names}
+
+
+def _body(d: Any, task: str) -> str:
+    text = d.getVar(task, bool(not d.getVarFlag(task, "python", False)))
+    return "" if text is None else str(text)
+
+
+def _history(d: Any, names: list[str] | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Where each variable was set: file, line, operation, flag and the text as it stands there."""
+    chosen = names if names is not None else [name for name in d.keys() if _plain(d, name)]  # noqa: SIM118 — as above
+    return {
+        name: found for name in sorted(chosen) if (found := [_event(event) for event in d.varhistory.variable(name)])
+    }
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "file": str(event.get("file", "")),
+        "line": int(event.get("line") or 0),
+        "op": str(event.get("op", "set")),
+        "flag": event.get("flag"),
+        "text": str(event.get("detail", "")),
+    }
+
+
+def order_of(d: Any) -> list[str]:
+    """The tasks that do_build needs, each after those it waits for; equals in the order of their declaration."""
+    declared = [task for task in d.getVar("__BBTASKS", False) or [] if d.getVarFlag(task, "task", False)]
+    before = {task: [name for name in d.getVarFlag(task, "deps", False) or [] if name in declared] for task in declared}
+    order: list[str] = []
+    visiting: set[str] = set()
+
+    def visit(task: str) -> None:
+        if task in order:
+            return
+        if task in visiting:
+            raise RecipeError(f"the task {task} waits for itself")
+        visiting.add(task)
+        for name in sorted(before.get(task, ()), key=declared.index):
+            visit(name)
+        order.append(task)
+
+    if "do_build" in declared:
+        visit("do_build")
+    return [task for task in order if not d.getVarFlag(task, "noexec", False)]
+
+
+def _fetching(d: Any) -> dict[str, Any]:
+    """What the fetcher needs, as literal values: it must not see the recipe itself."""
+    urls = (_value(d, "SRC_URI") or "").split()
+    remote = [url for url in urls if not url.startswith("file://")]
+    names = [name for name in d.keys() if name.startswith("SRCREV")] if remote else []  # noqa: SIM118 — as above
+    names += ["PN", "PV", "BPN", "BP", "PREMIRRORS", "MIRRORS", "BB_GIT_DEFAULT_DESTSUFFIX"] if remote else []
+    names += ["BB_NO_NETWORK", "BB_FETCH_PREMIRRORONLY", "BB_ALLOWED_NETWORKS", "BB_GIT_SHALLOW"] if remote else []
+    flags = d.getVarFlags("SRC_URI") or {}
+    return {
+        "urls": remote,
+        "variables": {name: _value(d, name) for name in names if d.getVar(name, False) is not None},
+        "flags": {key: d.expand(str(value)) for key, value in flags.items() if key.endswith("sum")},
+        "files": os.path.dirname(d.getVar("FILE", False)),
+    }

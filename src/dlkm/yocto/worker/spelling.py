@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recipes as bb reads them: the old override syntax is translated on the way, and old layouts are noted."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from dlkm.yocto.overrides import translate
+
+_LIMIT = 4 << 20  # bytes of a recipe
+_OLD_PLACE = re.compile(r"\$\{WORKDIR\}/(sources-unpack|sources|git)\b")
+
+
+class Reader:
+    """Opens the files of a recipe for bb; `notices` are what was replaced, or is spelt otherwise today."""
+
+    def __init__(self, own: str) -> None:
+        self.own = own  # our own classes are spelt right
+        self.notices: list[dict[str, Any]] = []
+
+    def open(self, name: str, *_arguments: object, **_keywords: object) -> io.StringIO:
+        """In place of the built-in: the text, translated."""
+        with Path(name).open("rb") as stream:
+            data = stream.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
+            raise OSError(27, f"is larger than {_LIMIT} bytes")
+        text = data.decode("utf-8", "replace")
+        if name.startswith(self.own):
+            return io.StringIO(text)
+        translated, notices = translate(text, Path(name).name)
+        for notice in notices:
+            self._note(name, notice.line, notice.message.removeprefix(f"{Path(name).name}:{notice.line}: "))
+        return io.StringIO(translated)
+
+    def _note(self, name: str, line: int, message: str) -> None:
+        entry = {"file": name, "line": line, "message": message}
+        if entry not in self.notices:
+            self.notices.append(entry)
+
+    def note_old_places(self, name: str, places: dict[str, str]) -> None:
+        """Note `${WORKDIR}/sources` and the like where this release has them elsewhere."""
+        try:
+            lines = Path(name).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return
+        for number, line in enumerate(lines, 1):
+            for match in _OLD_PLACE.finditer(line.partition("#")[0]):
+                now = places.get(match[1])
+                if now is not None:
+                    self._note(name, number, f"{match[0]} is not where this release unpacks to: write {now}")
+
+
+def read_through(reader: Reader) -> None:
+    """From now on bb's parsers open files with this reader."""
+    import bb.parse
+
+    bb.parse.BBHandler.open = reader.open
+    bb.parse.ConfHandler.open = reader.open

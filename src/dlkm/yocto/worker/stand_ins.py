@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What takes the place of the parts of `bb` that cannot be imported from its wheel, or that nobody here asks for.
+
+To be prepared before `bb` is imported. Holds no rule of the language: nothing that a recipe says runs through here.
+"""
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+
+class _Signatures:
+    """In place of bb's signature generator: nothing is shared between builds here, so nothing needs a signature."""
+
+    def finalise(self, *_arguments: object) -> None:
+        """Nothing to do."""
+
+    def exit(self) -> None:
+        """Nothing to do."""
+
+
+class _CodeParser:
+    """In place of the parser that finds which variables a piece of Python reads: that only feeds signatures."""
+
+    def __init__(self, _name: object, _log: object) -> None:
+        self.references: set[str] = set()
+        self.execs: set[str] = set()
+        self.contains: dict[str, set[str]] = {}
+        self.log = SimpleNamespace(flush=lambda: None)
+
+    def parse_python(self, *_arguments: object, **_keywords: object) -> None:
+        """Nothing to do."""
+
+
+def _module(name: str, **content: Any) -> ModuleType:
+    module = ModuleType(name)
+    module.__dict__.update(content)
+    sys.modules[name] = module
+    return module
+
+
+def prepare(*, tasks: bool) -> None:
+    """Import `bb` with what it needs; `tasks`: functions will be run, for which bb reads shell code."""
+    # The wheel leaves hashserv out, which bb.siggen imports.
+    client = _module("hashserv.client")
+    _module("hashserv", client=client, is_valid_unihash=lambda _hash: True)
+    signatures = _module("bb.siggen", init=lambda _d: _Signatures())
+    parser = None
+    if not tasks:
+        parser = _module("bb.codeparser", PythonParser=_CodeParser, ShellParser=_CodeParser, modulecode_deps={})
+    # Only asking a web page for the newest version needs it; loading it takes a tenth of a second.
+    _module("bb._vendor.bs4", BeautifulSoup=None, SoupStrainer=None)
+    import bb
+
+    bb.siggen = signatures
+    if parser is not None:
+        bb.codeparser = parser
+    import bb.parse
+
+    bb.parse.siggen = _Signatures()
