@@ -2,7 +2,9 @@
 """Which compiler a kernel wants, and the one this machine has. Runs nothing but a compiler's -dumpversion."""
 
 import re
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from dlkm.core.arch import Arch
@@ -33,6 +35,16 @@ class Compiler:
     family: str
     major: int | None
     stand_in: str | None = None
+
+    @property
+    def llvm(self) -> str | None:
+        """The kernel's word LLVM= for it (Documentation/kbuild/llvm.rst); None for gcc.
+
+        "1" stands for clang, ld.lld and so on, "-14" for clang-14, ld.lld-14 and so on.
+        """
+        if self.family == "gcc":
+            return None
+        return "1" if self.major is None or self.path.name == "clang" else f"-{self.major}"
 
 
 def wanted_by(kernel: Kernel) -> Wanted:
@@ -86,9 +98,18 @@ def _nearest(kernel: Kernel, wanted: Wanted, prefix: str, runner: Runner, events
     if wanted.major is not None:
         events.warning(
             f"{kernel.id} was built with {wanted.family} {wanted.major}, which is not installed: taking"
-            f" {present[major].name} ({package_hint(kernel.arch, wanted)} brings the right one)"
+            f" {present[major].name} ({package_hint(kernel.arch, wanted)} brings the right one); {risks(kernel)}"
         )
     return _compiler(present[major], wanted, major, prefix + wanted.called)
+
+
+def risks(kernel: Kernel) -> str:
+    """What another compiler than the kernel's own risks, by the kernel's configuration (data/compilers.toml)."""
+    table = tomllib.loads(files("dlkm.data").joinpath("compilers.toml").read_text("utf-8"))["risk"]
+    real = [risk["text"] for risk in table if any(kernel.config.on(option) for option in risk["options"])]
+    return (
+        f"this risks: {'; '.join(real) or 'little with this configuration'}. Symbol versions never differ by compiler"
+    )
 
 
 def _compiler(path: Path, wanted: Wanted, major: int | None, stand_in: str | None) -> Compiler:
