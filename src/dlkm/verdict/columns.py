@@ -151,7 +151,9 @@ def rows_in(size: int) -> Struct:
 
 def undefined(raw: bytes, strings: bytes, sections: int) -> list[bytes] | None:
     """Names of the undefined symbols; None when a symbol has a place that needs a closer look."""
-    if len(raw) % 24 or not strings:
+    if len(raw) % 24 or not strings.startswith(b"\0") or not strings.endswith(b"\0"):
+        return None
+    if max(memoryview(raw).cast("I")[0::6].tolist(), default=0) >= len(strings):
         return None
     places = memoryview(raw).cast("H")[3::12].tolist()
     if not places or places[0] or max(place for place in set(places) if place != 0xFFF1) >= sections:

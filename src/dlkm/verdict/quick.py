@@ -36,7 +36,7 @@ _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_nam
 _ALLOCATED = (THIS, b".modinfo", b"__versions")
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
 _EXPORTS = frozenset({b"__ksymtab", b"__ksymtab_gpl"})
-_ODD_KEYS = (b"\0livepatch=", b"\0test=")
+_ODD_KEYS = (b"\0livepatch=", b"\0test=", b"\0import_ns=module:")
 _EXPORT = re.compile(rb"\0__ksymtab_([^\0]+)")
 _LICENCES = frozenset(licence.encode() for licence in GPL_COMPATIBLE)
 _RELOCATING = frozenset({SHT_RELA, SHT_REL})
@@ -295,7 +295,7 @@ class Quick:
                 return False
             if not file.flags(index) & SHF_RELA_LIVEPATCH:
                 tables.append(Table(file.bytes_of(index), file.bytes_of(target), file.size(target)))
-        return not suspicious(tables, self._types)
+        return not suspicious(tables, types)
 
 
 def _value(info: bytes, key: bytes) -> bytes:

@@ -105,7 +105,7 @@ _WORD = 4  # bytes that arch/arm/kernel/module.c asks to be there, whatever the 
 
 
 def _outside(case: Case, table: "Table", *, index: int, row: int, place: int, symbol: int) -> Trip | None:
-    """The refusal of an entry for no symbol or outside its section, by a loader that looks (arch/arm/kernel/module.c)."""
+    """The refusal of an entry outside its section, or for no symbol, by a loader that looks (arch/arm)."""
     if "relocation-bounds" not in case.era.features:
         return None
     candidate, size = case.candidate, case.candidate.layout.symbol.size

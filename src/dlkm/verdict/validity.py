@@ -196,17 +196,15 @@ def extended_tables(case: Case) -> Iterator[Trip]:
 
 
 def symbol_names(case: Case) -> Iterator[Trip]:
-    """The table of the symbols' names begins and ends with a NUL, and all names are in it (elf_validity_cache_strtab)."""
-    names = case.candidate.symbol_names
-    size, where = case.candidate.layout.symbol.size, "little" if not case.candidate.layout.big_endian else "big"
-    raw = case.candidate.symbol_bytes
+    """The table of symbol names begins and ends with a NUL, and all names are in it (elf_validity_cache_strtab)."""
+    names, raw, symbol = case.candidate.symbol_names, case.candidate.symbol_bytes, case.candidate.layout.symbol
     if not names:
         yield case.trip("symbol-names-empty")
     elif names[0]:
         yield case.trip("symbol-names-start")
     elif names[-1]:
         yield case.trip("symbol-names-end")
-    elif any(int.from_bytes(raw[at : at + 4], where) >= len(names) for at in range(0, len(raw), size)):
+    elif any(fields[0] >= len(names) for fields in symbol.iter_unpack(raw)):
         yield case.trip("symbol-name-outside")
 
 

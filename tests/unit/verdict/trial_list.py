@@ -22,6 +22,7 @@ from tests.unit.ko.elf_builder import (
     Sym,
     trailer,
 )
+from tests.unit.verdict import arch_trials, era_trials
 from tests.unit.verdict.signing import block, sign
 from tests.unit.verdict.trials import (
     ARM,
@@ -65,6 +66,8 @@ def trials() -> Iterator[Trial]:
     yield from symbols()
     yield from relocations()
     yield from last_steps()
+    yield from era_trials.trials()
+    yield from arch_trials.trials()
 
 
 def kernel_files() -> Iterator[Trial]:
@@ -506,7 +509,6 @@ def layout() -> Iterator[Trial]:
     def percpu(size: int) -> bytes:
         return module(change=adding(Part(name=".data..percpu", data=bytes(size), flags=SHF_ALLOC | SHF_WRITE)))
 
-    yield Trial(rule="percpu-up", bad=percpu(8), good=percpu(0), world=World(without="SMP"), errno="ENOMEM")
     yield Trial(rule="percpu-size", bad=percpu(8193), good=percpu(8192), outcome="loads")
     one, other = Part(name=".ctors", data=bytes(8)), Part(name=".init_array", data=bytes(8))
     yield Trial(
@@ -649,7 +651,7 @@ def symbols() -> Iterator[Trial]:
     )
     yield refused(
         "namespace",
-        module("fiction", undefined=spaced, info=[("import_ns", "module:other,ti*")]),
+        module("fiction", undefined=spaced),
         module(undefined=spaced),
         "fiction: module uses symbol (spaced_symbol) from namespace module:other,ti*, but does not import it.",
         "fiction: Unknown symbol spaced_symbol (err -22)",
