@@ -295,7 +295,7 @@ class Quick:
                 return False
             if not file.flags(index) & SHF_RELA_LIVEPATCH:
                 tables.append(Table(file.bytes_of(index), file.bytes_of(target), file.size(target)))
-        return not suspicious(tables, types)
+        return not suspicious(tables, self._types)
 
 
 def _value(info: bytes, key: bytes) -> bytes:
