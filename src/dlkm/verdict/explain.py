@@ -14,9 +14,10 @@ from typing import Any
 
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.verdict.era import rules
+from dlkm.verdict.pasted import Reader
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
-_LINE = 2000  # characters looked at; the kernel's own lines have at most 1024
+_OTHER = "errno-other"
 _SHOWN = 8  # symbols named one by one
 
 _WORD, _FREE = r"\S+", r".*?"
@@ -29,15 +30,6 @@ _CAPTURES = defaultdict(lambda: _WORD, {"module": _MODULE}) | dict.fromkeys(
 _SAME = {"name": "module", "early": "module", "mod": "module"}
 _PLACES = {"<addr>": r"\S+", "<comm>": r".+?"}
 _PIECE = re.compile(r"(\{\w+\}|<addr>|<comm>)")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_PREFIX = re.compile(
-    r"""\s+ | <\d{1,3}> | \d+,\d+,\d+,[^;]{1,40}; | (?:kern|user|daemon|syslog)\s*:\s*\w+\s*:\s
-    | \[\s*\d+\.\d+\] | \[\s*[TC]\d+\] | \[[A-Z][a-z]{2}\ [^\]]{5,40}\]
-    | \d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\s | [A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d\s
-    | (?:[\w.-]+\ )?kernel:(?=\s) | (?:[\w.-]+\ )?(?!insmod|modprobe)[\w.()-]+\[\d+\]:(?=\s) | [>|$\#](?=\s)""",
-    re.VERBOSE,
-)
-_PROGRAM = re.compile(r"(?:[\w.-]+ )?(insmod|modprobe)\[\d+\](?=:)")
 _ERR = re.compile(r"\(err (-?\d{1,5})\)")
 
 
@@ -67,8 +59,7 @@ def explain(
     text: str, *, file: str | None = None, kernel: str | None = None, verdict: Verdict | None = None
 ) -> tuple[Message, ...]:
     """What each distinct line of a text means, in order; lines that tell of one cause are one message."""
-    lines = dict.fromkeys(filter(None, (_bare(line) for line in text.splitlines())))
-    told = [recognise(line) for line in lines]
+    told = [recognise(line) for line in Reader(_is_known, _begins).logged(text)]
     groups = _combined([one for one in told if one.keys])
     known = {id(one) for group in groups for one in group}
     lone = [[one] for one in told if id(one) not in known]
@@ -77,15 +68,14 @@ def explain(
     return tuple(_message(group, order, file=file, kernel=kernel, verdict=verdict) for group in first)
 
 
-def _bare(line: str) -> str:
-    """The line without time stamps, levels, and what syslog and the journal put before it."""
-    line = _COLOUR.sub("", line[:_LINE])
-    for _ in range(12):
-        match = _PREFIX.match(line)
-        if match is None:
-            break
-        line = line[match.end() :]
-    return _PROGRAM.sub(r"\1", line, count=1).rstrip()
+def _is_known(line: str) -> bool:
+    keys = recognise(line).keys
+    return bool(keys) and keys != (_OTHER,)
+
+
+def _begins(line: str) -> bool:
+    """Whether it is a message by itself, more than a program's words for an errno."""
+    return _is_known(line) and line.rstrip(".").casefold() not in _errors()
 
 
 # ---- one line
@@ -139,7 +129,7 @@ def recognise(line: str) -> Told:
 
 def _program(line: str, values: dict[str, str]) -> Told:
     """A program's line: what it says at its end names the errno."""
-    key, errno = _errors().get(values["error"].casefold().rstrip("."), ("errno-other", ""))
+    key, errno = _errors().get(values["error"].casefold().rstrip("."), (_OTHER, ""))
     return Told(line=line, keys=(key,), values=values | {"errno": errno or "an error"}, program=True)
 
 
@@ -354,8 +344,14 @@ def _by_rule() -> dict[str, dict[str, Any]]:
     return {rule: entry for key, entry in _explained().items() for rule in entry.get("rules", (key,))}
 
 
+@cache
 def _entry(key: str) -> dict[str, Any]:
-    return _by_rule().get(key) or _explained()[key]
+    """What is said of a rule: by its own name, by that of the rule it is a case of, or what the rule says itself."""
+    known = _by_rule().get(key) or _explained().get(key) or _by_rule().get(key.partition("/")[0])
+    if known is not None:
+        return known
+    rule = rules()[key]
+    return {"cause": rule.message, "check": ["dlkm check {file} -k {kernel}"], "fix": [rule.hint] if rule.hint else []}
 
 
 @cache
@@ -368,7 +364,7 @@ def _errors() -> dict[str, tuple[str, str]]:
     """Entry and errno by what a program says: the system's own words, and those that programs put in their place."""
     system = {os.strerror(number).casefold(): name for number, name in reversed(_errnos().items()) if number < 512}
     known = {text: (f"errno-{name}", name) for text, name in system.items()}
-    found = {text: (key if key in _explained() else "errno-other", name) for text, (key, name) in known.items()}
+    found = {text: (key if key in _explained() else _OTHER, name) for text, (key, name) in known.items()}
     for key, entry in _explained().items():
         for text in entry.get("errors", ()):
             found[text.casefold()] = (key, entry.get("errno", key.removeprefix("errno-")))

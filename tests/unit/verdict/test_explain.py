@@ -247,3 +247,44 @@ def test_every_errno_of_a_rule_has_an_explanation() -> None:
 def test_any_text_is_answered(text: str) -> None:
     for message in explain(text):
         assert message.rule is None
+
+
+# ---- as people paste it
+
+
+BROKEN = "[   17.123456] snd_hello_module: disagrees about version of symbol usb_register_driver"
+
+
+@pytest.mark.parametrize("place", range(50, len(BROKEN)))
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\n\n"])
+def test_a_line_that_the_screen_broke_is_whole_again(place: int, newline: str) -> None:
+    pasted = (
+        f"{BROKEN[:place]}{newline}{BROKEN[place:]}{newline}[   17.2] foo: loading out-of-tree module taints kernel.\n"
+    )
+    first, second = explain(pasted)
+    assert first.line == BROKEN.partition("] ")[2]
+    assert first.subjects == ("usb_register_driver",)
+    assert second.module == "foo"
+
+
+def test_a_line_that_a_letter_broke_at_a_blank_is_whole_again() -> None:
+    text = "insmod: ERROR: could not insert module\nhello.ko: Invalid parameters\nnothing known\n"
+    first, second = explain(text)
+    assert (first.rule, first.line) == (
+        "errno-EINVAL",
+        "insmod: ERROR: could not insert module hello.ko: Invalid parameters",
+    )
+    assert second.line == "nothing known"
+
+
+def test_what_follows_a_message_does_not_become_part_of_it() -> None:
+    text = f"[   17.123456] {LAYOUT}\nroot@host:~# ls\nhello.ko\n"
+    messages = explain(text)
+    assert messages[0].line == LAYOUT
+    assert [message.rule for message in messages[1:]] == [None, None]
+
+
+def test_lines_before_a_message_stay_apart() -> None:
+    first, second = explain(f"some words\n{LAYOUT}\n")
+    assert first.rule is None
+    assert second.line == LAYOUT

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,9 @@ from tests.unit.verdict.world import make_kernel
 OTHER = {"module_layout": 0x0BADCAFE, "_printk": 0x92997ED8, "gpl_symbol": 0x11112222}
 
 
-def _kernel(root: Path, name: str = "kernel", **world: object) -> Kernel:
+def _kernel(root: Path, name: str = "kernel", **world: Any) -> Kernel:
     (root / name).mkdir()
-    return make_kernel(root / name, World(**world))  # type: ignore[arg-type] — a table of what differs
+    return make_kernel(root / name, World(**world))
 
 
 def _other(root: Path, release: str, rows: dict[str, int], like: Kernel, kind: str = "EXPORT_SYMBOL") -> Kernel:
@@ -50,7 +51,11 @@ def _cause(verdict: Verdict) -> Finding:
     return next(one for one in verdict.findings if one.severity is Severity.ERROR and not one.masked)
 
 
-FOREIGN = {"versions": OTHER, "undefined": ["_printk", "gpl_symbol"], "vermagic": VERMAGIC.replace("-56-", "-50-")}
+FOREIGN: dict[str, Any] = {
+    "versions": OTHER,
+    "undefined": ["_printk", "gpl_symbol"],
+    "vermagic": VERMAGIC.replace("-56-", "-50-"),
+}
 
 
 def test_the_kernel_that_a_module_was_built_for_is_named(tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ def test_versions_of_another_module_are_its_business(tmp_path: Path) -> None:
 # ---- where a symbol went
 
 
-def _missing(root: Path, symbol: str, others: Sequence[Kernel] = (), **world: object) -> Finding:
+def _missing(root: Path, symbol: str, others: Sequence[Kernel] = (), **world: Any) -> Finding:
     cause = _cause(_verdict(root, _kernel(root, **world), module(undefined=[symbol]), others))
     assert cause.rule == "unknown-symbol"
     assert cause.message.startswith(f"the kernel has no symbol {symbol}: ")
@@ -237,12 +242,12 @@ def _files(root: Path, **modules: bytes) -> dict[str, Path]:
     return paths
 
 
-def _gives(name: str, symbol: str, needs: str = "", **changes: object) -> bytes:
+def _gives(name: str, symbol: str, needs: str = "", **changes: Any) -> bytes:
     wanted = [needs] if needs else ["_printk"]
     crcs = CRCS | {"a_symbol": 0xA, "b_symbol": 0xB, "c_symbol": 0xC}
     versions = {key: crcs[key] for key in ("module_layout", *wanted)}
     exports = [Exported(name=symbol, crc=crcs[symbol])] if symbol else []
-    return module(name, undefined=wanted, exports=exports, versions=versions, **changes)  # type: ignore[arg-type]
+    return module(name, undefined=wanted, exports=exports, versions=versions, **changes)
 
 
 def test_the_chain_leads_to_the_one_to_blame(tmp_path: Path) -> None:
