@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Makes the kernel of a trial on disk, and asks for the verdict."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from dlkm.core.arch import Arch, arch_named
+from dlkm.core.arch import arch_named
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import module_of
@@ -15,18 +14,6 @@ from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
 from tests.unit.verdict.signing import certificate
 from tests.unit.verdict.trials import OPTIONS, World, module
-
-# Word and bits of architectures that the rules are for, whether dlkm knows more of them or not.
-_MACHINES = {"arm": (40, 32), "i386": (3, 32), "riscv": (243, 64)}
-
-
-def arch_of(name: str) -> Arch:
-    """The architecture of a trial."""
-    if name not in _MACHINES:
-        return arch_named(name)
-    machine, bits = _MACHINES[name]
-    return replace(arch_named("arm64"), name=name, elf_machine=machine, elf_class=bits)
-
 
 def make_kernel(root: Path, world: World) -> Kernel:
     """The kernel that a world describes, below a directory."""
@@ -45,7 +32,7 @@ def make_kernel(root: Path, world: World) -> Kernel:
     return Kernel(
         id=world.release,
         release=world.release,
-        arch=arch_of(world.arch),
+        arch=arch_named(world.arch),
         origin=world.origin,
         image=root / "vmlinuz" if world.image is not None else None,
         modules=folder,
@@ -64,5 +51,5 @@ def ask(root: Path, data: bytes, world: World) -> Verdict:
     doubtful = [module_of(one, root / f"unsure{number}.ko") for number, one in enumerate(world.unsure)]
     unusable = [(one, Refusal(chain=(one.name,), why="no one knows", unsure=True)) for one in doubtful]
     supply = Supply(facts=facts, along=along, refused=world.refused, unusable=unusable)
-    candidate = Candidate(root / "tiny.ko", data, arch_of(world.arch))
+    candidate = Candidate(root / "tiny.ko", data, arch_named(world.arch))
     return judge(candidate, facts, Conditions(**world.conditions), supply)
