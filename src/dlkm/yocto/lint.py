@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from dlkm.yocto.recipetext import Recipe, read_recipe
 from dlkm.yocto.releases import Release
@@ -39,6 +40,7 @@ class Found:
     words: dict[str, str] = field(default_factory=dict)
     file: Path | None = None
     edits: tuple[Edit, ...] = ()
+    translated: bool = False  # the translation to today's syntax mends it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +93,18 @@ def findings_of(recipe: Recipe, release: Release) -> Iterator[Found]:
 
 
 @cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("dlkm.data").joinpath("recipe-rules.toml").read_text("utf-8"))
+
+
 def rule_table() -> dict[str, dict[str, str]]:
     """Rule → severity, message, hint."""
-    table = tomllib.loads(files("dlkm.data").joinpath("recipe-rules.toml").read_text("utf-8"))
-    return {rule: words for rule, words in table.items() if "severity" in words}
+    return {rule: words for rule, words in _table().items() if "severity" in words}
+
+
+def other_classes() -> frozenset[str]:
+    """Classes of OpenEmbedded-Core that drivers inherit and that do not bring the module class."""
+    return frozenset(_table()["other_classes"])
 
 
 def _finding(found: Found, path: Path) -> Finding:
@@ -106,5 +116,5 @@ def _finding(found: Found, path: Path) -> Finding:
         severity=Severity(rule["severity"]),
         message=rule["message"].format(**found.words),
         hint=rule["hint"].format(**found.words),
-        fixable=bool(found.edits),
+        fixable=found.translated or bool(found.edits),
     )

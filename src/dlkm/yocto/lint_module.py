@@ -10,6 +10,7 @@ from dlkm.yocto.recipetext import Recipe
 from dlkm.yocto.releases import Release
 from dlkm.yocto.statements import Kind, Statement
 
+_KERNEL = re.compile(r"KERNEL_SRC|STAGING_KERNEL")
 _PROVIDER = "kernel-module-"
 _NEIGHBOURS = 500  # recipes nearby that are looked into
 
@@ -18,7 +19,7 @@ def _oemake(recipe: Recipe, _release: Release) -> Iterator[Found]:
     inherited = _place(recipe, "inherit", "module")
     replaced = {"do_compile", "do_install"} <= {one.name for one in recipe.every if one.kind is Kind.SHELL}
     for one in recipe.assignments("EXTRA_OEMAKE"):
-        lost = one.operator in {"=", ":="} and one.name == "EXTRA_OEMAKE" and "KERNEL_SRC" not in one.value
+        lost = one.operator in {"=", ":="} and one.name == "EXTRA_OEMAKE" and not _KERNEL.search(one.value)
         if lost and not replaced and inherited is not None and one.line > inherited:
             edits = _added(one) if "${EXTRA_OEMAKE}" not in one.value else ()
             yield Found(rule="oemake-lost", line=one.line, edits=edits)
@@ -39,7 +40,7 @@ def _place(recipe: Recipe, directive: str, word: str) -> int | None:
 def _symbols(recipe: Recipe, _release: Release) -> Iterator[Found]:
     if "module" in recipe.classes:
         yield from (Found(rule="symbols-lost", line=one.line) for one in recipe.assignments("KBUILD_EXTRA_SYMBOLS"))
-    wanted = [(one.line, word) for one in recipe.assignments("DEPENDS") for word in recipe.expand(one.value).split()]
+    wanted = [(one.line, word) for one in recipe.assignments("DEPENDS") for word in recipe.split(one.value)]
     neighbours = _module_recipes(recipe) if wanted else {}
     for line, word in wanted:
         yield from _provider(recipe, line, word, neighbours)
@@ -78,7 +79,7 @@ def _loading(recipe: Recipe, _release: Release) -> Iterator[Found]:
         ("KERNEL_MODULE_PROBECONF", "probeconf-no-module"),
     ):
         for one in recipe.assignments(variable):
-            for name in recipe.expand(one.value).split() if not one.name.endswith(":remove") else ():
+            for name in recipe.split(one.value) if not one.name.endswith(":remove") else ():
                 yield from _names_file(recipe, one, name, rule)
 
 
@@ -103,10 +104,8 @@ def _same(one: str, other: str) -> bool:
 
 def _configured(recipe: Recipe, _release: Release) -> Iterator[Found]:
     conf, loads = dict(_per_module(recipe, "module_conf_")), dict(_per_module(recipe, "module_autoload_"))
-    probed, loaded = (
-        recipe.mentions("KERNEL_MODULE_PROBECONF").split(),
-        recipe.mentions("KERNEL_MODULE_AUTOLOAD").split(),
-    )
+    probed = recipe.split(recipe.mentions("KERNEL_MODULE_PROBECONF"))
+    loaded = recipe.split(recipe.mentions("KERNEL_MODULE_AUTOLOAD"))
     if any("$" in name for name in (*probed, *loaded)) or not recipe.complete:
         return
     for name, one in conf.items():
@@ -119,7 +118,7 @@ def _configured(recipe: Recipe, _release: Release) -> Iterator[Found]:
         return
     known = {one.name.split(":")[0] for one in recipe.every}
     for one in recipe.assignments("KERNEL_MODULE_PROBECONF"):
-        for name in recipe.expand(one.value).split():
+        for name in recipe.split(one.value):
             if f"module_conf_{name}" not in known:
                 yield Found(rule="probeconf-without-conf", line=_at(one, name), words={"name": name})
 

@@ -107,12 +107,7 @@ def _plain(path: str) -> str:
 
 def _takes(pattern: str, path: str) -> bool:
     """Whether a FILES entry takes the path, which may be a directory whose content is meant."""
-    return (
-        path == pattern
-        or path.startswith(pattern + "/")
-        or fnmatchcase(path, pattern)
-        or fnmatchcase(path + "/x", pattern)
-    )
+    return f"{path}/".startswith(f"{pattern}/") or pattern.startswith(f"{path}/") or fnmatchcase(path, pattern)
 
 
 def _rules_of_udev(recipe: Recipe, _release: Release) -> Iterator[Found]:

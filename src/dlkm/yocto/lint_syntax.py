@@ -3,14 +3,13 @@
 
 from collections.abc import Iterator
 
-from dlkm.yocto.lint import Found
+from dlkm.yocto.lint import Found, other_classes
 from dlkm.yocto.overrides import OPERATORS, translate
 from dlkm.yocto.recipetext import Recipe
 from dlkm.yocto.releases import Release
 from dlkm.yocto.statements import Kind
 
 _SHOWN = 60  # characters of a line that a message repeats
-_CLASSES = frozenset({"module", "module-base", "kernel-module-split", "kernel"})
 
 
 def _not_parsed(recipe: Recipe, _release: Release) -> Iterator[Found]:
@@ -26,7 +25,8 @@ def _old_overrides(recipe: Recipe, _release: Release) -> Iterator[Found]:
     for notice in translate(recipe.text, recipe.path.name)[1]:
         operator = bool(set(notice.new.split(":")) & OPERATORS)
         what = "BitBake ends on it" if operator else "BitBake takes it for a variable that nobody reads"
-        yield Found(rule="old-override", line=notice.line, words={"old": notice.old, "new": notice.new, "what": what})
+        words = {"old": notice.old, "new": notice.new, "what": what}
+        yield Found(rule="old-override", line=notice.line, words=words, translated=True)
 
 
 def _tabs(recipe: Recipe, _release: Release) -> Iterator[Found]:
@@ -37,8 +37,7 @@ def _tabs(recipe: Recipe, _release: Release) -> Iterator[Found]:
 
 
 def _inherit(recipe: Recipe, _release: Release) -> Iterator[Found]:
-    unknown = any("$" in name for name in recipe.classes)
-    if not recipe.appends and recipe.complete and not unknown and not recipe.classes & _CLASSES:
+    if not recipe.appends and recipe.complete and recipe.classes <= other_classes():
         yield Found(rule="inherit-missing", line=1)
 
 

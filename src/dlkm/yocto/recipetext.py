@@ -21,6 +21,7 @@ LIMIT = 4 << 20  # bytes of a recipe
 _INCLUDES = 32  # files that a recipe may bring in
 _LONGEST = 64 << 10  # characters of a value
 _REFERENCE = re.compile(r"\$\{([^{}@$]+)\}")
+_PYTHON = re.compile(r"\$\{@(?:\{[^{}]*\}|[^{}])*\}")
 _INCLUDE = frozenset({"require", "include", "include_all"})
 _SEARCHED = 64  # directories below FILESPATH that overrides may name
 # bitbake.conf, as far as a text needs it to compare paths.
@@ -119,6 +120,10 @@ class Recipe:
         about = (one for one in self.every if one.kind is Kind.ASSIGNMENT and _is_about(one, name, conditional=True))
         return self.expand(" ".join(one.value for one in about))
 
+    def split(self, text: str) -> tuple[str, ...]:
+        """The words of a value, expanded; inline python, whose words the text does not tell, is one word: `$`."""
+        return tuple(_PYTHON.sub(" $ ", self.expand(text)).split())
+
     def expand(self, text: str) -> str:
         """References replaced by what the text tells; `${@…}` and unknown names stay."""
         for _pass in range(20):
@@ -165,7 +170,7 @@ class Recipe:
             if one.kind is Kind.ASSIGNMENT and not one.flag and one.name.split(":")[0] == "SRC_URI":
                 line = one.line if one in self.own else 0
                 if not one.name.endswith(":remove"):
-                    found += (_source(word, line) for word in self.expand(one.value).split() if "://" in word)
+                    found += (_source(word, line) for word in self.split(one.value) if "://" in word)
         return tuple(found)
 
     def find(self, name: str) -> Path | None:

@@ -1,0 +1,23 @@
+LICENSE = "GPL-2.0-only"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171dd6425610833a22dbe6"
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../sources/one:"
+
+inherit module
+
+SRC_URI = "file://Makefile file://one.c"
+S = "${UNPACKDIR}"
+
+pkg_postinst:${PN} () {
+    if [ -z "$D" ]; then
+        udevadm control --reload || true
+    fi
+}
+
+pkg_prerm:${PN} () {
+    rmmod one || true
+}
+
+RRECOMMENDS:${PN} += "udev"
+RCONFLICTS:${PN} = "one-of-old"
+RREPLACES:${PN} = "one-of-old"
+RSUGGESTS:${PN} = "strace"

@@ -1,0 +1,11 @@
+SUMMARY = "Uses a symbol of another recipe's module"
+LICENSE = "GPL-2.0-only"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171dd6425610833a22dbe6"
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../sources/user:"
+
+DEPENDS = "kernel-module-fpga-tiny"
+
+inherit module
+
+SRC_URI = "file://Makefile file://symbol_user.c"
+S = "${UNPACKDIR}"

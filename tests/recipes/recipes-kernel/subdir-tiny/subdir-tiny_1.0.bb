@@ -1,0 +1,11 @@
+LICENSE = "GPL-2.0-only"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171dd6425610833a22dbe6"
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../sources/one:"
+
+inherit module
+
+SRC_URI = "file://Makefile;subdir=${BP} file://one.c;subdir=${BP}"
+
+do_configure:prepend() {
+    sed -i -e 's/"one"/"configured"/' ${S}/one.c
+}
