@@ -20,7 +20,7 @@ from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomica
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 
-FORMAT = 1
+FORMAT = 2
 LIMIT = 16 << 20  # bytes of a record; a distribution's has some thousand
 _SHOWN = 20  # names of exports that differ; all are counted
 
@@ -42,6 +42,7 @@ class ImageRecord:
     """One image. `fault` is why it could not be read, or why it does not tell its exports.
 
     What it does not tell is None. `btf` is the number of types of its type information and the bytes of their names.
+    `sysfs` are the names that built-in parameters take below /sys/module.
     """
 
     release: str | None = None
@@ -49,6 +50,7 @@ class ImageRecord:
     certificates: tuple[bytes, ...] | None = None
     struct_module_size: int | None = None
     btf: tuple[int, int] | None = None
+    sysfs: tuple[str, ...] | None = None
     exports: bool = False
     fault: str | None = None
     stale: Stale | None = None
@@ -68,6 +70,13 @@ def recorded_exports(kernel: Kernel, home: Path | None = None) -> Mapping[str, K
     return _Cache(kernel, kernel.image, home or cache_home() / "images").exports()
 
 
+def recorded_btf_names(kernel: Kernel, home: Path | None = None) -> bytes | None:
+    """The names of the image's type information, one behind the other; None where it has none that can be read."""
+    if kernel.image is None:
+        return None
+    return _Cache(kernel, kernel.image, home or cache_home() / "images").btf_names()
+
+
 class _Cache:
     """The two files of one image: the record, and its exports in the form of a Module.symvers."""
 
@@ -77,6 +86,7 @@ class _Cache:
         self._image = image
         self._path = home / f"{name}.json"
         self._exports = home / f"{name}.symvers"
+        self._names = home / f"{name}.btf"
 
     def record(self) -> ImageRecord:
         table = _load(self._path)
@@ -94,18 +104,41 @@ class _Cache:
     def exports(self) -> Mapping[str, KernelSymbol]:
         if not self.record().exports:
             return {}
-        with suppress(OSError, DlkmError, ValueError):
-            data = self._exports.read_bytes()
-            digest, _, text = data.partition(b"\n")
-            if digest == hashlib.sha256(_digest(self._image).encode() + text).hexdigest().encode():
-                return Symvers.parse(text.decode("utf-8", "surrogateescape"), str(self._exports)).symbols
+        text = self._load_beside(self._exports)
         with suppress(DlkmError):
+            if text is not None:
+                return Symvers.parse(text.decode("utf-8", "surrogateescape"), str(self._exports)).symbols
             return self._read_exports()
         return {}
+
+    def btf_names(self) -> bytes | None:
+        if self.record().btf is None:
+            return None
+        names = self._load_beside(self._names)
+        with suppress(DlkmError):
+            return names if names is not None else self._read_names()
+        return None
+
+    def _load_beside(self, path: Path) -> bytes | None:
+        """A file of this image, when it is what was written."""
+        with suppress(OSError):
+            digest, _, data = path.read_bytes().partition(b"\n")
+            if digest == self._seal(data):
+                return data
+        return None
+
+    def _keep_beside(self, path: Path, data: bytes) -> None:
+        with suppress(StorageError):
+            write_atomically(path, self._seal(data) + b"\n" + data)
+
+    def _seal(self, data: bytes) -> bytes:
+        """A digest of what is kept, and of which image it is."""
+        return hashlib.sha256(_digest(self._image).encode() + data).hexdigest().encode()
 
     def _read(self) -> ImageRecord:
         """From the image itself."""
         from dlkm.kernel.image import read_image
+        from dlkm.kernel.image_params import sysfs_names
 
         try:
             image = read_image(self._image)
@@ -115,10 +148,12 @@ class _Cache:
                 certificates=image.certificates,
                 struct_module_size=image.struct_module_size,
                 btf=image.btf_extent,
+                sysfs=sysfs_names(image),
             )
         except DlkmError as error:
             return ImageRecord(fault=error.what)
         try:
+            self._keep_names(image)
             exports = self._keep_exports(image)
             return replace(record, exports=True, stale=_compare(self._kernel.symvers, exports))
         except DlkmError as error:
@@ -133,11 +168,19 @@ class _Cache:
         from dlkm.kernel.image_exports import exports_of_image
 
         found = exports_of_image(image)
-        text = symvers_text(found.values()).encode("utf-8", "surrogateescape")
-        digest = hashlib.sha256(_digest(self._image).encode() + text).hexdigest()
-        with suppress(StorageError):
-            write_atomically(self._exports, digest.encode() + b"\n" + text)
+        self._keep_beside(self._exports, symvers_text(found.values()).encode("utf-8", "surrogateescape"))
         return found
+
+    def _read_names(self) -> bytes | None:
+        from dlkm.kernel.image import read_image
+
+        return self._keep_names(read_image(self._image))
+
+    def _keep_names(self, image: Any) -> bytes | None:
+        names: bytes | None = image.btf.names if image.btf is not None else None
+        if names is not None:
+            self._keep_beside(self._names, names)
+        return names
 
     def _keep(self, record: ImageRecord, now: tuple[Any, Any], digests: tuple[str, str]) -> None:
         """Where the cache cannot be written, the image is read again the next time."""
@@ -205,6 +248,7 @@ def _record(table: Mapping[str, Any]) -> ImageRecord:
     encoded, btf, stale = facts["certificates"], facts["btf"], facts["stale"]
     facts["certificates"] = None if encoded is None else tuple(map(base64.b64decode, encoded))
     facts["btf"] = None if btf is None else (int(btf[0]), int(btf[1]))
+    facts["sysfs"] = None if facts["sysfs"] is None else tuple(facts["sysfs"])
     facts["stale"] = None if stale is None else Stale(**stale | {"names": tuple(stale["names"])})
     return ImageRecord(**facts)
 

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from ctypes import CDLL, byref, c_char_p, c_int, c_size_t, c_void_p, create_string_buffer
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from dlkm.core.errors import MalformedError
@@ -37,8 +38,7 @@ def _joined(blocks: Iterator[bytes], where: str, limit: int) -> bytes:
 
 
 def _lz4_blocks(data: bytes, where: str) -> Iterator[bytes]:
-    from lz4.block import LZ4BlockError, decompress
-
+    block_format: Any = import_module("lz4.block")  # it has no types
     place = len(LZ4_MAGIC)
     while place + 4 < len(data):
         size = int.from_bytes(data[place : place + 4], "little")
@@ -49,8 +49,8 @@ def _lz4_blocks(data: bytes, where: str) -> Iterator[bytes]:
         if not size or len(block) < size:
             raise MalformedError(f"{where}: LZ4 data is damaged: a block of {size} bytes", offset=place)
         try:
-            yield decompress(block, uncompressed_size=_LZ4_BLOCK)
-        except LZ4BlockError as error:
+            yield block_format.decompress(block, uncompressed_size=_LZ4_BLOCK)
+        except block_format.LZ4BlockError as error:
             raise MalformedError(f"{where}: LZ4 data is damaged: {error}", offset=place) from error
         place += 4 + size
 

@@ -4,7 +4,8 @@
 from collections.abc import Iterator
 
 from dlkm.core.names import normalise_module_name
-from dlkm.verdict.btf import BtfError, check_btf
+from dlkm.verdict.btf import BtfError, check_btf, check_names
+from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.layout import wanted_sections
 from dlkm.verdict.parameters import judge
@@ -38,12 +39,43 @@ def btf(case: Case) -> Iterator[Trip]:
     if not index or not case.facts.option("DEBUG_INFO_BTF_MODULES"):
         return
     try:
-        raw = case.candidate.contents(index)
-        check_btf(raw, len(raw))
+        _whole_btf(case, case.candidate.contents(index))
     except BtfError as error:
         allowed = case.facts.option("MODULE_ALLOW_BTF_MISMATCH")
         rule = "btf-tolerated" if allowed else "btf"
         yield case.trip(rule, errno=None if allowed else error.errno, why=str(error), code=error.number)
+
+
+def _whole_btf(case: Case, raw: bytes) -> None:
+    """BtfError when the header makes no sense, or the types do not upon those that they are built on."""
+    types, types_end, names = check_btf(raw, len(raw))
+    check_names(raw[names:], alone=False)
+    index = case.candidate.find(".BTF.base", allocated=False) if "btf-base" in case.era.features else 0
+    base = _own_base(case.candidate.contents(index)) if index else _kernel_base(case)
+    if base is None:
+        return
+    BtfTypes(
+        raw=raw[types:types_end],
+        names=raw[names:],
+        base_types=base[0],
+        base=base[1],
+        order=">" if case.candidate.layout.big_endian else "<",
+        printable="btf-section-names" in case.era.features,
+    ).check()
+
+
+def _kernel_base(case: Case) -> tuple[int, bytes] | None:
+    image, names = case.facts.image, case.facts.btf_names
+    return (image.btf[0] + 1, names) if image is not None and image.btf is not None and names is not None else None
+
+
+def _own_base(raw: bytes) -> tuple[int, bytes]:
+    """The base that came along (.BTF.base); whether it can be found again in the kernel is not looked at."""
+    types, types_end, names = check_btf(raw, len(raw))
+    check_names(raw[names:], alone=True)
+    own = BtfTypes(raw=raw[types:types_end], names=raw[names:], base_types=1, base=b"")
+    own.check()
+    return len(own.types) + 1, raw[names:]
 
 
 def parameters(case: Case) -> Iterator[Trip]:

@@ -117,6 +117,8 @@ class Quick:
         if not fits or rows is None or not self._exports_fit(file):
             return None
         outside, signed = b"\0intree=" not in info, end != len(data)
+        if not signed and b".BTF" in file.at:  # its types are looked at one by one
+            return None
         if outside and not self._stands_alone(file, rows):
             return None
         if not self._is_sound(data, end, file, rows):
