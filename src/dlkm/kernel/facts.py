@@ -115,69 +115,15 @@ class Facts:
         self.origins["builtin"] = str(self.installed.modules_dir / "modules.builtin")
         return self.installed.builtin
 
+    @cached_property
+    def builtin_modinfo(self) -> Mapping[str, frozenset[str]]:
+        """The keys of `.modinfo` that built-in modules have, by module; empty where nobody lists them."""
+        return self.installed.builtin_modinfo if self.installed is not None else {}
+
     @property
-    def stale(self) -> Stale | None:
-        """How Module.symvers differs from the image, if it does."""
-        return self.image.stale if self.image is not None else None
-
-    @cached_property
-    def exports(self) -> Mapping[str, KernelSymbol]:
-        """Every export that is known by name; see `exports_complete`."""
-        if self.symvers is not None:
-            return self.symvers.symbols
-        known: dict[str, KernelSymbol] = self._exports_of_modules()
-        if self._exports_of_image:  # then what modules expect says nothing more: they may expect what is not there
-            known = {name: one for name, one in known.items() if one.provider} | dict(self._exports_of_image)
-        read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
-        self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
-        return known
-
-    @cached_property
-    def exports_complete(self) -> bool:
-        """Whether a symbol that is not among the exports is known not to exist."""
-        return self.symvers is not None or (bool(self._exports_of_image) and self.installed is not None)
-
-    @cached_property
-    def vermagic(self) -> str | None:
-        """The kernel's own vermagic, its trailing blank included; the image's, where it can be read."""
-        if self.image is not None and self.image.vermagic is not None:
-            self.origins["vermagic"] = str(self.kernel.image)
-            return self.image.vermagic
-        if self.kernel.vermagic is not None:
-            self.origins["vermagic"] = self.kernel.origin
-            return self.kernel.vermagic
-        return self._sample.vermagic if self._sample is not None else None
-
-    @cached_property
-    def struct_module_size(self) -> int | None:
-        """Bytes of `struct module`."""
-        if self._sample is not None:
-            return self._sample.struct_module_size
-        if self.image is None or self.image.struct_module_size is None:
-            return None
-        self.origins["struct module"] = str(self.kernel.image)
-        return self.image.struct_module_size
-
-    @cached_property
-    def modversions(self) -> bool | None:
-        """Whether it has symbol CRCs (CONFIG_MODVERSIONS)."""
-        if self.vermagic is not None:
-            return Vermagic.parse(self.vermagic).modversions
-        return self.option("MODVERSIONS")
-
-    @cached_property
-    def installed(self) -> Installed | None:
-        """The installed modules; None where their directory is not at hand."""
-        directory = self.kernel.modules
-        return Installed(directory) if directory is not None and directory.is_dir() else None
-
-    @cached_property
-    def builtin(self) -> frozenset[str]:
-        """Names of the modules that are built in; empty where nobody lists them."""
-        if self.installed is None:
-            return frozenset()
-        self.origins["builtin"] = str(self.installed.modules_dir / "modules.builtin")
-        return self.installed.builtin
+    def sysfs_names(self) -> tuple[str, ...] | None:
+        """What built-in parameters take below /sys/module; None when no image at hand tells."""
+        return self.image.sysfs if self.image is not None else None
 
     @cached_property
     def certificates(self) -> tuple[bytes, ...] | None:
