@@ -4,15 +4,19 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
+from dlkm.cli.conditions import add_conditions, conditions_of
 from dlkm.cli.selection import Selection, background_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
 from dlkm.report.terminal import Terminal
-from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from dlkm.verdict.conditions import Conditions
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -25,15 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rootfs", type=Path, metavar="DIR", help="the kernels installed in this root filesystem; no PATH: its modules"
     )
-    told = parser.add_argument_group("what no file tells")
-    told.add_argument("--sig-enforce", action="store_true", default=None, help="only modules with a trusted signature")
-    told.add_argument("--lockdown", choices=["none", "integrity", "confidentiality"], help="how far it is locked down")
-    told.add_argument("--cmdline", default="", metavar="TEXT", help="the kernel's command line")
-    told.add_argument(
-        "--trusted-cert", type=Path, action="append", default=[], metavar="FILE", help="a certificate it trusts too"
-    )
-    told.add_argument("--loaded", action="append", default=[], metavar="NAME", help="a module that is loaded already")
-    told.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter that is given")
+    add_conditions(parser)
     answer = parser.add_argument_group("the answer")
     answer.add_argument("--strict", action="store_true", help="exit 8 when something cannot be told")
     answer.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF too")
@@ -45,7 +41,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
     _require_folders(arguments)
     kernels = _kernels(arguments, terminal)
-    conditions = _conditions(arguments)
+    conditions = conditions_of(arguments, arguments.rootfs)
     selection = _selection(arguments, kernels, terminal)
     errors = selection.errors
     verdicts: list[Verdict] = []
@@ -94,37 +90,20 @@ def _selection(arguments: argparse.Namespace, kernels: Sequence[Kernel], termina
         return select(arguments.paths, kernels, arguments, terminal)
     if arguments.rootfs is None:
         raise UsageError("no module to check", hint="give a .ko, a directory of them, or --rootfs DIR for all in it")
-    from dlkm.kernel.installed import module_files
+    from dlkm.kernel.installed import module_paths
 
     installed = {kernel.id: kernel.modules for kernel in kernels if kernel.modules is not None}
-    selection = Selection(built={name: sorted(module_files(modules)) for name, modules in installed.items()})
+    selection = Selection(built={name: sorted(module_paths(modules)) for name, modules in installed.items()})
     if not any(selection.built.values()):
         raise NothingSelectedError(f"no module is installed in {arguments.rootfs}")
     return selection
-
-
-def _conditions(arguments: argparse.Namespace) -> Conditions:
-    from dlkm.verdict.keyring import certificates_at
-    from dlkm.verdict.modprobe import options_in
-
-    for path in arguments.trusted_cert:
-        certificates_at(path)  # one that is none is an error whether or not any module is signed
-    return Conditions(
-        sig_enforce=arguments.sig_enforce,
-        lockdown=arguments.lockdown,
-        cmdline=arguments.cmdline,
-        trusted_certs=tuple(arguments.trusted_cert),
-        loaded=frozenset(arguments.loaded),
-        params=tuple(arguments.param),
-        options=options_in(arguments.rootfs) if arguments.rootfs is not None else (),
-    )
 
 
 def _judged(
     kernel: Kernel,
     selection: Selection,
     kernels: Sequence[Kernel],
-    conditions: Conditions,
+    conditions: "Conditions",
     arguments: argparse.Namespace,
 ) -> "Iterator[Verdict | DlkmError]":
     from dlkm.verdict.batch import judge_all
@@ -142,11 +121,11 @@ def _show(
     if arguments.sarif is not None:
         from dlkm.report.sarif import write_sarif
 
-        write_sarif(arguments.sarif, verdicts)
+        write_sarif(arguments.sarif, verdicts, errors)
     if arguments.junit is not None:
         from dlkm.report.junit import write_junit
 
-        write_junit(arguments.junit, verdicts)
+        write_junit(arguments.junit, verdicts, errors)
     if arguments.json:
         terminal.document(check.check_document(verdicts, errors))
     elif verdicts:

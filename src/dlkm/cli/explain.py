@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from dlkm.cli.common import add_kernel_flag, kernels_of
+from dlkm.cli.conditions import add_conditions, conditions_of
+from dlkm.cli.selection import Selection, background_of
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal
 from dlkm.verdict.verdict import Verdict
@@ -19,6 +21,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="the message; '-' or nothing: standard input")
     add_kernel_flag(parser, required=False)
     parser.add_argument("--module", type=Path, metavar="FILE", help="the module it is about; with -k it is judged too")
+    add_conditions(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -63,7 +66,8 @@ def _at_hand(arguments: argparse.Namespace, terminal: Terminal) -> tuple[str | N
         raise UsageError(f"{len(kernels)} kernels, and a message is of one", hint="name one with -k")
     if module is None:
         return kernels[0].id, None
-    from dlkm.verdict.conditions import Conditions
     from dlkm.verdict.session import Session
 
-    return kernels[0].id, Session(kernels[0], Conditions(), [module]).verdict(module)
+    selection = Selection(files={str(module): str(module)})
+    background = background_of(selection, kernels[0], kernels)
+    return kernels[0].id, Session(kernels[0], conditions_of(arguments), [module], background).verdict(module)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.background import Background
 
+_RECORD = "build.json"  # build/record.py, which takes a while to load
 _FOLDERS = 256  # in which records of builds are looked for
 
 
@@ -28,16 +29,16 @@ class Selection:
     `errors` are PATHs that name nothing, `failed` are sources that could not be built.
     """
 
-    files: dict[str, Path] = field(default_factory=dict)
-    built: dict[str, list[Path]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    built: dict[str, list[str]] = field(default_factory=dict)
     errors: list[DlkmError] = field(default_factory=list)
     failed: "list[Cell]" = field(default_factory=list)
 
-    def of(self, kernel: "Kernel") -> tuple[Path, ...]:
+    def of(self, kernel: "Kernel") -> tuple[str, ...]:
         """The files to judge for a kernel."""
         return tuple(dict.fromkeys((*self.files.values(), *self.built.get(kernel.id, ()))))
 
-    def add(self, paths: Iterable[Path]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         """Files, each once, by whatever way it is named."""
         for path in paths:
             self.files.setdefault(_identity(path), path)
@@ -73,7 +74,7 @@ def background_of(selection: Selection, kernel: "Kernel", kernels: "Sequence[Ker
     given = {_identity(path) for path in files} if modules else frozenset()
     return Background(
         others=Others(lambda: (*kernels, *_pool())),
-        companions=tuple(path for path, _ in modules if _identity(path) not in given),
+        companions=tuple(path for path, _ in modules if _identity(str(path)) not in given),
         recorded={path: cell.kernel for path, cell in modules},
     )
 
@@ -86,26 +87,27 @@ def _pool() -> "Iterator[Kernel]":
     return (one for one in present(Pool()) if isinstance(one, Kernel))
 
 
-def _cells_around(files: Iterable[Path]) -> "Iterator[Cell]":
+def _cells_around(files: Iterable[str]) -> "Iterator[Cell]":
     """The builds in whose directories the files lie; a record that cannot be read tells nothing."""
-    from dlkm.build.record import is_build, read_build
-
-    for folder in list(dict.fromkeys(path.parent for path in files))[:_FOLDERS]:
+    for folder in list(dict.fromkeys(path.rpartition("/")[0] for path in files))[:_FOLDERS]:
         try:
-            if is_build(folder):
-                yield read_build(folder)
+            if _is_build(Path(folder)):
+                from dlkm.build.record import read_build
+
+                yield read_build(Path(folder))
         except DlkmError:
             continue
 
 
-def _identity(path: Path) -> str:
+def _identity(path: str) -> str:
     """One name for a file, whatever the way to its directory; links to files stay apart."""
-    return f"{_real(path.parent)}/{path.name}"
+    folder, _, name = path.rpartition("/")
+    return f"{_real(folder or '.' * (name == path))}/{name}"
 
 
 @cache
-def _real(folder: Path) -> str:
-    return os.path.realpath(folder)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder or "/")
 
 
 def _expand(word: str) -> Iterator[Path]:
@@ -124,11 +126,10 @@ def _expand(word: str) -> Iterator[Path]:
 
 def _is_source(path: Path, subdir: str) -> bool:
     """Whether it is a driver's source: as for the other verbs, whatever lies below it, unless it is a BUILD."""
-    from dlkm.build.record import is_build
+    if not path.is_dir() or _is_build(path) or _is_installed(path):
+        return False
     from dlkm.source.driver import find
 
-    if not path.is_dir() or is_build(path):
-        return False
     try:
         find(path, subdir)
     except UsageError:
@@ -136,17 +137,31 @@ def _is_source(path: Path, subdir: str) -> bool:
     return True
 
 
-def _modules_of(path: Path) -> Iterator[Path]:
-    """A file itself, the modules of a BUILD, or all below a directory."""
-    from dlkm.build.record import is_build, read_build
-    from dlkm.kernel.installed import module_files
+def _is_installed(path: Path) -> bool:
+    """Whether it is the modules directory of a kernel, where nobody keeps a source; said without a closer look."""
+    return (path / "modules.order").is_file() and (path / "kernel").is_dir() and not (path / "Makefile").exists()
 
-    if is_build(path):
-        found = [module.path for module in read_build(path).modules]
+
+def _is_build(path: Path) -> bool:
+    """As `is_build`, which is loaded only for what has a record."""
+    if path.name != _RECORD and not (path / _RECORD).is_file():
+        return False
+    from dlkm.build.record import is_build
+
+    return is_build(path)
+
+
+def _modules_of(path: Path) -> Iterator[str]:
+    """A file itself, the modules of a BUILD, or all below a directory."""
+    found = [str(path)]
+    if _is_build(path):
+        from dlkm.build.record import read_build
+
+        found = [str(module.path) for module in read_build(path).modules]
     elif path.is_dir():
-        found = sorted(module_files(path))
-    else:
-        found = [path]
+        from dlkm.kernel.installed import module_paths
+
+        found = sorted(module_paths(path))
     if not found:
         raise NothingSelectedError(
             f"there is no module in {path}", hint="give a .ko, a directory of them, a build, or a driver's source"
@@ -170,4 +185,4 @@ def _build(
             for cell in cells_of(item, [kernel], arguments, terminal, Processes()):
                 if cell.outcome is not BuildOutcome.BUILT:
                     selection.failed.append(cell)
-                selection.built.setdefault(kernel.id, []).extend(module.path for module in cell.modules)
+                selection.built.setdefault(kernel.id, []).extend(str(module.path) for module in cell.modules)

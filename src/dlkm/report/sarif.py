@@ -5,8 +5,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dlkm import __version__
+from dlkm.core.errors import DlkmError
 from dlkm.core.files import write_atomically
 from dlkm.verdict.verdict import Finding, Severity, Verdict
 
@@ -14,25 +16,55 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
-def write_sarif(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write one run with a result for each finding that is not masked."""
-    write_atomically(path, json.dumps(sarif(verdicts), indent=1, ensure_ascii=True) + "\n")
+def write_sarif(path: Path, verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> None:
+    """Write one run with a result for each finding that is not masked; `errors` say what could not be judged."""
+    write_atomically(path, json.dumps(sarif(verdicts, errors), indent=1, ensure_ascii=True) + "\n")
 
 
-def sarif(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def sarif(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> dict[str, Any]:
     """The SARIF log as a value."""
-    results = [_result(verdict, finding) for verdict in verdicts for finding in verdict.findings if not finding.masked]
-    rules = [{"id": rule} for rule in sorted({str(result["ruleId"]) for result in results})]
-    driver = {"name": "dlkm check", "version": __version__, "rules": rules}
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+    found = [(verdict, finding) for verdict in verdicts for finding in verdict.findings if not finding.masked]
+    names = sorted({finding.rule for _, finding in found})
+    places = {name: place for place, name in enumerate(names)}
+    run = {
+        "tool": {"driver": {"name": "dlkm check", "version": __version__, "rules": list(map(_rule, names))}},
+        "invocations": [
+            {
+                "executionSuccessful": not errors,
+                "toolExecutionNotifications": [
+                    {"level": "error", "message": {"text": _text(error.what)}} for error in errors
+                ],
+            }
+        ],
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(verdict, finding, places[finding.rule]) for verdict, finding in found],
+    }
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _result(verdict: Verdict, finding: Finding) -> dict[str, Any]:
+def _rule(name: str) -> dict[str, Any]:
+    return {"id": name, "shortDescription": {"text": name.replace("-", " ")}}
+
+
+def _result(verdict: Verdict, finding: Finding, place: int) -> dict[str, Any]:
     said = "".join(f"\n{line}" for line in verdict.log) if finding.severity is Severity.ERROR else ""
     what = f"{verdict.module} on {verdict.kernel}: {finding.message}{said}"
     return {
         "ruleId": finding.rule,
+        "ruleIndex": place,
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{what}\n{finding.hint}" if finding.hint else what},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": Path(verdict.path).as_posix()}}}],
+        "message": {"text": _text(f"{what}\n{finding.hint}" if finding.hint else what)},
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(verdict.path)}}}],
+        "properties": {"kernel": verdict.kernel, "module": verdict.module, "errno": verdict.errno},
     }
+
+
+def _text(text: str) -> str:
+    """What any reader of JSON takes: file names may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _uri(path: str) -> str:
+    """A URI reference: relative as given, so that it is found in a repository; absolute as file://."""
+    plain = quote(Path(path).as_posix(), errors="surrogateescape")
+    return f"file://{plain}" if plain.startswith("/") else plain.replace(":", "%3A")

@@ -3,6 +3,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -99,13 +100,36 @@ def test_sarif_leaves_out_what_is_masked(tmp_path: Path) -> None:
     (result,) = run["results"]
     assert (result["ruleId"], result["level"]) == ("crc-mismatch", "error")
     assert "disagrees about version" in result["message"]["text"]
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "crc-mismatch"
     assert sarif([LOADS])["runs"][0]["results"] == []
+
+
+def test_sarif_places_are_uris() -> None:
+    def place(path: str) -> str:
+        (result,) = sarif([replace(REFUSED, path=path)])["runs"][0]["results"]
+        uri: str = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        return uri
+
+    assert place("out/a b#1.ko") == "out/a%20b%231.ko"
+    assert place("/lib/a.ko") == "file:///lib/a.ko"
+    assert place("hello@6.1:x/a.ko") == "hello%406.1%3Ax/a.ko"
+
+
+def test_what_could_not_be_judged_is_in_both_reports() -> None:
+    error = MalformedError("a\udcff.ko: truncated <here>")
+    (run,) = sarif([LOADS], [error])["runs"]
+    (invocation,) = run["invocations"]
+    assert invocation["executionSuccessful"] is False
+    assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "a\\xff.ko: truncated <here>"
+    suites = ET.fromstring(junit([LOADS], [error]))
+    assert [suite.attrib["errors"] for suite in suites] == ["0", "1"]
+    assert suites[1][0][0].text == "a\\xff.ko: truncated <here>"
 
 
 def test_junit_counts_and_escapes(tmp_path: Path) -> None:
     write_junit(tmp_path / "j.xml", [SILENT, DOUBTFUL])
     (suite,) = ET.fromstring((tmp_path / "j.xml").read_text())
-    assert suite.attrib == {"name": "6.1", "tests": "2", "failures": "1", "skipped": "1"}
+    assert suite.attrib == {"name": "6.1", "tests": "2", "failures": "1", "errors": "0", "skipped": "1"}
     failure = suite[0].find("failure")
     assert failure is not None
     assert failure.attrib["message"] == "EKEYREJECTED"

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The flags that say of the machine what no file tells: those of `dlkm check` and `dlkm explain`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlkm.verdict.conditions import Conditions
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    """`--sig-enforce`, `--lockdown`, `--cmdline`, `--trusted-cert`, `--loaded`, `--param`."""
+    add = parser.add_argument_group("what no file tells").add_argument
+    add("--sig-enforce", action="store_true", default=None, help="only modules with a trusted signature")
+    add("--lockdown", choices=["none", "integrity", "confidentiality"], help="how far it is locked down")
+    add("--cmdline", default="", metavar="TEXT", help="the kernel's command line")
+    add("--trusted-cert", type=Path, action="append", default=[], metavar="FILE", help="a certificate it trusts too")
+    add("--loaded", action="append", default=[], metavar="NAME", help="a module that is loaded already")
+    add("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter that is given")
+
+
+def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> "Conditions":
+    """What the flags say, and what modprobe.d of a root filesystem hands to modules.
+
+    UsageError, MalformedError: a certificate that is none, whether or not any module is signed.
+    """
+    from dlkm.verdict.conditions import Conditions
+    from dlkm.verdict.keyring import certificates_at
+    from dlkm.verdict.modprobe import options_in
+
+    for path in arguments.trusted_cert:
+        certificates_at(path)
+    return Conditions(
+        sig_enforce=arguments.sig_enforce,
+        lockdown=arguments.lockdown,
+        cmdline=arguments.cmdline,
+        trusted_certs=tuple(arguments.trusted_cert),
+        loaded=frozenset(arguments.loaded),
+        params=tuple(arguments.param),
+        options=options_in(rootfs) if rootfs is not None else (),
+    )
