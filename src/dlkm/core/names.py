@@ -3,7 +3,6 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
@@ -16,10 +15,10 @@ def module_name(file_name: str) -> str:
 
     Source: scripts/Makefile.lib (`name-fix`), kmod (`path_to_modname`).
     """
-    stem = Path(file_name).name
-    for suffix in sorted(MODULE_SUFFIXES, key=len, reverse=True):
+    stem = file_name.rstrip("/").rpartition("/")[2]
+    for suffix in MODULE_SUFFIXES:
         if stem.endswith(suffix):
-            stem = stem[: -len(suffix)]
+            stem = stem.removesuffix(suffix)
             break
     return normalise_module_name(stem)
 

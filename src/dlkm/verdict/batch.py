@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlkm.core.errors import DlkmError, WorkerLostError
+from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.quick import Plain
-from dlkm.verdict.session import Session
+from dlkm.verdict.era import era_of
+from dlkm.verdict.quick import Plain, Quick
 from dlkm.verdict.verdict import Outcome, Verdict
 
 Answer = Verdict | DlkmError
@@ -34,26 +35,28 @@ def judge_all(
 
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
-    session = Session(kernel, conditions, (), background)
     names = [os.fspath(file) for file in files]
+    facts = Facts(kernel)
     with _without_collector():
-        plain = _plain(session, names, jobs)
-        rest = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
-        if session.bring(rest):
-            plain, rest = [None] * len(names), [Path(name) for name in names]
-        if len(rest) >= _FEW and jobs > 1:
-            session.prepare()
-        answers = iter(_shared(session.answer, rest, jobs))
-        told = (
-            next(answers) if one is None else _whole(kernel, name, one) for name, one in zip(names, plain, strict=True)
-        )
-        return iter(list(told))
+        plain = _plain(Quick(facts, conditions, era_of(kernel)), names, jobs)
+        asked = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
+        answers: Iterator[Answer] = iter(())
+        if asked or (background is not None and background.companions):
+            from dlkm.verdict.session import Session
+
+            session = Session(kernel, conditions, asked, background, facts)
+            if session.has_givers:  # what is plain without them may be served by them
+                plain, asked = [None] * len(names), [Path(name) for name in names]
+            if jobs > 1 and len(asked) >= _FEW:
+                session.prepare()
+            answers = iter(_shared(session.answer, asked, jobs))
+        pairs = zip(names, plain, strict=True)
+        return iter([next(answers) if one is None else _whole(kernel, name, one) for name, one in pairs])
 
 
-def _plain(session: Session, names: Sequence[str], jobs: int) -> list[Plain | None]:
-    """Name and taint of the modules that surely load without a finding."""
-    quick = session.quick
-    if quick is None:
+def _plain(quick: Quick, names: Sequence[str], jobs: int) -> list[Plain | None]:
+    """Name and taint of the modules that surely load without a finding as long as no given module serves them."""
+    if not quick.usable:
         return [None] * len(names)
     quick.prepare()
     return _shared(quick.look, names, jobs)

@@ -23,7 +23,6 @@ from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
 from dlkm.verdict.licence import GPL_COMPATIBLE
 from dlkm.verdict.own import OwnSignature, own_signature
-from dlkm.verdict.relocations import Table, Types, suspicious, types_in
 from dlkm.verdict.signing import demands
 
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
@@ -78,35 +77,29 @@ class Quick:
             self._spaced,
             self._own,
             self._odd_names,
-            self._types,
             self._asked,
             self._vermagic,
             self._modular,
         )
 
     def look(self, path: str) -> Plain | None:
-        """`answer` for a file as it lies there; None when it cannot be read, too."""
+        """`answer` for a file as it lies there; None when it cannot be read, too, or its name is no UTF-8."""
         try:
-            file = os.open(path, _OPEN)
-        except (OSError, ValueError):
+            file = os.open(path.encode(), _OPEN)
+        except (OSError, ValueError):  # UnicodeEncodeError is one, and so is a NUL in the name
             return None
         try:
             status = os.fstat(file)
             if not S_ISREG(status.st_mode) or status.st_size > _LARGEST:
                 return None
-            return self.answer(os.pread(file, status.st_size, 0))
-        except OSError:
+            return self.answer(_plain_bytes(os.pread(file, status.st_size, 0)))
+        except (OSError, DlkmError):
             return None
         finally:
             os.close(file)
 
     def answer(self, data: bytes) -> Plain | None:
         """Name and taint letters of a file that loads without a finding; None when it needs a closer look."""
-        if compression_of(data) is not Compression.NONE:
-            try:
-                data = decompress(data, "")
-            except DlkmError:
-                return None
         end = self._body_end(data)
         file = view_of(data, end, self._machine, self._asked) if end is not None else None
         if file is None or end is None or not self._special_sections(file):
@@ -194,7 +187,7 @@ class Quick:
         dotted = (name.partition(".")[0] for name, _ in self._conditions.words() if "." in name)
         options = (name for name, _ in self._conditions.options)
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
-        kernels = self._facts.builtin | {*self._era.words("sysfs-core")}
+        kernels = self._facts.builtin | {*self._facts.builtin_modinfo, *self._era.words("sysfs-core")}
         spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *loaded}
         return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
 
@@ -236,7 +229,7 @@ class Quick:
         name = module_name(provider)
         if name in self._blacklist:
             return False
-        return name in self._facts.builtin or installed.find(name) is not None
+        return name in self._facts.builtin or installed.holds(provider)
 
     @cached_property
     def _modular(self) -> frozenset[bytes]:
@@ -280,13 +273,12 @@ class Quick:
         said = file.struct_name.decode("utf-8", "surrogateescape")
         return all(module_name(provider) == said for provider in found)
 
-    @cached_property
-    def _types(self) -> Types | None:
-        return types_in(self._era)
-
     def _relocations(self, file: View) -> bool:
         """Whether every relocation is of a known kind and its target as it should be."""
-        if self._types is None:
+        from dlkm.verdict.relocations import Table, suspicious, types_in
+
+        types = types_in(self._era)
+        if types is None:
             return True
         tables = []
         for index, kind in enumerate(file.kinds):
@@ -297,7 +289,11 @@ class Quick:
                 return False
             if not file.flags(index) & SHF_RELA_LIVEPATCH:
                 tables.append(Table(file.bytes_of(index), file.bytes_of(target), file.size(target)))
-        return not suspicious(tables, self._types)
+        return not suspicious(tables, types)
+
+
+def _plain_bytes(data: bytes) -> bytes:
+    return data if compression_of(data) is Compression.NONE else decompress(data, "")
 
 
 def _value(info: bytes, key: bytes) -> bytes:

@@ -36,11 +36,16 @@ class Session:
     """
 
     def __init__(
-        self, kernel: Kernel, conditions: Conditions, files: Iterable[Path] = (), background: Background | None = None
+        self,
+        kernel: Kernel,
+        conditions: Conditions,
+        files: Iterable[Path] = (),
+        background: Background | None = None,
+        facts: Facts | None = None,
     ) -> None:
         self.kernel = kernel
         self.conditions = conditions
-        self.facts = Facts(kernel)
+        self.facts = facts or Facts(kernel)
         self._background = background or Background()
         self._files = tuple(dict.fromkeys((*files, *self._background.companions)))
         self._judged: dict[Path, Verdict] = {}
@@ -72,12 +77,9 @@ class Session:
         """Name and taint of a module that surely loads without a finding; None for one that needs its verdict."""
         return None if self.quick is None or self._providers else self.quick.look(str(path))
 
-    def bring(self, files: Iterable[Path]) -> bool:
-        """More files that come along, told before any verdict is asked for; whether some module given serves others.
-
-        Those that the quick look has told need not be among them.
-        """
-        self._files = tuple(dict.fromkeys((*self._files, *files)))
+    @property
+    def has_givers(self) -> bool:
+        """Whether a module that was given may serve others."""
         return bool(self._providers)
 
     def prepare(self) -> None:
