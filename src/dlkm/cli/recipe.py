@@ -9,6 +9,7 @@ from dlkm.report.terminal import Terminal
 
 # `register(parser)` and `run(arguments, terminal)` of dlkm.cli.recipe_ACTION, as for a verb.
 ACTIONS: dict[str, str] = {
+    "show": "what a recipe's variables are, and where each was set",
     "lint": "what is wrong with a recipe, by line, and what to write instead",
     "fix": "today's spelling and what else is safe, as a diff or in place",
     "new": "a recipe for a driver's directory",

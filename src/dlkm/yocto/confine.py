@@ -12,7 +12,6 @@ from dlkm.build.sandbox import ISOLATION, Bubblewrap
 from dlkm.core.errors import MissingToolError
 
 LIBRARY = "/build/lib"  # where the worker finds bb and our own package
-DOWNLOADS = "/build/downloads"
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/")
 _START = f"import sys; sys.path[:0] = ['{LIBRARY}']; from dlkm.yocto.worker.start import main; main()"
 

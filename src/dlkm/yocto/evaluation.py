@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Recipes read by the worker, several at once: what each is, for whom, and what it needs. Builds nothing."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dlkm
 from dlkm.build.compiler import Compiler, choose
 from dlkm.build.kerneltree import KernelTree, headers_of, tree_on_the_target
-from dlkm.build.sandbox import Bubblewrap
+from dlkm.build.sandbox import Bubblewrap, find_bubblewrap
 from dlkm.core.errors import DlkmError, MalformedError, MissingToolError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
 from dlkm.yocto.asking import ask
-from dlkm.yocto.confine import reading_place
+from dlkm.yocto.confine import LIBRARY, reading_place
 from dlkm.yocto.layers import RecipeFile, visible
 from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
@@ -93,10 +95,9 @@ class Setting:
     compiler: Compiler | None = None
 
 
-def setting(
-    runner: Runner, events: Events, bubblewrap: Bubblewrap | None, options: RecipeOptions, kernel: Kernel | None
-) -> Setting:
+def setting(runner: Runner, events: Events, options: RecipeOptions, kernel: Kernel | None) -> Setting:
     """MissingToolError without a sandbox: recipes are programs. UsageError for a kernel without headers."""
+    bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
     if bubblewrap is None:
         raise MissingToolError(
             "recipes carry code and are run only in a sandbox, which does not work here",
@@ -170,9 +171,7 @@ def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:
     problem = answer.get("error") if answer else {"text": "was not answered for", "file": "", "line": 0}
     if problem:
         return Evaluation(recipe=recipe, error=_unreadable(recipe, problem), warnings=warnings)
-    history = {
-        name: tuple(Assignment(**event) for event in events) for name, events in answer.get("history", {}).items()
-    }
+    history = {name: tuple(map(_assignment, events)) for name, events in answer.get("history", {}).items()}
     return Evaluation(
         recipe=recipe,
         compatible=bool(answer["compatible"]),
@@ -186,6 +185,15 @@ def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:
         warnings=warnings,
         fetch=answer.get("fetch") or {},
     )
+
+
+def _assignment(event: dict[str, Any]) -> Assignment:
+    return Assignment(**event | {"file": _outside(event["file"])})
+
+
+def _outside(file: str) -> str:
+    """Where a file that the worker saw lies here."""
+    return file.replace(f"{LIBRARY}/dlkm/", f"{Path(dlkm.__file__).parent}/", 1)
 
 
 def _warnings(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -2,20 +2,16 @@
 """The fetch phase: what recipes name on the network comes into the download directory, checked. Runs no recipe."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from dlkm.core.errors import DlkmError, FetchError, UsageError
 from dlkm.core.files import cache_home, cannot_write, scratch_dir
 from dlkm.yocto.asking import ask
 from dlkm.yocto.confine import fetching_place
 from dlkm.yocto.evaluation import Evaluation, Setting
+from dlkm.yocto.options import mirror_lines
+from dlkm.yocto.preset import downloads
 
 _SECONDS = 3600.0
-
-
-def downloads() -> Path:
-    """Where sources are kept, for all recipes and builds."""
-    return cache_home() / "downloads"
 
 
 def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[DlkmError | None, ...]:
@@ -33,6 +29,7 @@ def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[DlkmError 
             "mode": "fetch",
             "fetches": [dict(one.fetch) for one in wanted],
             "scratch": str(scratch),
+            "premirrors": mirror_lines(place.options.mirror),
             "preset": {"DL_DIR": str(folder)} | ({"BB_NO_NETWORK": "1"} if place.options.offline else {}),
         }
         command = fetching_place(place.bubblewrap, folder, scratch)

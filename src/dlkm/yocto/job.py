@@ -27,14 +27,16 @@ from dlkm.package.store import FOLDER, write_packages
 from dlkm.source.driver import safe_name
 from dlkm.yocto.asking import ask
 from dlkm.yocto.collect import packages_in, place_outside
-from dlkm.yocto.confine import DOWNLOADS, library, worker_command
+from dlkm.yocto.confine import library, worker_command
 from dlkm.yocto.evaluation import Evaluation, Setting, request_of, shown
-from dlkm.yocto.fetch import downloads
-from dlkm.yocto.preset import SYSROOTS, WORK
+from dlkm.yocto.preset import SYSROOTS, WORK, downloads
 
 LOG = "build.log"
 _TASK_LOG = "tasks.log"
-_LAST_LINES = 15
+_TOOLS = (
+    *("ar", "as", "cpp", "g++", "gcc-ar", "gcc-nm", "gcc-ranlib", "ld", "ld.bfd", "nm"),
+    *("objcopy", "objdump", "ranlib", "readelf", "strip"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ def build_recipe(job: RecipeJob, options: BuildOptions, output: Path, sysroot: P
     try:
         with scratch() as own, job.place.events.task(f"building {identity}"):
             prepare_tools(own, job.kernel, job.compiler)
+            _prefix_tools(job, own)
             ran = _run(job, options, own, start)
             _raise_if_refused(job, ran)
             cell = _deliver(job, ran, target, identity)
@@ -100,6 +103,20 @@ def build_recipe(job: RecipeJob, options: BuildOptions, output: Path, sysroot: P
             return cell
     except OSError as error:
         raise StorageError(f"{identity} cannot be built: {error}") from error
+
+
+def _prefix_tools(job: RecipeJob, own: Scratch) -> None:
+    """The tools under the names with the target's prefix, where this machine has them without one."""
+    prefix, runner = f"{job.kernel.arch.triplet}-", job.place.runner
+    links = {name: runner.find(name) for name in _TOOLS} if job.kernel.arch.is_host else {}
+    if job.compiler.family == "gcc":
+        called = job.compiler.path.name.removeprefix(prefix)
+        links |= dict.fromkeys(("gcc", called), job.compiler.path)
+    for name, path in links.items():
+        link = own.tools / f"{prefix}{name}"
+        known = name in _TOOLS and runner.find(f"{prefix}{name}") is not None
+        if path is not None and not known and not link.is_symlink():
+            link.symlink_to(path)
 
 
 def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _Ran:
@@ -132,7 +149,7 @@ def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
     """The sandbox of builds with the recipe's layers, the downloads and the worker in it."""
     words = [*shown(job.place, [job.evaluation.recipe]), *library()]
     if downloads().is_dir():
-        words += ["--ro-bind", str(downloads()), DOWNLOADS]
+        words += ["--ro-bind", str(downloads()), str(downloads())]
     for number, folder in enumerate(job.sysroots):
         words += ["--ro-bind", str(folder), f"{SYSROOTS}/{number}"]
     return replace(inside, mounts=(*inside.mounts, *words))

@@ -60,6 +60,18 @@ def locate(path: Path, extra: Iterable[Path] = ()) -> RecipeFile:
     return RecipeFile(path=real, layers=layers, appends=tuple(_appends(real, layers)))
 
 
+def find_recipes(paths: Iterable[Path], extra: Iterable[Path] = ()) -> tuple[RecipeFile, ...]:
+    """The recipes at some paths, of a directory those in it and below it; UsageError for a path that holds none."""
+    more = tuple(extra)
+    found: dict[Path, RecipeFile] = {}
+    for path in paths:
+        files = sorted(path.rglob("*.bb")) if path.is_dir() else [path]
+        if not files:
+            raise UsageError(f"{path} holds no recipe (.bb)")
+        found |= {file.absolute(): locate(file, more) for file in files}
+    return tuple(found.values())
+
+
 def _layer_of(recipe: Path) -> Path:
     """The directory with conf/layer.conf above a recipe, or what looks like a layer, or the recipe's own directory."""
     parents = list(recipe.parents)[: _DEPTH + 1]

@@ -12,6 +12,7 @@ from dlkm.yocto.releases import Release
 # The newest whose default configuration puts modules-load.d below /etc, and which takes both layouts of sources.
 DEFAULT_RELEASE = Release.WHINLATTER
 
+_KINDS = ("gitsm", "git", "https?", "ftp", "svn", "hg")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
 
 
@@ -44,9 +45,17 @@ class RecipeOptions:
 
 
 def mirror_lines(mirror: str | None) -> str:
-    """PREMIRRORS for a URL or a directory of sources: every kind of source is looked for there first."""
+    """PREMIRRORS for a URL or a directory of sources: every kind of source is looked for there first.
+
+    A directory may hold archives and mirror tarballs (as SOURCE_MIRROR_URL), repositories by their last name or by
+    host and path, and may be another build's DL_DIR.
+    """
     if not mirror:
         return ""
-    url = mirror if "://" in mirror else f"file://{Path(mirror).resolve()}"
-    kinds = ("git", "gitsm", "https?", "ftp", "svn", "hg")
-    return " ".join(f"{kind}://.*/.* {url.rstrip('/')}/" for kind in kinds)
+    if "://" in mirror:
+        return " ".join(f"{kind}://.*/.* {mirror.rstrip('/')}/" for kind in _KINDS)
+    folder = Path(mirror).resolve()
+    repositories = (f"{folder}/BASENAME", f"{folder}/HOST/PATH", f"{folder}/git2/MIRRORNAME")
+    lines = [f"{kind}://.*/.* file://{folder}/" for kind in _KINDS]
+    lines += [f"{kind}://.*/.* {kind}://{place};protocol=file" for kind in ("gitsm", "git") for place in repositories]
+    return " ".join(lines)

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The variables that stand before a recipe's first line: what kernel, compiler and user decide. Only values."""
 
+from pathlib import Path
+
 from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import KernelTree
 from dlkm.core.arch import Arch, host_arch
+from dlkm.core.files import cache_home
 from dlkm.kernel.kernel import Kernel
-from dlkm.yocto.confine import DOWNLOADS
-from dlkm.yocto.options import RecipeOptions, mirror_lines
+from dlkm.yocto.options import RecipeOptions
 
 WORK = "/build/driver"  # where a build's scratch directory is seen
 SYSROOTS = "/build/sysroots"  # where the results of other recipes are seen
+
+
+def downloads() -> Path:
+    """Where sources are kept, for all recipes and builds: at the same place outside and inside, as links lead there."""
+    return cache_home() / "downloads"
 
 
 def preset(
@@ -21,7 +28,7 @@ def preset(
         "DLKM_ARCH": arch.name,
         "DLKM_RELEASE": options.release.value,
         "TOPDIR": WORK,
-        "DL_DIR": DOWNLOADS,
+        "DL_DIR": str(downloads()),
         "PARALLEL_MAKE": f"-j {options.jobs}",
         "BB_NUMBER_THREADS": str(options.jobs),
     }
@@ -29,7 +36,7 @@ def preset(
         values["MACHINE"] = options.machine
     if options.distro:
         values["DISTRO"] = options.distro
-    return values | _of_kernel(kernel, tree) | _of_tools(arch, compiler) | {"PREMIRRORS": mirror_lines(options.mirror)}
+    return values | _of_kernel(kernel, tree) | _of_tools(arch, compiler)
 
 
 def _of_kernel(kernel: Kernel | None, tree: KernelTree | None) -> dict[str, str]:
@@ -44,14 +51,13 @@ def _of_kernel(kernel: Kernel | None, tree: KernelTree | None) -> dict[str, str]
 
 
 def _of_tools(arch: Arch, compiler: Compiler | None) -> dict[str, str]:
-    """The kernel's own compiler by the name under which the sandbox has it."""
-    prefix = arch.cross_compile
-    family = "gcc" if compiler is None else compiler.family
-    called = f"{prefix}gcc" if compiler is None else compiler.stand_in or compiler.path.name
-    linker, tools = ("ld.lld", "llvm-") if family == "clang" else (f"{prefix}ld", prefix)
+    """Always tools with a prefix, as in Yocto; the sandbox has them under these names."""
+    prefix = f"{arch.triplet}-"
+    clang = compiler is not None and compiler.family == "clang"
+    linker, tools = ("ld.lld", "llvm-") if clang else (f"{prefix}ld", prefix)
     return {
         "TARGET_PREFIX": prefix,
-        "DLKM_KERNEL_CC": called,
+        "DLKM_KERNEL_CC": compiler.path.name if compiler is not None and clang else f"{prefix}gcc",
         "DLKM_KERNEL_LD": linker,
         "DLKM_KERNEL_TOOLS": tools,
     }

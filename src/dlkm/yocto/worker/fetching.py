@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The fetch phase: bb's own fetchers, on literal values, into the shared download directory."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,10 +47,23 @@ def _datastore(request: dict[str, Any], wanted: dict[str, Any]) -> Any:
         d.setVarFlag("SRC_URI", flag, value)
     folder = request["preset"]["DL_DIR"]
     d.setVar("GITDIR", f"{folder}/git2")
+    d.setVar("PREMIRRORS", f"{request['premirrors']} {d.getVar('PREMIRRORS') or ''}")
     d.setVar("SRC_URI", " ".join(wanted["urls"]))
     d.setVar("T", request["scratch"])
     d.setVar("WORKDIR", request["scratch"])
     return d
+
+
+def _keep(path: str | None, folder: str) -> None:
+    """bb only links to a file that a local mirror has: the builds cannot see it there."""
+    if not path or not os.path.islink(path):
+        return
+    real = os.path.realpath(path)
+    if real.startswith(f"{folder}/") or not os.path.isfile(real):
+        return
+    copy = f"{path}.{os.getpid()}"
+    shutil.copyfile(real, copy)
+    os.replace(copy, path)
 
 
 def _fetched(url: str, d: Any, revisions: dict[str, str]) -> dict[str, str] | None:
@@ -56,6 +71,7 @@ def _fetched(url: str, d: Any, revisions: dict[str, str]) -> dict[str, str] | No
         fetcher = bb.fetch2.Fetch([url], d)
         fetcher.download()
         data = fetcher.ud[url]
+        _keep(data.localpath, d.getVar("DL_DIR"))
         revision = getattr(data, "revision", None)
         if revision:
             revisions[data.name] = revision

@@ -48,7 +48,7 @@ class Reader:
             for match in _OLD_PLACE.finditer(line.partition("#")[0]):
                 now = places.get(match[1])
                 if now is not None:
-                    self._note(name, number, f"{match[0]} is not where this release unpacks to: write {now}")
+                    self._note(name, number, f"{match[0]} holds on some releases only: today it is written {now}")
 
 
 def read_through(reader: Reader) -> None:

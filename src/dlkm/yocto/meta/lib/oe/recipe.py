@@ -69,7 +69,9 @@ def _settle_source(d: Any) -> None:
         if d.getVar("BB_GIT_DEFAULT_DESTSUFFIX") == "git" and said.endswith("/git"):
             now = "${UNPACKDIR}/git"
         remedy = "remove the line" if now.endswith("${BP}") else f'today it is S = "{now}"'
-        bb.warn(f'S = "{said}" is refused since {_since(said)}: {remedy}')
+        place = next((event for event in reversed(d.varhistory.variable("S")) if event.get("line")), {})
+        where = f"{place['file']}:{place['line']}: " if place else ""
+        bb.warn(f'{where}S = "{said}" is refused since {_since(said)}: {remedy}')
         d.setVar("S", now)
 
 
