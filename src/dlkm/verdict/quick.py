@@ -68,6 +68,7 @@ class Quick:
             and not self._conditions.params
             and not demands(facts, self._conditions)
             and b"module_layout" in self._row_of
+            and "gki-symbols" not in self._era.checks
         )
 
     def prepare(self) -> None:

@@ -63,6 +63,7 @@ def trials() -> Iterator[Trial]:
     yield from symbol_tables()
     yield from before_5_12()
     yield from later()
+    yield from android()
 
 
 def _refused(rule: str, bad: bytes, log: tuple[str, ...], at: str, **more: object) -> Trial:
@@ -338,3 +339,17 @@ def later() -> Iterator[Trial]:
             near=release(near),
             outcome="cannot-tell",
         )
+
+
+def android() -> Iterator[Trial]:
+    """resolve_symbol and verify_exported_symbols of android14-6.1 and later, for modules the kernel did not sign."""
+    generic = release("6.1.112-android14-11-g75d944e80501-ab1", World(with_="MODULE_SIG_PROTECT TRIM_UNUSED_KSYMS"))
+    user, giver = module(undefined=["modular_symbol"]), module(exports=[Exported(name="modular_symbol", crc=1)])
+    for rule, bad in (("gki-symbol", user), ("gki-export", giver)):
+        yield Trial(rule=rule, bad=bad, good=sign(bad, 1), world=generic, outcome="cannot-tell")
+        for label, near in (
+            ("list", replace(generic, with_="MODULE_SIG_PROTECT")),
+            ("mainline", replace(generic, release="6.1.112")),
+            ("before", replace(generic, release="5.15.100-android13-8")),
+        ):
+            yield Trial(rule=rule, label=label, bad=bad, good=bad, world=generic, near=near, outcome="cannot-tell")

@@ -17,7 +17,7 @@ from dlkm.verdict.steps import CHECKS
 
 SOURCES = Path(dlkm.__file__).parent
 RELEASES = ("5.10.13", "5.10.250", "5.11.3", "5.15.10", "5.15.180", *(f"5.{minor}.1" for minor in range(16, 20)),
-            *(f"6.{minor}.1" for minor in range(19)), "6.12.117")  # fmt: skip
+            *(f"6.{minor}.1" for minor in range(19)), "6.12.117", "6.1.9-android14-1")  # fmt: skip
 # Neither a rule's text nor silence: the line after others, where it is pasted alone.
 TEXT_ONLY = {"no-versions-symbol"}
 

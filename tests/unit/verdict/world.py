@@ -15,6 +15,7 @@ from dlkm.verdict.verdict import Verdict
 from tests.unit.verdict.signing import certificate
 from tests.unit.verdict.trials import OPTIONS, World, module
 
+
 def make_kernel(root: Path, world: World) -> Kernel:
     """The kernel that a world describes, below a directory."""
     folder = root / "lib/modules" / world.release
