@@ -13,8 +13,12 @@ from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlkm.build.cells import Attempt
     from dlkm.build.options import BuildOptions
+    from dlkm.kernel.image_record import ImageRecord
+    from dlkm.kernel.kernel import Kernel
     from dlkm.source.driver import Driver
 
 
@@ -52,6 +56,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from dlkm.build.cells import build_all, status_of
     from dlkm.build.job import open_workshop
     from dlkm.core.processes import Processes
+    from dlkm.kernel.image_record import recorded
     from dlkm.report.build import build_document, show_builds
 
     options = options_of(arguments)
@@ -61,8 +66,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         opening = beside.submit(open_workshop, options, Processes(), terminal.events)
         kernels = kernels_of(arguments, terminal)
         workshop = opening.result()
+        images = [beside.submit(recorded, kernel) for kernel in kernels if kernel.symvers is not None]
         attempts = list(build_all(workshop, drivers, kernels, options, arguments.output)) if drivers else []
         attempts += build_all_recipes(workshop, _recipes(arguments), kernels, options, arguments)
+        _warn_of_stale(kernels, [image.result() for image in images], terminal)
     terminal.close()
     cells = [attempt.cell for attempt in attempts]
     if arguments.json:
@@ -71,6 +78,19 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         show_builds([attempt.cell for attempt in attempts if attempt.error is None], terminal)
     _say_errors(attempts, terminal)
     return status_of(attempts)
+
+
+def _warn_of_stale(kernels: "Sequence[Kernel]", images: "Sequence[ImageRecord | None]", terminal: Terminal) -> None:
+    """Say of which kernels the image exports other versions than the Module.symvers that modules were built with."""
+    known = [kernel for kernel in kernels if kernel.symvers is not None]
+    for kernel, image in zip(known, images, strict=True):
+        if image is not None and image.stale is not None:
+            stale = image.stale
+            terminal.events.warning(
+                f"{kernel.symvers} is not of {kernel.image}: {stale.differing} of {stale.compared} exports differ "
+                f"({', '.join(stale.names[:4])}): what is built with it may be refused there; "
+                "take headers and image of one build"
+            )
 
 
 def options_of(arguments: argparse.Namespace) -> "BuildOptions":

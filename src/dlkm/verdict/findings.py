@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.mismatch import built_elsewhere, versions_differ
-from dlkm.verdict.missing import gpl_only, nobody_gives
+from dlkm.verdict.missing import gpl_only, nobody_gives, not_imported
 from dlkm.verdict.verdict import Finding, Severity
 from dlkm.verdict.why import Teller, Telling, message_of
 
@@ -17,6 +17,8 @@ _TELLERS: dict[str, Teller] = {
     "vermagic": built_elsewhere,
     "unknown-symbol": nobody_gives,
     "gpl-only-symbol": gpl_only,
+    "namespace": not_imported,
+    "namespace-tolerated": not_imported,
 }
 
 

@@ -16,6 +16,7 @@ from dlkm.verdict.why import Family, Telling, family_of, listed, message_of, ren
 
 _TRACED = 32  # symbols looked for one by one
 _NEAR = 8  # of which near names are looked for, which takes a while
+_IMPORTS = ("MODULE_IMPORT_NS({});", 'MODULE_IMPORT_NS("{}");')  # before and since 6.13 (include/linux/module.h)
 _BESIDE = 64  # files in the module's directory that are read
 
 
@@ -49,6 +50,20 @@ def gpl_only(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
     if kernels:
         message += f"; {text('gpl-now', kernels=listed(kernels), gives='gives' if len(kernels) == 1 else 'give')}"
     yield Telling(message=message, hint=trips[0].hint)
+
+
+def not_imported(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
+    """What to import, in the way this kernel's headers take it."""
+    names = list(dict.fromkeys(str(trip.values["namespace"]) for trip in trips))
+    closed = [name for name in names if name.startswith("module:")]
+    spaces = [name for name in names if name not in closed]
+    word, string = (" ".join(form.format(name) for name in spaces) for form in _IMPORTS)
+    hints = [text("import-closed", namespace=name) for name in closed]
+    if spaces and "string-namespaces" in case.era.features:
+        hints.append(text("import-string", lines=string, other=word))
+    elif spaces:
+        hints.append(text("import-word", lines=word, other=string))
+    yield Telling(message=message_of(trips), hint="; ".join(hints))
 
 
 class _Search:

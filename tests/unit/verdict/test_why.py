@@ -15,6 +15,7 @@ from dlkm.verdict.background import Background
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import rules
 from dlkm.verdict.others import Others
 from dlkm.verdict.session import Session
 from dlkm.verdict.supply import Supply, near_name
@@ -335,3 +336,22 @@ def test_softdeps_before() -> None:
     assert softdeps_before("pre: a b post: c") == ("a", "b")
     assert softdeps_before("post: c pre: d") == ("d",)
     assert softdeps_before("a b") == ()
+
+
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [("6.1.0-56-amd64", "source: MODULE_IMPORT_NS(SPACE); ("), ("6.18.0", 'source: MODULE_IMPORT_NS("SPACE"); (')],
+)
+def test_what_to_import_is_in_the_kernels_own_syntax(release: str, line: str, tmp_path: Path) -> None:
+    vermagic = VERMAGIC.replace("6.1.0-56-amd64", release)
+    kernel = _kernel(tmp_path, release=release, vermagic=vermagic)
+    cause = _cause(_verdict(tmp_path, kernel, module(undefined=["spaced_symbol"], vermagic=vermagic)))
+    assert cause.rule == "namespace"
+    assert line in cause.hint
+    assert cause.hint.count("SPACE") == 2
+
+
+def test_every_unsure_rule_names_what_decides() -> None:
+    unsure = [(name, rule) for name, rule in rules().items() if rule.severity == "unsure"]
+    words = ("--", " -k ", "dlkm", "build it again", "ls -d", "abi_gki")
+    assert [name for name, rule in unsure if not any(word in rule.hint for word in words)] == []
