@@ -22,7 +22,7 @@ HELLO = Path(__file__).parents[2] / "examples/hello"
 def test_armhf(tmp_path: Path) -> None:
     kernel = fetched("debian:latest-6.1-armmp")
     assert (kernel.arch.name, kernel.release.endswith("-armmp")) == ("arm", True)
-    command = [DLKM, "build", HELLO, "-k", kernel.id, "-o", tmp_path, "--json"]
+    command = [str(word) for word in (DLKM, "build", HELLO, "-k", kernel.id, "-o", tmp_path, "--json")]
     done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads(done.stdout)["cells"]
@@ -44,7 +44,7 @@ def test_a_missing_cross_compiler_is_named_with_its_package(tmp_path: Path) -> N
             if not program.name.startswith("arm-linux") and not (tools / program.name).exists():
                 (tools / program.name).symlink_to(program)
     hidden = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--ro-bind", tools, "/usr/sbin"]
-    command = [*hidden, DLKM, "build", HELLO, "-k", kernel.id, "-o", tmp_path / "out"]
+    command = [str(word) for word in (*hidden, DLKM, "build", HELLO, "-k", kernel.id, "-o", tmp_path / "out")]
     env = environment() | {"PATH": str(tools)}
     done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=60)
     assert done.returncode == 4, done.stderr

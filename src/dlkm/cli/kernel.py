@@ -4,23 +4,29 @@
 import argparse
 import fnmatch
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from dlkm.cli.common import add_common_flags
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.core.processes import Processes
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
-from dlkm.kernel.select import add, present, resolve
+from dlkm.kernel.select import Given, add, present, resolve
 from dlkm.kernel.spec import is_glob
 from dlkm.report.kernel import HEADS, lines, list_document, rows, show_document, stale_text, verify_document
 from dlkm.report.terminal import Terminal
 
 SPECS = """SPEC is one of
   running             this machine's own kernel
-  DIR                 a headers tree or a build directory, what KERNEL_SRC names; SRC:BUILD where O= was used
+  DIR                 a headers tree, a build directory (what KERNEL_SRC names), an unpacked kernel-devel, a work
+                      directory of Yocto's kernel, a directory of packages; SRC:BUILD where O= was used
   debian:RELEASE      debian:6.1.0-56-amd64, debian:latest-6.1-arm64, debian:latest-6.1-rt-amd64,
                       debian:6.1.0-*-amd64 (all that match): headers and image, checked by apt's signatures
-  rootfs:DIR          an installed root filesystem: no headers, good for check"""
+  FILE.deb, FILE.rpm  package files; all that are given together make their kernels
+  source:RELEASE      a kernel of Debian's with its full source, prepared as the shipped one and compared with it
+  source:PATH         a directory or a tarball with a kernel's source; needs --config
+  rootfs:DIR|IMAGE    an installed root filesystem, or an ext4 or tar image of one: no headers, good for check
+  snapshot:FILE       what 'dlkm kernel snapshot' collected on a target: good for check"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +49,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="URL",
         help="a mirror of Debian's archive, or of its security archive when it ends in 'security', in place of this "
-        "machine's own; may be given again",
+        "machine's own, or a directory of .deb files; may be given again",
     )
+    adding.add_argument("--config", type=Path, metavar="FILE", help="the configuration of source:PATH")
+    adding.add_argument("--symvers", type=Path, metavar="FILE", help="the Module.symvers of source:PATH")
+    adding.add_argument("--release", metavar="R", help="what source:PATH calls itself (the target's uname -r)")
     listing = action("list", "what the pool has")
     listing.add_argument("kernels", nargs="*", metavar="PATTERN", help="only these: ids or globs")
     showing = action("show", "what is known of a kernel")
@@ -68,7 +77,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), arguments.mirrors)
+    given = Given(
+        mirrors=tuple(arguments.mirrors), config=arguments.config, symvers=arguments.symvers, release=arguments.release
+    )
+    kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), given=given)
     for kernel in kernels:
         _look_at_image(kernel, terminal)
     _answer(kernels, arguments, terminal)
@@ -105,7 +117,7 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _show(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    kernels = resolve(arguments.kernels, Pool(), terminal.events, Processes())
+    kernels = resolve(arguments.kernels, Pool(), terminal.events, Processes(), given=Given(partial=True))
     if len(kernels) > 1:
         raise UsageError(f"{arguments.kernels[0]!r} names {len(kernels)} kernels", hint="name one of them")
     from dlkm.kernel.image_record import recorded

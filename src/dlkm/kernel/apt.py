@@ -107,6 +107,11 @@ class Archive:
             shown = self._run("apt-cache", "show", "--no-all-versions", *names)
         return {package.name: package for package in parse_packages(shown.text())}
 
+    def versions(self, name: str) -> tuple[Package, ...]:
+        """Every version of a package that the archive has, the newest first."""
+        with lock(self.home / "lock"):
+            return tuple(parse_packages(self._run("apt-cache", "show", "--all-versions", name).text()))
+
     def download(self, packages: Sequence[Package], folder: Path) -> tuple[Path, ...]:
         """The .deb files, whole and with the digests that the signed lists name, in `folder`; resumes what lies there.
 

@@ -104,6 +104,38 @@ def add_from_folders(text: str, folders: Sequence[Path], pool: Pool, events: Eve
     return packages.add(paths, pool, events, origin=f"debian:{text}" if wanted.exact else None, only=only)
 
 
+def fetch_source(
+    kernel: Kernel, pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str], folder: Path
+) -> Path:
+    """The package of the very source that a Debian kernel was built from, as a file in `folder`.
+
+    FetchError when Debian no longer offers that version, or it cannot be fetched.
+    """
+    name, version = source_package(kernel)
+    adder = _Adder(pool, events, runner, tuple(mirrors), pool.root.parent / "apt")
+    offered: list[str] = []
+    for everywhere in (False, True):
+        archive = adder.archive(host_arch().debian, everywhere=everywhere)
+        archive.refresh(FRESH)
+        found = {package.version: package for package in archive.versions(name)}
+        if version in found:
+            return archive.download([found[version]], folder)[0]
+        offered += found
+    raise FetchError(
+        f"Debian does not offer {name}={version}, the source of kernel {kernel.release}; it offers "
+        f"{', '.join(dict.fromkeys(offered)) or 'none'}",
+        hint=f"a newer kernel has its source: dlkm kernel add source:latest-{kernel.version}-…",
+    )
+
+
+def source_package(kernel: Kernel) -> tuple[str, str]:
+    """The name and the version of the source package of a Debian kernel."""
+    versions = [package.partition("=")[2] for package in kernel.packages if package.startswith(HEADERS)]
+    if not versions:
+        raise UsageError(f"{kernel.id}: has no headers package, so the version of its source is not known")
+    return f"linux-source-{kernel.version}", versions[0]
+
+
 def _from_pool(pool: Pool, release: str) -> Kernel | None:
     """What the pool has of it already, whole."""
     for entry in pool.records():
@@ -253,6 +285,11 @@ class _Adder:
                 f"{self._pool.root}: {need >> 20} MB are needed, {free >> 20} MB are free",
                 hint="make room, for instance with dlkm kernel rm, or set XDG_CACHE_HOME to a larger disk",
             )
+
+    def archive(self, architecture: str, *, everywhere: bool) -> Archive:
+        """The archive for an architecture: the machine's own suites, or all that are known."""
+        self._everywhere = everywhere or bool(self._mirrors)
+        return self._archive(architecture)
 
     def _archive(self, architecture: str) -> Archive:
         key = architecture, self._everywhere
