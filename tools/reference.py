@@ -10,6 +10,7 @@ from dlkm.cli.common import add_common_flags
 from dlkm.cli.main import VERBS, parser_of
 from dlkm.core.arch import all_archs
 from dlkm.core.errors import ExitStatus
+from tools import load_rules
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/reference.py from the code; change the code, then run it again. -->\n"
@@ -105,6 +106,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "exit-statuses.md": exit_statuses,
     "architectures.md": architectures,
+    "load-rules.md": lambda: MADE + load_rules.page(),
 }
 
 
