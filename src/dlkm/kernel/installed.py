@@ -23,6 +23,18 @@ class Installed:
         """Every module file, sorted by directory; the links `build` and `source` are not followed."""
         return map(Path, (*self._by_name.values(), *self._shadowed))
 
+    def outside(self) -> Iterator[Path]:
+        """The module files that do not lie in the kernel's own directory `kernel`."""
+        try:
+            entries = sorted(self.modules_dir.iterdir())
+        except OSError:
+            return
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink() and entry.name != "kernel":
+                yield from module_files(entry)
+            elif entry.is_file() and is_module_file(entry.name):
+                yield entry
+
     def find(self, name: str) -> Path | None:
         """The file of a module by its name ('-' and '_' alike), or None."""
         found = self._by_name.get(normalise_module_name(name))

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
@@ -25,7 +26,10 @@ from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
 
 _FOREIGN = 512  # installed modules outside the kernel's directory that are looked at
-_RING = "each of them needs the other: there is no order to load them in; make one module of them, or put what both need into a third"
+_RING = (
+    "each of them needs the other: there is no order to load them in; "
+    "make one module of them, or put what both need into a third"
+)
 
 
 class Session:
@@ -171,9 +175,8 @@ class Session:
         """By symbol, the installed module outside the kernel's own directory that exports it."""
         installed = self.facts.installed
         assert installed is not None
-        own = installed.modules_dir / "kernel"
-        outside = [path for path in installed.files() if not path.is_relative_to(own)]
-        modules = [module for module in map(_foreign, outside[:_FOREIGN]) if module is not None]
+        outside = islice(installed.outside(), _FOREIGN)
+        modules = [module for module in map(_foreign, outside) if module is not None]
         return {export.name: module_name(module.path.name) for module in modules for export in module.exports}
 
     def _is_foreign_name(self, name: str) -> bool:
