@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m dlkm`."""
 
-from dlkm.cli.main import entry
+from dlkm.cli.start import entry
 
 entry()

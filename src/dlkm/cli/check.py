@@ -2,6 +2,7 @@
 """`dlkm check`: will it load there, and what would the kernel say?"""
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
+    since = time.time_ns()
     _require_folders(arguments)
     kernels = _kernels(arguments, terminal)
     conditions = conditions_of(arguments, arguments.rootfs)
@@ -53,6 +55,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 verdicts.append(result)
     terminal.close()
     _show(verdicts, errors, arguments, terminal)
+    if arguments.kept_as is not None:
+        from dlkm.cli.remember import remember
+
+        remember(arguments, kernels, selection, verdicts, terminal, since)
     for cell in selection.failed:
         terminal.events.warning(f"{cell.id} was not built, so it is not judged: {cell.reason} (log: {cell.log})")
     for error in {error.what: error for error in errors}.values():

@@ -60,8 +60,8 @@ def parser_of(verb: str) -> Parser:
     return parser
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line; the exit status."""
+def main(argv: Sequence[str], *, keeps: bool = False) -> int:
+    """Run one command line; the exit status. `keeps`: what it answers may be kept for the next time."""
     verb = argv[0] if argv else ""
     if verb not in VERBS:
         _overview().parse_args(argv)
@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
 
     parser = parser_of(verb)
     arguments = parser.parse_args(argv[1:])
+    arguments.kept_as = tuple(argv) if keeps else None
     terminal = terminal_of(arguments)
     try:
         status: int = import_module(f"dlkm.cli.{verb}").run(arguments, terminal)
@@ -88,7 +89,7 @@ def entry() -> None:
     _open_closed_streams()
     # Importing makes thousands of objects that all stay: looking through them for garbage is a tenth of the start.
     gc.set_threshold(50_000)
-    raise SystemExit(_flushed(_guarded(sys.argv[1:])))
+    raise SystemExit(flushed(_guarded(sys.argv[1:])))
 
 
 def _guarded(argv: Sequence[str]) -> int:
@@ -97,7 +98,7 @@ def _guarded(argv: Sequence[str]) -> int:
 
     try:
         with interruptible():
-            return main(argv)
+            return main(argv, keeps=True)
     except SystemExit as end:  # argparse: --help, --version, wrong usage
         return end.code if isinstance(end.code, int) else ExitStatus.OK
     except KeyboardInterrupt:
@@ -116,7 +117,7 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 — as above
 
 
-def _flushed(status: int) -> int:
+def flushed(status: int) -> int:
     """The exit status once all words are out: they may still wait for a disk that is full, a reader that left."""
     try:
         sys.stdout.flush()

@@ -60,6 +60,8 @@ class Terminal:
         self._colour = colour
         self._progress: Progress | None = None
         self._rows: dict[int, TaskID] = {}
+        self.answered: list[str] = []  # what went to standard output
+        self.told = False  # whether anything went to standard error
         self.events = Events(self._listen)
 
     def styled(self, text: str, style: Style) -> str:
@@ -72,6 +74,7 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """A part of the answer, to the letter."""
+        self.answered.append(text)
         self._answer(lambda: self.out.write(text))
 
     def document(self, document: dict[str, Any]) -> None:
@@ -117,6 +120,7 @@ class Terminal:
         self._write(text, f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: ")
 
     def _write(self, text: str, before: str = "") -> None:
+        self.told = True
         # Nobody is left to hear that nobody listens: a message that cannot be written changes no answer.
         with suppress(OSError):
             self._write_message(before + "\n".join(map(printable, text.split("\n"))))

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an answer of `dlkm check` rests on, so that it can be given again: only one that says yes and no more."""
+
+import argparse
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import dlkm
+from dlkm.cli.recall import keep
+from dlkm.cli.selection import Selection
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.pool import Pool
+from dlkm.kernel.record import NAME
+from dlkm.report.terminal import Terminal
+from dlkm.verdict.verdict import Outcome, Verdict
+
+_ENOUGH = 16  # files; fewer are judged anew as quickly
+_ROOMS = ("cli", "core", "data", "kernel", "ko", "report", "verdict")
+_LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
+# Of a root filesystem: where parts of a kernel and what modprobe is told are looked for.
+_FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules", "etc", "run", "usr/local",
+            "usr/local/lib")  # fmt: skip
+_TOLD = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
+
+
+def remember(
+    arguments: argparse.Namespace,
+    kernels: Sequence[Kernel],
+    selection: Selection,
+    verdicts: Sequence[Verdict],
+    terminal: Terminal,
+    since: int,
+) -> None:
+    """Keep the answer that was just given; `since` is when the first file was read, in nanoseconds since the epoch."""
+    plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
+    whole = plain and not terminal.told and not selection.errors and not selection.failed
+    reports = arguments.sarif is not None or arguments.junit is not None
+    if not whole or reports or len(verdicts) < _ENOUGH or not all(map(_is_followed, kernels)):
+        return
+    ids = {kernel.id for kernel in kernels}
+    named = all(word in ids or word.startswith("rootfs:") for word in arguments.kernels)
+    if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
+        return
+    text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
+    keep(arguments.kept_as, _grounds(arguments, kernels, [one.path for one in verdicts]), text, since)
+
+
+def _is_followed(kernel: Kernel) -> bool:
+    """Whether it is known where all that is known of a kernel comes from."""
+    return kernel.origin.startswith(("debian:", "rootfs:")) and kernel.modules is not None and kernel.tree is not None
+
+
+def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Sequence[str]) -> Iterator[str]:
+    yield from files
+    for word in arguments.paths:
+        yield from (folder for folder, _, _ in os.walk(word))
+    folders = {os.path.dirname(path) for path in files}  # noqa: PTH120 — thousands of them
+    yield from folders
+    yield from (f"{folder}/build.json" for folder in folders)
+    yield from map(str, arguments.trusted_cert)
+    for kernel in kernels:
+        yield from _of_kernel(kernel)
+    yield from _of_program()
+
+
+def _of_kernel(kernel: Kernel) -> Iterator[str]:
+    pool = Pool()
+    yield from (str(pool.root), str(pool.home(kernel.id)), str(pool.home(kernel.id) / NAME))
+    parts = (kernel.headers, kernel.source, kernel.image, kernel.symvers, kernel.config_file, kernel.modules)
+    for part in parts:
+        if part is not None:
+            yield from (str(part), str(part.parent))
+    assert kernel.modules is not None
+    assert kernel.tree is not None
+    yield from (f"{kernel.modules}/{name}" for name in _LISTS)
+    for folder, _, names in os.walk(kernel.modules):
+        yield folder
+        yield from (f"{folder}/{name}" for name in names)
+    yield from (f"{kernel.tree}/{name}" for name in _FOLDERS)
+    for name in _TOLD:
+        yield from _all_in(f"{kernel.tree}/{name}")
+
+
+def _of_program() -> Iterator[str]:
+    """This program, and where the libraries lie that it loads."""
+    home = Path(dlkm.__file__).parent
+    for room in _ROOMS:
+        yield from _all_in(f"{home}/{room}")
+    yield from {path for path in sys.path if path.endswith("-packages")}
+
+
+def _all_in(folder: str) -> Iterable[str]:
+    try:
+        return [folder, *(f"{folder}/{name}" for name in os.listdir(folder) if name != "__pycache__")]  # noqa: PTH208
+    except OSError:
+        return [folder]
