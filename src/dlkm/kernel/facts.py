@@ -181,17 +181,9 @@ class Facts:
 
     def _exports_of_modules(self) -> dict[str, KernelSymbol]:
         """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
-        known: dict[str, KernelSymbol] = {}
-        for path in () if self.installed is None else self.installed.files():
-            try:
-                module = read_module(path)
-                for symbol, crc in (module.versions or {}).items():
-                    known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
-                for one in module.exports:
-                    known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)
-            except DlkmError:
-                continue
-        return known
+        from dlkm.kernel.modules_record import exports_of_modules
+
+        return dict(exports_of_modules(self.installed)) if self.installed is not None else {}
 
 
 def _first_line(path: Path) -> str:

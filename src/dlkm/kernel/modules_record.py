@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the modules of a directory export, kept in the cache: reading them all takes seconds, asking for one should not.
+
+Checked, not trusted: what is kept belongs to one listing of the directory (names, sizes, times and numbers of all
+files) and carries a digest of both. Whatever is wrong with it, the modules are read anew.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from dlkm.core.errors import DlkmError
+from dlkm.core.files import StorageError, cache_home, write_atomically
+from dlkm.kernel.image_record import symvers_text
+from dlkm.kernel.installed import Installed
+from dlkm.kernel.symvers import KernelSymbol, Symvers
+from dlkm.ko.module import read_module
+
+LIMIT = 64 << 20  # bytes of what is kept; a distribution's have two million
+
+
+def exports_of_modules(installed: Installed, home: Path | None = None) -> Mapping[str, KernelSymbol]:
+    """What the modules export, and what they expect of the kernel: these have no provider.
+
+    Modules that cannot be read are passed over.
+    """
+    name = hashlib.sha256(os.fsencode(installed.modules_dir.absolute())).hexdigest()[:32]
+    path = (home or cache_home() / "images") / f"{name}.modules"
+    listing = _listing(installed)
+    kept = _load(path, listing)
+    if kept is not None:
+        return kept
+    known = _read(installed)
+    text = symvers_text(known.values())
+    with suppress(StorageError, DlkmError):
+        # A name that is none would break the form: then there is nothing to keep.
+        if Symvers.parse(text).symbols == known:
+            data = text.encode("utf-8", "surrogateescape")
+            write_atomically(path, _seal(listing, data) + b"\n" + data)
+    return known
+
+
+def _listing(installed: Installed) -> bytes:
+    """What changes when any of the files does."""
+    rows = []
+    for path in installed.files():
+        with suppress(OSError):
+            status = os.stat(path)  # noqa: PTH116 — four thousand times
+            rows.append(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\0{status.st_ino}")
+    return os.fsencode("\n".join(rows))
+
+
+def _load(path: Path, listing: bytes) -> Mapping[str, KernelSymbol] | None:
+    with suppress(OSError, DlkmError):
+        with path.open("rb") as stream:
+            seal, _, data = stream.read(LIMIT).partition(b"\n")
+        if seal == _seal(listing, data):
+            return Symvers.parse(data.decode("utf-8", "surrogateescape"), str(path)).symbols
+    return None
+
+
+def _seal(listing: bytes, data: bytes) -> bytes:
+    return hashlib.sha256(hashlib.sha256(listing).digest() + data).hexdigest().encode()
+
+
+def _read(installed: Installed) -> dict[str, KernelSymbol]:
+    known: dict[str, KernelSymbol] = {}
+    for path in installed.files():
+        try:
+            module = read_module(path)
+            for symbol, crc in (module.versions or {}).items():
+                known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
+            for one in module.exports:
+                known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)
+        except DlkmError:
+            continue
+    return known
