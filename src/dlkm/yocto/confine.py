@@ -12,6 +12,7 @@ from dlkm.build.sandbox import ISOLATION, Bubblewrap
 from dlkm.core.errors import MissingToolError
 
 LIBRARY = "/build/lib"  # where the worker finds bb and our own package
+_SCRATCH = 64 << 20  # bytes
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/")
 _START = f"import sys; sys.path[:0] = ['{LIBRARY}']; from dlkm.yocto.worker.start import main; main()"
 
@@ -56,16 +57,22 @@ def reading_place(bubblewrap: Bubblewrap, tree: KernelTree | None, shown: tuple[
     host = Path("/")
     return (
         *(str(bubblewrap.program), *ISOLATION, *bubblewrap.identity),
-        *("--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/build/home"),  # noqa: S108
+        *("--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", *writable("/tmp"), *writable("/build/home")),  # noqa: S108
         *("--dir", "/usr/src", "--dir", "/usr/lib/modules"),
         *programs(host),
         *(kernel_mounts(host, tree) if tree is not None else ()),
         *shown,
         *library(),
+        *("--remount-ro", "/"),
         *("--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/build/home"),
         *("--setenv", "LC_ALL", "C.UTF-8", "--setenv", "TZ", "UTC", "--chdir", "/", "--"),
         *worker_command(),
     )
+
+
+def writable(place: str) -> tuple[str, ...]:
+    """A directory in memory, of a size that does no harm."""
+    return ("--size", str(_SCRATCH), "--tmpfs", place)
 
 
 def fetching_place(bubblewrap: Bubblewrap, downloads: Path, scratch: Path) -> tuple[str, ...]:

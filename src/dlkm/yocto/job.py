@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One recipe built for one kernel: its tasks run in the sandbox of builds, its packages delivered like any build."""
 
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,15 @@ from dlkm.package.store import FOLDER, write_packages
 from dlkm.source.driver import safe_name
 from dlkm.yocto.asking import ask
 from dlkm.yocto.collect import packages_in, place_outside
-from dlkm.yocto.confine import library, worker_command
+from dlkm.yocto.confine import library, worker_command, writable
 from dlkm.yocto.evaluation import Evaluation, Setting, request_of, shown
 from dlkm.yocto.preset import SYSROOTS, WORK, downloads
 
 LOG = "build.log"
+# What says no more than that something failed.
+_ONLY_STATUS = re.compile(
+    r"Execution of \S+ failed with exit code|WARNING: exit code \d+ from a shell command|WARNING: "
+)
 _TASK_LOG = "tasks.log"
 _TOOLS = (
     *("ar", "as", "cpp", "g++", "gcc-ar", "gcc-nm", "gcc-ranlib", "ld", "ld.bfd", "nm"),
@@ -152,6 +157,7 @@ def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
         words += ["--ro-bind", str(downloads()), str(downloads())]
     for number, folder in enumerate(job.sysroots):
         words += ["--ro-bind", str(folder), f"{SYSROOTS}/{number}"]
+    words += [*writable(inside.around.home), "--remount-ro", "/"]
     return replace(inside, mounts=(*inside.mounts, *words))
 
 
@@ -179,9 +185,18 @@ def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
             shutil.rmtree(new / FOLDER, ignore_errors=True)
         else:
             write_packages(new, packages)
+            _keep_deployed(facts, ran, new)
         cell = replace(cell, id=identity, seconds=round(time.monotonic() - ran.start, 3))
         write_record(new, cell, _evidence(job, ran, diagnostics))
     return moved(cell, target)
+
+
+def _keep_deployed(facts: Mapping[str, str | None], ran: _Ran, output: Path) -> None:
+    """What do_deploy left."""
+    deployed = facts.get("DEPLOYDIR")
+    source = place_outside(deployed, ran.scratch.driver) if deployed else None
+    if source is not None and source.is_dir() and not source.is_symlink() and next(source.iterdir(), None) is not None:
+        shutil.copytree(source, output / "deploy", symlinks=True)
 
 
 def _copy_log(log: Path, target: Path) -> None:
@@ -213,10 +228,11 @@ def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
     cause = first_cause(diagnostics) if ran.failed in {"do_compile", "do_install"} else None
     if cause is not None:
         return f"{ran.failed}: {cause.shown}"
-    said = [text for text in ran.answer.get("said", ()) if text.strip()]
-    if said:
-        return f"{ran.failed}: {said[0].strip()}"
-    return f"{ran.failed} failed"
+    said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
+    last = [line for line in ran.answer.get("last", ()) if line.strip() and not _ONLY_STATUS.match(line)]
+    headline = said[0] if said else last[-1] if last else "failed without a word"
+    shown = [line for line in last if line not in headline]
+    return "\n    ".join([f"{ran.failed}: {headline}", *shown])
 
 
 def _evidence(job: RecipeJob, ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> Evidence:

@@ -2,6 +2,7 @@
 """One recipe read by bb: its datastore, and what of it the program outside wants to know, as plain values."""
 
 import os.path
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import bb.parse
 from dlkm.yocto.worker.messages import Ear
 from dlkm.yocto.worker.spelling import Reader
 
+_NEEDED = ("PN", "PV", "WORKDIR", "SRC_URI", "S", "B", "DEPENDS", "LIC_FILES_CHKSUM", "PACKAGES")  # for any build
 _HIDDEN = ("__", "_")  # bb's own notes
 
 
@@ -32,14 +34,13 @@ def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
     if appends:
         d.setVar("__BBAPPEND", " ".join(appends))
     try:
-        return bb.parse.handle(path, d)[""]
+        return _whole(bb.parse.handle(path, d)[""])
     except bb.parse.ParseError as error:
         raise RecipeError(str(error.msg), str(error.filename), int(error.lineno or 0)) from error
     except bb.data_smart.ExpansionError as error:
-        place = _set_at(d, error.variablename)
-        raise RecipeError(str(error), *place) from error
+        raise RecipeError(_plainly(error), *_set_at(d, error.variablename)) from error
     except bb.BBHandledException as error:
-        raise RecipeError("; ".join(ear.errors()) or "bb gave up without a word", *_place_in(ear.errors())) from error
+        raise _said(ear.errors()) from error
     except (bb.fetch2.BBFetchException, SyntaxError, OSError) as error:
         raise RecipeError(
             str(error), str(getattr(error, "filename", "") or ""), getattr(error, "lineno", 0) or 0
@@ -48,10 +49,27 @@ def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
         raise RecipeError(f"{type(error).__name__}: {error}") from error
 
 
+def _whole(d: Any) -> Any:
+    """The same once it is sure that what any build needs can be expanded."""
+    if not d.getVar("__SKIPPED", False):
+        for name in _NEEDED:
+            d.getVar(name)
+    return d
+
+
+def _said(texts: list[str]) -> RecipeError:
+    """What was said before bb gave up; of an exception in a recipe's Python its own words and the recipe's line."""
+    text = "; ".join(texts) or "bb gave up without a word"
+    calls = re.findall(r"^File: '(/[^']+)', lineno: (\d+)", text, re.MULTILINE)
+    raised = re.findall(r"^Exception: (.*)", text, re.MULTILINE)
+    if calls and raised:
+        own = [call for call in calls if "/dlkm/yocto/meta/" not in call[0] and "/lib/bb/" not in call[0]] or calls
+        return RecipeError(raised[-1], own[-1][0], int(own[-1][1]))
+    return RecipeError(text, *_place_in(texts))
+
+
 def _place_in(texts: list[str]) -> tuple[str, int]:
     """The place that a message names: `FILE:12` or `on line 12 of file FILE`."""
-    import re
-
     for text in texts:
         match = re.search(r"(/[^\s:]+\.(?:bb|bbappend|inc|bbclass|conf)):(\d+)", text)
         if match:
@@ -61,6 +79,11 @@ def _place_in(texts: list[str]) -> tuple[str, int]:
         if match and file:
             return file[1], int(match[1])
     return "", 0
+
+
+def _plainly(error: Any) -> str:
+    """An expansion that failed, in one line."""
+    return f"{error.variablename}: {type(error.exception).__name__}: {error.exception}, in {error.expression}"
 
 
 def _set_at(d: Any, variable: str | None) -> tuple[str, int]:
@@ -92,7 +115,10 @@ def described(d: Any, reader: Reader, ear: Ear, wanted: dict[str, Any]) -> dict[
         answer["history"] = _history(d)
     elif wanted.get("variable"):
         name = wanted["variable"]
-        answer["variables"] = {name: _value(d, name)}
+        try:
+            answer["variables"] = {name: d.getVar(name)}
+        except bb.data_smart.ExpansionError as error:
+            raise RecipeError(_plainly(error), *_set_at(d, error.variablename)) from error
         answer["history"] = _history(d, [name])
     answer["notices"], answer["messages"] = reader.notices, ear.heard
     return answer
@@ -113,7 +139,8 @@ def _value(d: Any, name: str) -> str | None:
     try:
         value = d.getVar(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 — whatever a recipe's own Python raises
-        return f"<{type(error).__name__}: {error}>"
+        bb.warn(f"{name} cannot be expanded: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        return None
     return None if value is None else str(value)
 
 

@@ -2,6 +2,7 @@
 """The tasks of one recipe, run one after the other by bb; each leaves its log in the recipe's T."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ import bb.utils
 from dlkm.yocto.worker.messages import Ear
 
 LOG = "/build/driver/tasks.log"  # what the program outside shows
+_LAST = 12  # lines of a failed task's log that are told
+_IN_SCRIPT = re.compile(r"(/\S+/run\.[\w.-]+): (?:line )?(\d+): (.*)")
+_ORIGIN = re.compile(r"# line: (\d+), file: (.+)")
 _LOG_LIMIT = 64 << 20  # bytes of one task's log
 
 
@@ -38,8 +42,28 @@ def run_all(d: Any, order: list[str], ear: Ear) -> dict[str, Any]:
                 import oe.recipe
 
                 said = [entry["text"] for entry in ear.heard[before:] if entry["level"] == "error"]
-                return {"failed": task, "said": said, "kind": oe.recipe.FAILURE.get("kind", "")}
-    return {"failed": None, "said": [], "kind": ""}
+                last = _text_of_log(d, task).splitlines()[-_LAST:]
+                kind = oe.recipe.FAILURE.get("kind", "")
+                return {"failed": task, "said": said, "kind": kind, "last": [in_recipe(line) for line in last]}
+    return {"failed": None}
+
+
+def in_recipe(line: str) -> str:
+    """What the shell says of a line of bb's script, said of the line in the recipe that it came from."""
+    match = _IN_SCRIPT.match(line)
+    if match is None:
+        return line
+    try:
+        script = Path(match[1]).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return line
+    number = min(int(match[2]), len(script))
+    for above in range(number - 1, -1, -1):
+        origin = _ORIGIN.match(script[above])
+        if origin is not None:
+            # Below the comment stands the line that opens the function, which is the one that `line` counts.
+            return f"{origin[2]}:{int(origin[1]) + number - above - 2}: {match[3]}"
+    return line
 
 
 def _run(file: str, task: str, d: Any) -> int:

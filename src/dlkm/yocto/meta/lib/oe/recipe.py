@@ -69,7 +69,7 @@ def _settle_source(d: Any) -> None:
         if d.getVar("BB_GIT_DEFAULT_DESTSUFFIX") == "git" and said.endswith("/git"):
             now = "${UNPACKDIR}/git"
         remedy = "remove the line" if now.endswith("${BP}") else f'today it is S = "{now}"'
-        place = next((event for event in reversed(d.varhistory.variable("S")) if event.get("line")), {})
+        place: dict[str, Any] = next((event for event in reversed(d.varhistory.variable("S")) if event.get("line")), {})
         where = f"{place['file']}:{place['line']}: " if place else ""
         bb.warn(f'{where}S = "{said}" is refused since {_since(said)}: {remedy}')
         d.setVar("S", now)
@@ -77,3 +77,33 @@ def _settle_source(d: Any) -> None:
 
 def _since(said: str) -> str:
     return "Yocto 5.1 (styhead)" if said == "${WORKDIR}" else "Yocto 5.3 (whinlatter)"
+
+
+def check_features(d: Any) -> None:
+    """REQUIRED_, ANY_OF_ and CONFLICT_ of DISTRO_FEATURES, MACHINE_FEATURES, COMBINED_FEATURES."""
+    for kind in ("DISTRO_FEATURES", "MACHINE_FEATURES", "COMBINED_FEATURES"):
+        has = set((d.getVar(kind) or "").split())
+        wanted, any_of, unwanted = (
+            set((d.getVar(f"{how}_{kind}") or "").split()) for how in ("REQUIRED", "ANY_OF", "CONFLICT")
+        )
+        what = kind.lower().replace("_", " ").removesuffix("s")
+        if any_of and not any_of & has:
+            raise bb.parse.SkipRecipe(f"one of these {what}s is needed, and none is there: {' '.join(sorted(any_of))}")
+        if wanted - has:
+            raise bb.parse.SkipRecipe(f"missing required {what}s: {' '.join(sorted(wanted - has))}")
+        if unwanted & has:
+            raise bb.parse.SkipRecipe(f"conflicting {what}s: {' '.join(sorted(unwanted & has))}")
+
+
+def settle_externalsrc(d: Any) -> None:
+    """EXTERNALSRC in place of what is fetched: a copy of it, as nothing of this machine is written here."""
+    source = d.getVar("EXTERNALSRC")
+    if not source:
+        return
+    build = d.getVar("EXTERNALSRC_BUILD")
+    d.setVar("S", "${WORKDIR}/externalsrc")
+    d.setVar("B", "${S}" if build == source else "${WORKDIR}/${BPN}-${PV}-build")
+    d.setVar("SRC_URI", " ".join(url for url in (d.getVar("SRC_URI") or "").split() if url.startswith("file://")))
+    d.appendVarFlag("do_unpack", "postfuncs", " externalsrc_copy")
+    bb.build.deltask("do_patch", d)
+    bb.build.addtask("do_configure", None, "do_unpack", d)
