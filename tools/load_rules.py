@@ -26,8 +26,8 @@ INTRODUCTION = """
 # The loader's steps and texts, by release
 
 What `dlkm check` knows of the kernel's module loader, as its tables have it; [what they were read
-from](../explanation/load-rules.md) is another page. Each kernel has the last era that it reached; a stable release named
-beside a mainline one took the change into its branch.
+from](../explanation/load-rules.md) is another page. Each kernel has the last era that it reached; a stable release
+named beside a mainline one took the change into its branch.
 
 ## Steps
 
@@ -101,7 +101,7 @@ def _sections() -> Iterator[str]:
 
 
 def _texts() -> Iterator[str]:
-    yield "\n## Rules\n\nA rule without a text is silent. `<addr>` and `<comm>` are what only the running kernel knows.\n"
+    yield "\n## Rules\n\nA rule without a text is silent. `<addr>`, `<comm>`: what only the running kernel knows.\n"
     yield _head("rule", "errno", "kernels", "the log says")
     texts = _table("messages.toml")
     for name, rule in rules().items():

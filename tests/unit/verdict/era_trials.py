@@ -16,16 +16,19 @@ from tests.unit.ko.elf_builder import (
     SHT_NOBITS,
     SHT_SYMTAB,
     Exported,
+    Image,
     Part,
     Sym,
 )
 from tests.unit.verdict.signing import sign
 from tests.unit.verdict.trials import (
     ARM,
+    CRCS,
     ENFORCED,
     PLAIN,
     PROPRIETARY,
     SIGNED,
+    VERMAGIC,
     Trial,
     World,
     adding,
@@ -61,6 +64,7 @@ def trials() -> Iterator[Trial]:
     yield from contents()
     yield from parts()
     yield from symbol_tables()
+    yield from extended_versions()
     yield from before_5_12()
     yield from later()
     yield from android()
@@ -228,6 +232,42 @@ def symbol_tables() -> Iterator[Trial]:
         for at in ("6.14.1", "6.18.1"):
             yield _refused(rule, bad, (line,), at, good=module(change=adding(crcs, names)))
         yield _refused(rule, bad, (line,), "6.14.0", good=bad, near=release("6.13.1"), label="before")
+
+
+def extended_versions() -> Iterator[Trial]:
+    """check_version of 6.14: the extended table goes before __versions, and counts for nothing in same_magic."""
+
+    def extended(rows: dict[str, int], vermagic: str = VERMAGIC, *, alone: bool = True) -> bytes:
+        numbers = b"".join(struct.pack("<I", crc) for crc in rows.values())
+        names = b"".join(name.encode() + b"\0" for name in rows)
+        tables = Part(name="__version_ext_crcs", data=numbers), Part(name="__version_ext_names", data=names)
+
+        def change(image: Image) -> None:
+            adding(*tables)(image)
+            if alone:
+                dropping("__versions")(image)
+
+        return module(vermagic=vermagic, change=change)
+
+    rows = {name: CRCS[name] for name in ("module_layout", "_printk")}
+    wrong = extended({"module_layout": 1, "_printk": 2}, alone=False)
+    line = "tiny: disagrees about version of symbol module_layout"
+    before = release("6.13.1")
+    yield _refused("crc-mismatch/module-layout", wrong, (line,), "6.14.1", good=wrong, near=before)
+    only = extended(rows)
+    strict = World(without="MODULE_FORCE_LOAD")
+    yield _refused(
+        "no-versions", only, (), "6.13.1", good=only, world=release("6.13.1", strict), near=release("6.14.1", strict)
+    )
+    other = "6.1.0-55-amd64 SMP preempt mod_unload modversions "
+    line = f"tiny: version magic '{other}' should be '{VERMAGIC}'"
+    yield _refused("vermagic", extended(rows, other), (line,), "6.14.1", good=extended(rows, other, alone=False))
+    lines = ("tiny: disagrees about version of symbol _printk", "tiny: Unknown symbol _printk (err -22)")
+    bad = extended(rows | {"_printk": 1})
+    yield _refused("crc-mismatch", bad, lines, "6.18.1", good=only, errno="EINVAL")
+    lacking = extended({"module_layout": CRCS["module_layout"]})
+    debian = World(release="6.16.3+deb13-amd64")
+    yield Trial(rule="missing-entry-tolerated", label="6.16", bad=lacking, good=only, world=debian, outcome="loads")
 
 
 def before_5_12() -> Iterator[Trial]:
