@@ -126,6 +126,8 @@ def _expand(word: str) -> Iterator[Path]:
 
 def _is_source(path: Path, subdir: str) -> bool:
     """Whether it is a driver's source: as for the other verbs, whatever lies below it, unless it is a BUILD."""
+    if _is_recipe(path):
+        return True
     if not path.is_dir() or _is_build(path) or _is_installed(path):
         return False
     from dlkm.source.driver import find
@@ -176,13 +178,28 @@ def _build(
     arguments: argparse.Namespace,
     terminal: Terminal,
 ) -> None:
+    from dlkm.build.cells import build_all
+    from dlkm.build.job import open_workshop
     from dlkm.build.result import BuildOutcome
-    from dlkm.cli.inputs import cells_of, sort_out
+    from dlkm.cli.build import options_of
+    from dlkm.cli.inputs import distinct
+    from dlkm.cli.recipes import build_all_recipes
     from dlkm.core.processes import Processes
+    from dlkm.source.driver import find
 
-    for item in sort_out(paths, arguments.subdir):
-        for kernel in kernels:
-            for cell in cells_of(item, [kernel], arguments, terminal, Processes()):
-                if cell.outcome is not BuildOutcome.BUILT:
-                    selection.failed.append(cell)
-                selection.built.setdefault(kernel.id, []).extend(str(module.path) for module in cell.modules)
+    options = options_of(arguments)
+    recipes = [path for path in paths if _is_recipe(path)]
+    drivers = tuple(distinct(find(path, arguments.subdir) for path in paths if path not in recipes).values())
+    workshop = open_workshop(options, Processes(), terminal.events)
+    attempts = list(build_all(workshop, drivers, kernels, options, arguments.output)) if drivers else []
+    attempts += build_all_recipes(workshop, recipes, kernels, options, arguments)
+    for attempt in attempts:
+        if attempt.error is not None:
+            selection.errors.append(attempt.error)
+        elif attempt.cell.outcome is not BuildOutcome.BUILT:
+            selection.failed.append(attempt.cell)
+        selection.built.setdefault(attempt.cell.kernel, []).extend(str(one.path) for one in attempt.cell.modules)
+
+
+def _is_recipe(path: Path) -> bool:
+    return path.suffix == ".bb" and not path.is_dir()
