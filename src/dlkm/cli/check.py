@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
-from dlkm.cli.conditions import add_conditions, conditions_of, on
+from dlkm.cli.conditions import add_conditions, conditions_of
 from dlkm.cli.recipes import add_recipe_flags
 from dlkm.cli.selection import Selection, background_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
