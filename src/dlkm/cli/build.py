@@ -30,7 +30,6 @@ def register(parser: argparse.ArgumentParser) -> None:
     add_kernel_flag(parser)
     add_output_flag(parser)
     add_build_flags(parser)
-    add_recipe_flags(parser)
 
 
 def add_build_flags(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +46,7 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
     add("--target", dest="targets", action="append", default=[], metavar="GOAL", help="instead of the default goal")
     add("--subdir", default="", metavar="DIR", help="where in SOURCE the Makefile lies")
     add("--no-sandbox", action="store_true", help="run make on this machine as it is; says what is lost")
+    add_recipe_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
-from dlkm.cli.conditions import add_conditions, conditions_of
-from dlkm.cli.recipes import add_recipe_flags
+from dlkm.cli.conditions import add_conditions, conditions_of, on
 from dlkm.cli.selection import Selection, background_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
@@ -37,7 +36,6 @@ def register(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF too")
     answer.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML too")
     add_build_flags(parser)
-    add_recipe_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -24,11 +24,22 @@ INPUTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One path: a SOURCE when it has a `driver`, a BUILD or a directory of them when it has `builds`, else a FILE."""
+    """One path: a SOURCE with a `driver` or as a `recipe`, a BUILD or several with `builds`, else a FILE."""
 
     path: Path
     builds: tuple[Path, ...] = ()
     driver: "Driver | None" = None
+    recipe: bool = False
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it has to be built first."""
+        return self.driver is not None or self.recipe
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a module's file itself."""
+        return not self.is_source and not self.builds
 
 
 def sort_out(paths: Sequence[Path], subdir: str = "") -> tuple[Input, ...]:
@@ -53,15 +64,23 @@ def cells_of(
     item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
 ) -> "Iterator[Cell]":
     """The builds of a path as they were recorded, or its SOURCE built for each kernel; none for a FILE."""
-    from dlkm.build.job import build
+    from dlkm.build.job import build, open_workshop
     from dlkm.build.record import read_build
     from dlkm.cli.build import options_of
+    from dlkm.cli.recipes import build_all_recipes
 
+    if item.is_source and not kernels:
+        what = f"{item.path} is a source: which kernel is it to be built for?"
+        raise UsageError(what, hint="name it: -k KERNEL")
+    if item.recipe:
+        options = options_of(arguments)
+        workshop = open_workshop(options, runner, terminal.events)
+        for attempt in build_all_recipes(workshop, [item.path], kernels, options, arguments):
+            if attempt.error is not None:
+                raise attempt.error
+            yield attempt.cell
     if item.driver is not None:
         options = options_of(arguments)
-        if not kernels:
-            what = f"{item.path} is a source: which kernel is it to be built for?"
-            raise UsageError(what, hint="name it: -k KERNEL")
         for kernel in kernels:
             yield build(item.driver, kernel, options, arguments.output, runner=runner, events=terminal.events)
     yield from (read_build(one) for one in item.builds)
@@ -72,6 +91,8 @@ def _recognised(path: Path, subdir: str) -> Input:
     from dlkm.source.driver import find
 
     if not path.is_dir():
+        if path.suffix == ".bb":
+            return Input(path=path, recipe=True)
         return Input(path=path, builds=(path,) if is_build(path) else ())
     try:
         return Input(path=path, driver=find(path, subdir))

@@ -103,7 +103,7 @@ def _files(
 
     files: dict[Path, None] = {}
     for item in items:
-        if item.driver is None and not item.builds:
+        if item.is_file:
             files[item.path] = None
         cells = list(cells_of(item, [kernel], arguments, terminal, Processes()))
         for cell in [cell for cell in cells if cell.kernel == kernel.id] or cells:

@@ -88,8 +88,7 @@ def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
     known = {kernel.id: kernel for kernel in (*pool.list(), *asked)}
     named: list[Path | Cell] = []
     for item in items:
-        is_file = item.driver is None and not item.builds
-        named += [item.path] if is_file else cells_of(item, asked, arguments, terminal, runner)
+        named += [item.path] if item.is_file else cells_of(item, asked, arguments, terminal, runner)
     return gather(named, Kernels(asked=asked, known=known))
 
 

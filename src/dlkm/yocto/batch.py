@@ -13,7 +13,7 @@ from dlkm.core.errors import DlkmError
 from dlkm.core.files import cache_home, held_dir
 from dlkm.kernel.kernel import Kernel
 from dlkm.yocto.evaluation import Evaluation, Setting, evaluate, layers_of, setting
-from dlkm.yocto.fetch import fetch
+from dlkm.yocto.fetch import Fetched, fetch
 from dlkm.yocto.job import RecipeJob, blank_cell, build_recipe, identity_of, refusal
 from dlkm.yocto.layers import RecipeFile, locate, providers
 from dlkm.yocto.options import RecipeOptions
@@ -34,11 +34,10 @@ def build_recipes(
         place = setting(workshop.runner, workshop.events, which, kernel)
         read = with_needed(place, recipes)
         _tell(place, read)
-        refused = dict(
-            zip([one.recipe.path for one in read], fetch(place, [_fetchable(one) for one in read]), strict=True)
-        )
+        got = fetch(place, [_fetchable(one) for one in read])
+        sources = {one.recipe.path: fetched for one, fetched in zip(read, got, strict=True)}
         with held_dir(cache_home() / "build", "sysroots-") as shared:
-            yield from _Line(place, kernel, how, output, shared).run(in_order(read), refused)
+            yield from _Line(place, kernel, how, output, shared).run(in_order(read), sources)
 
 
 def _fetchable(one: Evaluation) -> Evaluation:
@@ -92,17 +91,15 @@ class _Line:
         self._shared = shared
         self._done: dict[str, tuple[Cell, tuple[Path, ...]]] = {}  # by what they provide: the cell and its sysroots
 
-    def run(self, read: Sequence[Evaluation], refused: Mapping[Path, DlkmError | None]) -> Iterator[Attempt]:
+    def run(self, read: Sequence[Evaluation], sources: Mapping[Path, Fetched]) -> Iterator[Attempt]:
         for one in read:
-            error = one.error or refused.get(one.recipe.path)
-            attempt = self._attempt(one, error)
-            yield attempt
+            yield self._attempt(one, sources[one.recipe.path])
 
-    def _attempt(self, one: Evaluation, error: DlkmError | None) -> Attempt:
-        sysroots: tuple[Path, ...] = ()
+    def _attempt(self, one: Evaluation, source: Fetched) -> Attempt:
+        error = one.error or source.error
         if error is None:
             try:
-                cell, sysroots = self._built(one)
+                cell, sysroots = self._built(one, source.revisions)
                 self._note(one, cell, sysroots)
                 return Attempt(cell=cell)
             except DlkmError as caught:
@@ -115,7 +112,7 @@ class _Line:
         for word in one.provides:
             self._done[word] = (cell, sysroots)
 
-    def _built(self, one: Evaluation) -> tuple[Cell, tuple[Path, ...]]:
+    def _built(self, one: Evaluation, revisions: Mapping[str, str]) -> tuple[Cell, tuple[Path, ...]]:
         if not one.compatible:
             return blank_cell(one, self._kernel, BuildOutcome.SKIPPED, one.why or "not for this machine"), ()
         needed = [self._done[word] for word in one.depends if word in self._done]
@@ -134,6 +131,7 @@ class _Line:
             tree=place.tree,
             compiler=place.compiler,
             sysroots=sysroots,
+            revisions=revisions,
         )
         cell = build_recipe(job, self._options, self._output, own)
         return cell, (*sysroots, own) if own.is_dir() else sysroots

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The fetch phase: what recipes name on the network comes into the download directory, checked. Runs no recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from dlkm.core.errors import DlkmError, FetchError, UsageError
 from dlkm.core.files import cache_home, cannot_write, scratch_dir
@@ -14,11 +16,22 @@ from dlkm.yocto.preset import downloads
 _SECONDS = 3600.0
 
 
-def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[DlkmError | None, ...]:
-    """Fetch what each recipe needs; for each None, or the FetchError with the URL that was refused or is missing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What came of one recipe's sources: an `error` with the URL that was refused or is missing, or none.
+
+    `revisions` are those of its repositories, by bb's own key.
+    """
+
+    error: DlkmError | None = None
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+
+def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[Fetched, ...]:
+    """Fetch what each recipe needs."""
     wanted = [one for one in evaluations if one.fetch.get("urls")]
     if not wanted:
-        return tuple(None for _ in evaluations)
+        return tuple(Fetched() for _ in evaluations)
     folder = downloads()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,10 +47,13 @@ def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[DlkmError 
         }
         command = fetching_place(place.bubblewrap, folder, scratch)
         answers = ask(place.runner, command, request, seconds=_SECONDS)
-    problems = {
-        one.recipe.path: _problem(one, answer.get("problem")) for one, answer in zip(wanted, answers, strict=False)
-    }
-    return tuple(problems.get(one.recipe.path) for one in evaluations)
+    found = {one.recipe.path: _fetched(one, answer) for one, answer in zip(wanted, answers, strict=False)}
+    return tuple(found.get(one.recipe.path, Fetched()) for one in evaluations)
+
+
+def _fetched(one: Evaluation, answer: Mapping[str, Any]) -> Fetched:
+    revisions = {str(key): str(revision) for key, revision in answer.get("revisions", {}).items()}
+    return Fetched(error=_problem(one, answer.get("problem")), revisions=revisions)
 
 
 def _title(wanted: Sequence[Evaluation]) -> str:

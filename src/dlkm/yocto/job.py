@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class RecipeJob:
     tree: KernelTree
     compiler: Compiler
     sysroots: tuple[Path, ...] = ()
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
     seen = _with_recipe(inside, job)
     command = seen.command(worker_command(), environment, WORK)
     recipe = job.evaluation.recipe
-    request = request_of("run", job.place, [recipe])
+    request = request_of("run", job.place, [recipe]) | {"revisions": dict(job.revisions)}
     request["preset"] |= {
         "PATH": inside.around.path,
         "SOURCE_DATE_EPOCH": str(options.epoch),

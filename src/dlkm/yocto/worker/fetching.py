@@ -49,6 +49,7 @@ def _datastore(request: dict[str, Any], wanted: dict[str, Any]) -> Any:
     d.setVar("GITDIR", f"{folder}/git2")
     d.setVar("PREMIRRORS", f"{request['premirrors']} {d.getVar('PREMIRRORS') or ''}")
     d.setVar("SRC_URI", " ".join(wanted["urls"]))
+    d.setVar("__BBSRCREV_SEEN", "1")  # else bb refuses to ask for the newest revision
     d.setVar("T", request["scratch"])
     d.setVar("WORKDIR", request["scratch"])
     return d
@@ -72,9 +73,8 @@ def _fetched(url: str, d: Any, revisions: dict[str, str]) -> dict[str, str] | No
         fetcher.download()
         data = fetcher.ud[url]
         _keep(data.localpath, d.getVar("DL_DIR"))
-        revision = getattr(data, "revision", None)
-        if revision:
-            revisions[data.name] = revision
+        if getattr(data, "revision", None) and getattr(data, "unresolvedrev", None):
+            revisions[data.method.generate_revision_key(data, d, data.name)] = data.revision
     except (bb.fetch2.ChecksumError, bb.fetch2.NoChecksumError) as error:
         return {"url": url, "text": str(error), "kind": "checksum"}
     except (bb.fetch2.ParameterError, bb.fetch2.MalformedUrl, bb.fetch2.MissingParameterError) as error:

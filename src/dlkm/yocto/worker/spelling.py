@@ -9,6 +9,7 @@ from typing import Any
 from dlkm.yocto.overrides import translate
 
 _LIMIT = 4 << 20  # bytes of a recipe
+_OWN = re.compile(r"\s*S\s*[:?]?=")
 _OLD_PLACE = re.compile(r"\$\{WORKDIR\}/(sources-unpack|sources|git)\b")
 
 
@@ -45,7 +46,8 @@ class Reader:
         except OSError:
             return
         for number, line in enumerate(lines, 1):
-            for match in _OLD_PLACE.finditer(line.partition("#")[0]):
+            # Of S itself more is said where it is settled.
+            for match in () if _OWN.match(line) else _OLD_PLACE.finditer(line.partition("#")[0]):
                 now = places.get(match[1])
                 if now is not None:
                     self._note(name, number, f"{match[0]} holds on some releases only: today it is written {now}")

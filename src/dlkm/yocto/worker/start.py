@@ -53,8 +53,10 @@ def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     stand_ins.prepare(tasks=False)
     from dlkm.yocto.worker.config import configured
     from dlkm.yocto.worker.messages import listen
+    from dlkm.yocto.worker.revisions import settle
     from dlkm.yocto.worker.spelling import Reader, read_through
 
+    settle({})
     ear, reader = listen(), Reader("/build/lib/")
     read_through(reader)
     base = configured(request, tracking=request["tracking"])
@@ -123,14 +125,16 @@ def _run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     from dlkm.yocto.worker.config import configured
     from dlkm.yocto.worker.evaluate import RecipeError, order_of, parse
     from dlkm.yocto.worker.messages import listen
+    from dlkm.yocto.worker.revisions import settle
     from dlkm.yocto.worker.spelling import Reader, read_through
     from dlkm.yocto.worker.tasks import run_all
 
+    settle(request["revisions"])
     ear = listen()
     read_through(Reader("/build/lib/"))
     (recipe,) = request["recipes"]
     try:
-        d = parse(recipe["path"], recipe["appends"], configured(request, tracking=False), ear)
+        d = parse(recipe["path"], recipe["appends"], configured(request, tracking=True), ear)
     except RecipeError as error:
         yield {"error": {"text": error.text, "file": error.file, "line": error.line}}
         return
