@@ -9,32 +9,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.unit.ko.elf_builder import (
-    LOCAL,
-    SHF_ALLOC,
-    SHF_EXECINSTR,
     SHF_WRITE,
     SHT_NOBITS,
     SHT_SYMTAB,
-    Exported,
-    Image,
     Part,
-    Sym,
 )
 from tests.unit.verdict.signing import sign
 from tests.unit.verdict.trials import (
-    ARM,
-    CRCS,
     ENFORCED,
     PLAIN,
-    PROPRIETARY,
     SIGNED,
-    VERMAGIC,
     Trial,
     World,
     adding,
-    arm_module,
     dropping,
-    filled,
     index_of,
     module,
     patched,
@@ -64,13 +52,10 @@ def trials() -> Iterator[Trial]:
     yield from contents()
     yield from parts()
     yield from symbol_tables()
-    yield from extended_versions()
     yield from before_5_12()
-    yield from later()
-    yield from android()
 
 
-def _refused(rule: str, bad: bytes, log: tuple[str, ...], at: str, **more: object) -> Trial:
+def refused(rule: str, bad: bytes, log: tuple[str, ...], at: str, **more: object) -> Trial:
     given = {"good": PLAIN, "errno": "ENOEXEC", "world": release(at), "label": at} | more
     return Trial(rule=rule, bad=bad, log=log, **given)  # type: ignore[arg-type]
 
@@ -87,11 +72,11 @@ def headers() -> Iterator[Trial]:
     }
     for rule, (bad, line) in broken.items():
         for at in FIRST:
-            yield _refused(rule, bad, ("Module has invalid ELF header",), at)
+            yield refused(rule, bad, ("Module has invalid ELF header",), at)
         for at in SILENT:
-            yield _refused(rule, bad, ("Module has invalid ELF structures",), at)
+            yield refused(rule, bad, ("Module has invalid ELF structures",), at)
         for at in (*TALKING, *COPYING, *SPLIT):
-            yield _refused(rule, bad, (line,), at)
+            yield refused(rule, bad, (line,), at)
 
 
 def tables() -> Iterator[Trial]:
@@ -118,9 +103,9 @@ def tables() -> Iterator[Trial]:
     }
     for rule, (bad, line) in broken.items():
         for at in SILENT:
-            yield _refused(rule, bad, ("Module has invalid ELF structures",), at)
+            yield refused(rule, bad, ("Module has invalid ELF structures",), at)
         for at in (*TALKING, *COPYING, *SPLIT):
-            yield _refused(rule, bad, (line,), at)
+            yield refused(rule, bad, (line,), at)
 
 
 def contents() -> Iterator[Trial]:
@@ -138,24 +123,24 @@ def contents() -> Iterator[Trial]:
     }
     for rule, (bad, line) in two.items():
         for at in SILENT:
-            yield _refused(rule, bad, (line, "Module has invalid ELF structures"), at)
+            yield refused(rule, bad, (line, "Module has invalid ELF structures"), at)
         for at in (*TALKING, *COPYING, *SPLIT):
-            yield _refused(rule, bad, (line,), at)
+            yield refused(rule, bad, (line,), at)
     outside = patched(PLAIN, ".shstrtab", offset=len(PLAIN))
     for at in SILENT:
-        yield _refused("elf-names-bounds", outside, ("Module has invalid ELF structures",), at)
+        yield refused("elf-names-bounds", outside, ("Module has invalid ELF structures",), at)
     for at in (*TALKING, *COPYING):
-        yield _refused("elf-names-bounds", outside, ("Invalid ELF section hdr(type 3)",), at)
+        yield refused("elf-names-bounds", outside, ("Invalid ELF section hdr(type 3)",), at)
     last = index_of(PLAIN, ".shstrtab")
     for at in SPLIT:
         line = f"Invalid ELF section in module (section {last} type 3)"
-        yield _refused("elf-section-bounds", outside, (line,), at, label=f"names-{at}")
+        yield refused("elf-section-bounds", outside, (line,), at, label=f"names-{at}")
     # Only the kernels with that backport look at the types; nothing else is wrong with these files.
     for table, rule in ((".shstrtab", "elf-names-type"), (".strtab", "elf-strings-type")):
         line = f"Invalid ELF {'section name table' if table == '.shstrtab' else 'symbol string table'} type: 1"
         other = patched(PLAIN, table, type=1)
         near = release("6.13.1")
-        yield _refused(rule, other, (line,), "6.12.117", good=other, near=near)
+        yield refused(rule, other, (line,), "6.12.117", good=other, near=near)
 
 
 def parts() -> Iterator[Trial]:
@@ -165,22 +150,22 @@ def parts() -> Iterator[Trial]:
     only = ("module tiny: Only one .gnu.linkonce.this_module section must exist.",)
     exactly = ("module tiny: Exactly one .gnu.linkonce.this_module section must exist.",)
     for at in (*FIRST, *SILENT, *TALKING):
-        yield _refused("this-module-missing", missing, ("tiny: No module found in object",), at)
+        yield refused("this-module-missing", missing, ("tiny: No module found in object",), at)
     for at in COPYING:
-        yield _refused("this-module-missing", missing, only, at)
-        yield _refused("this-module-missing", unfilled, only, at, label=f"unfilled-{at}")
+        yield refused("this-module-missing", missing, only, at)
+        yield refused("this-module-missing", unfilled, only, at, label=f"unfilled-{at}")
     for at in SPLIT:
-        yield _refused("this-module-missing", missing, exactly, at)
+        yield refused("this-module-missing", missing, exactly, at)
         line = "module tiny: .gnu.linkonce.this_module section must have a size set"
-        yield _refused("this-module-content", unfilled, (line,), at)
+        yield refused("this-module-content", unfilled, (line,), at)
     larger = module(change=setting(THIS, data=bytes(24) + b"tiny".ljust(936, b"\0")))
     unallocated = module(change=setting(THIS, flags=SHF_WRITE))
     for at in (*COPYING, *SPLIT):
         start = "module tiny: .gnu.linkonce.this_module"
         size = f"{start} section size must match the kernel's built struct module size at run time"
-        yield _refused("this-module-size", larger, (size,), at)
+        yield refused("this-module-size", larger, (size,), at)
         memory = f"{start} must occupy memory during process execution"
-        yield _refused("this-module-allocated", unallocated, (memory,), at)
+        yield refused("this-module-allocated", unallocated, (memory,), at)
     for at in (FIRST[0], SILENT[0], TALKING[-1]):
         yield Trial(
             rule="this-module-size-unseen", label=at, bad=larger, good=PLAIN, world=release(at), outcome="loads"
@@ -189,14 +174,14 @@ def parts() -> Iterator[Trial]:
     half = module(change=adding(Part(name=".modinfo", type=SHT_NOBITS, size=8)))
     for at in (*COPYING, *SPLIT):
         good = half if at in COPYING else PLAIN
-        yield _refused("elf-modinfo-unique", twice, ("Only one .modinfo section must exist.",), at, good=good)
+        yield refused("elf-modinfo-unique", twice, ("Only one .modinfo section must exist.",), at, good=good)
     stripped = module(change=lambda image: image.symbols.clear())
     double = module(change=adding(Part(name=".other", type=SHT_SYMTAB, link=1)))
     for at in (*FIRST, *SILENT, *TALKING, *COPYING, *SPLIT):
         good = double if at in (*FIRST, *SILENT, *TALKING) else PLAIN
-        yield _refused("no-symbols", stripped, ("tiny: module has no symbols (stripped?)",), at, good=good)
+        yield refused("no-symbols", stripped, ("tiny: module has no symbols (stripped?)",), at, good=good)
     for at in (*COPYING, *SPLIT):
-        yield _refused("no-symbols", double, ("tiny: module has no symbols (stripped?)",), at, label=f"two-{at}")
+        yield refused("no-symbols", double, ("tiny: module has no symbols (stripped?)",), at, label=f"two-{at}")
 
 
 def symbol_tables() -> Iterator[Trial]:
@@ -214,7 +199,7 @@ def symbol_tables() -> Iterator[Trial]:
     }
     for rule, (bad, line) in broken.items():
         for at in SPLIT[1:]:
-            yield _refused(rule, bad, (line,), at)
+            yield refused(rule, bad, (line,), at)
     yield Trial(
         rule="symbol-names-start", label="before", bad=unlike, good=unlike, log=(broken["symbol-names-start"][1],),
         errno="ENOEXEC", world=release("6.13.1"), near=release("6.12.117"),
@@ -230,44 +215,8 @@ def symbol_tables() -> Iterator[Trial]:
     for rule, (change, line) in extended.items():
         bad = module(change=change)
         for at in ("6.14.1", "6.18.1"):
-            yield _refused(rule, bad, (line,), at, good=module(change=adding(crcs, names)))
-        yield _refused(rule, bad, (line,), "6.14.0", good=bad, near=release("6.13.1"), label="before")
-
-
-def extended_versions() -> Iterator[Trial]:
-    """check_version of 6.14: the extended table goes before __versions, and counts for nothing in same_magic."""
-
-    def extended(rows: dict[str, int], vermagic: str = VERMAGIC, *, alone: bool = True) -> bytes:
-        numbers = b"".join(struct.pack("<I", crc) for crc in rows.values())
-        names = b"".join(name.encode() + b"\0" for name in rows)
-        tables = Part(name="__version_ext_crcs", data=numbers), Part(name="__version_ext_names", data=names)
-
-        def change(image: Image) -> None:
-            adding(*tables)(image)
-            if alone:
-                dropping("__versions")(image)
-
-        return module(vermagic=vermagic, change=change)
-
-    rows = {name: CRCS[name] for name in ("module_layout", "_printk")}
-    wrong = extended({"module_layout": 1, "_printk": 2}, alone=False)
-    line = "tiny: disagrees about version of symbol module_layout"
-    before = release("6.13.1")
-    yield _refused("crc-mismatch/module-layout", wrong, (line,), "6.14.1", good=wrong, near=before)
-    only = extended(rows)
-    strict = World(without="MODULE_FORCE_LOAD")
-    yield _refused(
-        "no-versions", only, (), "6.13.1", good=only, world=release("6.13.1", strict), near=release("6.14.1", strict)
-    )
-    other = "6.1.0-55-amd64 SMP preempt mod_unload modversions "
-    line = f"tiny: version magic '{other}' should be '{VERMAGIC}'"
-    yield _refused("vermagic", extended(rows, other), (line,), "6.14.1", good=extended(rows, other, alone=False))
-    lines = ("tiny: disagrees about version of symbol _printk", "tiny: Unknown symbol _printk (err -22)")
-    bad = extended(rows | {"_printk": 1})
-    yield _refused("crc-mismatch", bad, lines, "6.18.1", good=only, errno="EINVAL")
-    lacking = extended({"module_layout": CRCS["module_layout"]})
-    debian = World(release="6.16.3+deb13-amd64")
-    yield Trial(rule="missing-entry-tolerated", label="6.16", bad=lacking, good=only, world=debian, outcome="loads")
+            yield refused(rule, bad, (line,), at, good=module(change=adding(crcs, names)))
+        yield refused(rule, bad, (line,), "6.14.0", good=bad, near=release("6.13.1"), label="before")
 
 
 def before_5_12() -> Iterator[Trial]:
@@ -294,7 +243,7 @@ def before_5_12() -> Iterator[Trial]:
             near=release(at, enforced),
         )
         cut = patched(PLAIN, ".comment", size=1 << 40)
-        yield _refused("elf-truncated", cut, (f"Module len {len(cut)} truncated",), at)
+        yield refused("elf-truncated", cut, (f"Module len {len(cut)} truncated",), at)
     for at in (*SILENT, "5.15.54", "6.6.1", "6.18.1"):
         yield Trial(
             rule="signature-enforced",
@@ -305,91 +254,3 @@ def before_5_12() -> Iterator[Trial]:
             log=("Loading of module with unavailable key is rejected",),
             world=release(at, enforced),
         )
-
-
-def later() -> Iterator[Trial]:
-    """Steps after the sections: symbols, namespaces, relocations."""
-    bare = module(undefined=["_printk", "_GLOBAL_OFFSET_TABLE_"])
-    yield Trial(
-        rule="unknown-symbol",
-        label="offset-table",
-        bad=bare,
-        good=bare,
-        errno="ENOENT",
-        log=("tiny: Unknown symbol _GLOBAL_OFFSET_TABLE_ (err -2)",),
-        world=release("5.10.19"),
-        near=release("5.10.20"),
-    )
-    closed = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)], info=PROPRIETARY)
-    mixed = module(undefined=["gpl_symbol", "given_symbol"])
-    for at, which in (("5.10.250", ""), ("5.18.9", ""), ("5.19.1", " given_symbol"), ("6.18.1", " given_symbol")):
-        line = f"tiny: module using GPL-only symbols uses symbols{which} from proprietary module helper."
-        yield Trial(
-            rule="proprietary-provider",
-            label=at,
-            bad=mixed,
-            good=module(undefined=["given_symbol"]),
-            errno="ENOENT",
-            log=(line, "tiny: Unknown symbol given_symbol (err -2)"),
-            world=release(at, World(along=(closed,))),
-        )
-    own = module(info=[("import_ns", "module:other")])
-    yield Trial(
-        rule="namespace-import",
-        bad=own,
-        good=own,
-        errno="EPERM",
-        log=("tiny: module tries to import module namespace: module:other",),
-        world=release("6.16.1"),
-        near=release("6.15.9"),
-    )
-    target = filled((4, 2), bytes(4) + b"\0\0\0\1" + bytes(8))
-    rest = "existing value is nonzero for type 2, loc <addr>, val <addr>"
-    texts = {"Skipping invalid": ("5.10.250", "5.15.10", "6.2.1"), "Invalid": ("6.3.1", "6.6.1", "6.18.1")}
-    for text, releases in texts.items():
-        for at in releases:
-            line = f"module: x86/modules: {text} relocation target, {rest}"
-            yield _refused("relocation-target", target, (line,), at)
-    init = ".init.text.ftrace_trampoline"
-    for at, before in (("6.6.105", "6.6.104"), ("6.12.46", "6.12.45"), ("6.16.6", "6.16.5"), ("6.17.0", "6.15.9")):
-        bad = arm_module(without=init)
-        free = release(before, ARM)
-        yield _refused("finish-section-missing", bad, (), at, good=bad, world=release(at, ARM), near=free)
-    without = replace(ARM, without="ARM64_MODULE_PLTS")
-    bad = arm_module(without=".init.plt")
-    line = "tiny: module PLT section(s) missing"
-    always = release("6.5.1", without)
-    yield _refused("arch-section-missing", bad, (line,), "6.5", good=bad, world=always, near=release("6.4.9", without))
-    # Before 6.4 the name is looked for after the sections' access rights.
-    both = module(change=adding(Part(name=".both", data=b"x", flags=SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)))
-    line = f"tiny: section .both (index {index_of(both, '.both')}) has invalid WRITE|EXEC flags"
-    there = World(conditions={"loaded": frozenset({"tiny"})})
-    yield _refused("write-execute", both, (line,), "6.3.1", world=release("6.3.1", there))
-    for at in ("6.4.1", "6.18.1"):
-        free = release(at)
-        yield _refused("already-loaded", both, (), at, errno="EEXIST", world=release(at, there), good=both, near=free)
-    odd = module(change=adding(symbols=[Sym(name="odd", section=500, bind=LOCAL)]))
-    for at, near in (("5.15.200", "6.12.80"), ("6.1.167", "6.1.168"), ("6.12.79", "7.0.1"), ("6.18.1", "6.12.80")):
-        yield Trial(
-            rule="symbol-section-unseen",
-            label=at,
-            bad=odd,
-            good=odd,
-            world=release(at),
-            near=release(near),
-            outcome="cannot-tell",
-        )
-
-
-def android() -> Iterator[Trial]:
-    """resolve_symbol and verify_exported_symbols of android14-6.1 and later, for modules the kernel did not sign."""
-    generic = release("6.1.112-android14-11-g75d944e80501-ab1", World(with_="MODULE_SIG_PROTECT TRIM_UNUSED_KSYMS"))
-    user, giver = module(undefined=["modular_symbol"]), module(exports=[Exported(name="modular_symbol", crc=1)])
-    for rule, bad in (("gki-symbol", user), ("gki-export", giver)):
-        yield Trial(rule=rule, bad=bad, good=sign(bad, 1), world=generic, outcome="cannot-tell")
-        for label, near in (
-            ("list", replace(generic, with_="MODULE_SIG_PROTECT")),
-            ("mainline", replace(generic, release="6.1.112")),
-            ("before", replace(generic, release="5.15.100-android13-8")),
-        ):
-            yield Trial(rule=rule, label=label, bad=bad, good=bad, world=generic, near=near, outcome="cannot-tell")

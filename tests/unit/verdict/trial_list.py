@@ -22,7 +22,7 @@ from tests.unit.ko.elf_builder import (
     Sym,
     trailer,
 )
-from tests.unit.verdict import arch_trials, era_trials
+from tests.unit.verdict import arch_trials, era_trials, late_trials
 from tests.unit.verdict.signing import block, sign
 from tests.unit.verdict.trials import (
     ARM,
@@ -67,6 +67,7 @@ def trials() -> Iterator[Trial]:
     yield from relocations()
     yield from last_steps()
     yield from era_trials.trials()
+    yield from late_trials.trials()
     yield from arch_trials.trials()
 
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The trials of what differs between releases once the file is taken for a module: versions, symbols, machines.
+
+Written by hand from kernel/module/main.c and version.c, arch/*/kernel/module*.c and the stable branches' logs.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, Exported, Image, Part, Sym
+from tests.unit.verdict.era_trials import refused, release
+from tests.unit.verdict.signing import sign
+from tests.unit.verdict.trials import (
+    ARM,
+    CRCS,
+    PROPRIETARY,
+    VERMAGIC,
+    Trial,
+    World,
+    adding,
+    arm_module,
+    dropping,
+    filled,
+    index_of,
+    module,
+    rela,
+)
+
+
+def trials() -> Iterator[Trial]:
+    """All of them."""
+    yield from extended_versions()
+    yield from symbols()
+    yield from machines()
+    yield from loaded_already()
+    yield from android()
+
+
+def extended_versions() -> Iterator[Trial]:
+    """check_version of 6.14: the extended table goes before __versions, and counts for nothing in same_magic."""
+
+    def extended(rows: dict[str, int], vermagic: str = VERMAGIC, *, alone: bool = True) -> bytes:
+        numbers = b"".join(struct.pack("<I", crc) for crc in rows.values())
+        names = b"".join(name.encode() + b"\0" for name in rows)
+        tables = Part(name="__version_ext_crcs", data=numbers), Part(name="__version_ext_names", data=names)
+
+        def change(image: Image) -> None:
+            adding(*tables)(image)
+            if alone:
+                dropping("__versions")(image)
+
+        return module(vermagic=vermagic, change=change)
+
+    rows = {name: CRCS[name] for name in ("module_layout", "_printk")}
+    wrong = extended({"module_layout": 1, "_printk": 2}, alone=False)
+    line = "tiny: disagrees about version of symbol module_layout"
+    before = release("6.13.1")
+    yield refused("crc-mismatch/module-layout", wrong, (line,), "6.14.1", good=wrong, near=before)
+    only = extended(rows)
+    strict = World(without="MODULE_FORCE_LOAD")
+    yield refused(
+        "no-versions", only, (), "6.13.1", good=only, world=release("6.13.1", strict), near=release("6.14.1", strict)
+    )
+    other = "6.1.0-55-amd64 SMP preempt mod_unload modversions "
+    line = f"tiny: version magic '{other}' should be '{VERMAGIC}'"
+    yield refused("vermagic", extended(rows, other), (line,), "6.14.1", good=extended(rows, other, alone=False))
+    lines = ("tiny: disagrees about version of symbol _printk", "tiny: Unknown symbol _printk (err -22)")
+    bad = extended(rows | {"_printk": 1})
+    yield refused("crc-mismatch", bad, lines, "6.18.1", good=only, errno="EINVAL")
+    lacking = extended({"module_layout": CRCS["module_layout"]})
+    debian = World(release="6.16.3+deb13-amd64")
+    yield Trial(rule="missing-entry-tolerated", label="6.16", bad=lacking, good=only, world=debian, outcome="loads")
+
+
+def symbols() -> Iterator[Trial]:
+    """resolve_symbol, inherit_taint, setup_modinfo, simplify_symbols."""
+    bare = module(undefined=["_printk", "_GLOBAL_OFFSET_TABLE_"])
+    yield Trial(
+        rule="unknown-symbol",
+        label="offset-table",
+        bad=bare,
+        good=bare,
+        errno="ENOENT",
+        log=("tiny: Unknown symbol _GLOBAL_OFFSET_TABLE_ (err -2)",),
+        world=release("5.10.19"),
+        near=release("5.10.20"),
+    )
+    closed = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)], info=PROPRIETARY)
+    mixed = module(undefined=["gpl_symbol", "given_symbol"])
+    for at, which in (("5.10.250", ""), ("5.18.9", ""), ("5.19.1", " given_symbol"), ("6.18.1", " given_symbol")):
+        line = f"tiny: module using GPL-only symbols uses symbols{which} from proprietary module helper."
+        yield Trial(
+            rule="proprietary-provider",
+            label=at,
+            bad=mixed,
+            good=module(undefined=["given_symbol"]),
+            errno="ENOENT",
+            log=(line, "tiny: Unknown symbol given_symbol (err -2)"),
+            world=release(at, World(along=(closed,))),
+        )
+    own = module(info=[("import_ns", "module:other")])
+    yield Trial(
+        rule="namespace-import",
+        bad=own,
+        good=own,
+        errno="EPERM",
+        log=("tiny: module tries to import module namespace: module:other",),
+        world=release("6.16.1"),
+        near=release("6.15.9"),
+    )
+    odd = module(change=adding(symbols=[Sym(name="odd", section=500, bind=LOCAL)]))
+    for at, near in (("5.15.200", "6.12.80"), ("6.1.167", "6.1.168"), ("6.12.79", "7.0.1"), ("6.18.1", "6.12.80")):
+        yield Trial(
+            rule="symbol-section-unseen",
+            label=at,
+            bad=odd,
+            good=odd,
+            world=release(at),
+            near=release(near),
+            outcome="cannot-tell",
+        )
+
+
+def machines() -> Iterator[Trial]:
+    """arch/x86/kernel/module.c, arch/arm64/kernel/module*.c."""
+    target = filled((4, 2), bytes(4) + b"\0\0\0\1" + bytes(8))
+    rest = "existing value is nonzero for type 2, loc <addr>, val <addr>"
+    texts = {"Skipping invalid": ("5.10.250", "5.15.10", "6.2.1"), "Invalid": ("6.3.1", "6.6.1", "6.18.1")}
+    for text, releases in texts.items():
+        for at in releases:
+            line = f"module: x86/modules: {text} relocation target, {rest}"
+            yield refused("relocation-target", target, (line,), at)
+    for at, start in (("5.10.250", ""), ("6.4.9", ""), ("6.5.1", "Modules: "), ("6.18.1", "Modules: ")):
+        line = f"{start}module tiny: unsupported RELA relocation: 512"
+        bad = arm_module(*rela((0, 512)))
+        yield refused("relocation-type", bad, (line,), at, good=arm_module(*rela((0, 283))), world=release(at, ARM))
+    init = ".init.text.ftrace_trampoline"
+    for at, before in (("6.6.105", "6.6.104"), ("6.12.46", "6.12.45"), ("6.16.6", "6.16.5"), ("6.17.0", "6.15.9")):
+        bad = arm_module(without=init)
+        free = release(before, ARM)
+        yield refused("finish-section-missing", bad, (), at, good=bad, world=release(at, ARM), near=free)
+    without = replace(ARM, without="ARM64_MODULE_PLTS")
+    bad = arm_module(without=".init.plt")
+    line = "tiny: module PLT section(s) missing"
+    always = release("6.5.1", without)
+    yield refused("arch-section-missing", bad, (line,), "6.5", good=bad, world=always, near=release("6.4.9", without))
+
+
+def loaded_already() -> Iterator[Trial]:
+    """add_unformed_module, and early_mod_check from 6.4 on."""
+    # Before 6.4 the name is looked for after the sections' access rights.
+    both = module(change=adding(Part(name=".both", data=b"x", flags=SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)))
+    line = f"tiny: section .both (index {index_of(both, '.both')}) has invalid WRITE|EXEC flags"
+    there = World(conditions={"loaded": frozenset({"tiny"})})
+    yield refused("write-execute", both, (line,), "6.3.1", world=release("6.3.1", there))
+    for at in ("6.4.1", "6.18.1"):
+        free = release(at)
+        yield refused("already-loaded", both, (), at, errno="EEXIST", world=release(at, there), good=both, near=free)
+
+
+def android() -> Iterator[Trial]:
+    """resolve_symbol and verify_exported_symbols of android14-6.1 and later, for modules the kernel did not sign."""
+    generic = release("6.1.112-android14-11-g75d944e80501-ab1", World(with_="MODULE_SIG_PROTECT TRIM_UNUSED_KSYMS"))
+    user, giver = module(undefined=["modular_symbol"]), module(exports=[Exported(name="modular_symbol", crc=1)])
+    for rule, bad in (("gki-symbol", user), ("gki-export", giver)):
+        yield Trial(rule=rule, bad=bad, good=sign(bad, 1), world=generic, outcome="cannot-tell")
+        for label, near in (
+            ("list", replace(generic, with_="MODULE_SIG_PROTECT")),
+            ("mainline", replace(generic, release="6.1.112")),
+            ("before", replace(generic, release="5.15.100-android13-8")),
+        ):
+            yield Trial(rule=rule, label=label, bad=bad, good=bad, world=generic, near=near, outcome="cannot-tell")
