@@ -60,8 +60,12 @@ def _needless(recipe: Recipe, _release: Release) -> Iterator[Found]:
             yield Found(rule="rdepends-kernel", line=one.line)
     modules = {"kernel-module-" + name.lower().replace("_", "-") for name in recipe.modules or ()}
     for one in recipe.assignments("RPROVIDES"):
-        for name in sorted(modules & set(recipe.expand(one.value).split())):
-            yield Found(rule="rprovides-split", line=one.line, words={"name": name})
+        for name in recipe.split(one.value):
+            if name in modules:
+                yield Found(rule="rprovides-split", line=one.line, words={"name": name})
+            elif name.startswith("kernel-module-") and "_" in name and "$" not in name:
+                words = {"name": name, "new": name.replace("_", "-")}
+                yield Found(rule="rprovides-underscore", line=one.line, words=words)
 
 
 def _shipped(recipe: Recipe, _release: Release) -> Iterator[Found]:

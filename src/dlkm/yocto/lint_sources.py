@@ -24,12 +24,30 @@ def _source_directory(recipe: Recipe, release: Release) -> Iterator[Found]:
             yield Found(rule="source-workdir", line=one.line, edits=(edit,))
         elif value in {"${WORKDIR}/git", "${UNPACKDIR}/git"} and release.since(Release.WHINLATTER):
             yield _git_directory(recipe, one, value)
+        elif value.startswith("${WORKDIR}/") and release.since(Release.WHINLATTER):
+            yield from _below_workdir(recipe, one, value)
+
+
+def _below_workdir(recipe: Recipe, one: Statement, value: str) -> Iterator[Found]:
+    first, slash, rest = value.removeprefix("${WORKDIR}/").partition("/")
+    if first == _SOURCES:
+        return
+    if first == "git" and not _unpacks_to_git(recipe):
+        first = "${BP}"
+    new = "${UNPACKDIR}/" + first + slash + rest
+    edit = Edit(line=one.line, old=value, new=new)
+    yield Found(rule="source-below-workdir", line=one.line, words={"value": value, "new": new}, edits=(edit,))
+
+
+def _unpacks_to_git(recipe: Recipe) -> bool:
+    """Whether a source says itself that it wants to be in a directory called git."""
+    wanted = (source.parameters.get("destsuffix", "") for source in recipe.sources)
+    return any(suffix.split("/")[0] == "git" for suffix in wanted)
 
 
 def _git_directory(recipe: Recipe, one: Statement, value: str) -> Found:
-    named = any(source.parameters.get("destsuffix", "").rstrip("/") == "git" for source in recipe.sources)
     single = len(one.lines) == 1 and not one.name.partition(":")[2]
-    if named or not single:
+    if _unpacks_to_git(recipe) or not single:
         hint = "name another destsuffix than git, and set S to it below ${UNPACKDIR}"
         return Found(rule="source-git", line=one.line, words={"value": value, "hint": hint})
     edit = Edit(line=one.line, old=one.lines[0], new=None)

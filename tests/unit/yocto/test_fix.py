@@ -75,6 +75,22 @@ def test_the_directory_that_git_no_longer_has_goes(tmp_path: Path) -> None:
     assert _mended(tmp_path, named) == named
 
 
+@pytest.mark.parametrize(
+    ("extra", "old", "new"),
+    [
+        ("", "${WORKDIR}/git/driver", "${UNPACKDIR}/${BP}/driver"),
+        (";destsuffix=git", "${WORKDIR}/git/driver", "${UNPACKDIR}/git/driver"),
+        ("", "${WORKDIR}/src", "${UNPACKDIR}/src"),
+        ("", "${WORKDIR}/${BPN}-${PV}", "${UNPACKDIR}/${BPN}-${PV}"),
+        ("", "${WORKDIR}/sources/x", "${WORKDIR}/sources/x"),
+    ],
+)
+def test_where_sources_are_today(tmp_path: Path, extra: str, old: str, new: str) -> None:
+    text = f'inherit module\nSRC_URI = "git://h/a;branch=b{extra}"\nS = "{old}"\n'
+    assert _mended(tmp_path, text) == text.replace(old, new)
+    assert _mended(tmp_path, text, Release.WALNASCAR) == text
+
+
 def test_line_ends_and_the_last_line_stay(tmp_path: Path) -> None:
     text = 'inherit module\r\nS = "${WORKDIR}"\r\nA_append = "x"'
     assert _mended(tmp_path, text) == 'inherit module\r\nS = "${UNPACKDIR}"\r\nA:append = "x"'
@@ -91,7 +107,7 @@ def test_a_second_time_there_is_nothing_to_do(path: Path, tmp_path: Path) -> Non
         assert not mend(copy, release).changed or "file-missing" in {one.rule for one in lint(copy, release).findings}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([*BEFORE.splitlines(), "}", '"', "\\", "\r", 'S = "${WORKDIR}/git"']), max_size=12))
 def test_any_lines_are_mended_once_and_for_all(tmp_path: Path, lines: list[str]) -> None:
     once = _mended(tmp_path, "\n".join(lines))

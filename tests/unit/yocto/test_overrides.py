@@ -5,7 +5,7 @@ The expected spellings are those of the migration guide of release 3.4 and of Bi
 """
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlkm.yocto.overrides import modern_name, translate
@@ -152,6 +152,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(_PIECES, max_size=30).map("".join)))
 @example("FILES_")
 @example("_append = 'x'")
@@ -168,6 +169,7 @@ _NEW_NAMES = st.lists(st.sampled_from(["append", "prepend", "remove", "arm", "${
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_NEW_NAMES, st.text("abc _${}:", max_size=9)), min_size=1, max_size=9))
 def test_todays_syntax_is_left_alone(lines: list[tuple[str, str]]) -> None:
     text = "".join(f'{name} = "{value}"\n' for name, value in lines)
