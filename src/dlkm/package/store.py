@@ -62,7 +62,7 @@ def _package(entry: dict[str, Any], output: Path) -> Package:
     if PurePosixPath(name).name != name:
         raise ValueError(name)
     folder = output / FOLDER / name
-    relations: dict[str, Any] = {key: tuple(_text(word) for word in entry[key]) for key in _RELATIONS}
+    relations: dict[str, Any] = {key: _texts(entry[key]) for key in _RELATIONS}
     words: dict[str, Any] = {key: _text(entry[key]) for key in _WORDS}
     return Package(
         name=name,
@@ -85,6 +85,12 @@ def _file(entry: dict[str, Any], folder: Path) -> PackageFile:
     if not source.is_file() or not source.resolve().is_relative_to(folder.resolve()):
         raise MalformedError(f"{folder}: {path} is not there", hint="build the recipe again")
     return PackageFile(path=path, mode=mode, source=source)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(_text(word) for word in value)
 
 
 def _absolute(value: Any) -> str:
