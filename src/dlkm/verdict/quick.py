@@ -22,7 +22,7 @@ from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, vie
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
 from dlkm.verdict.licence import GPL_COMPATIBLE
-from dlkm.verdict.own import OwnSignature, own_signature
+from dlkm.verdict.own import trusted_body
 from dlkm.verdict.signing import demands
 
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
@@ -76,7 +76,6 @@ class Quick:
         _ = (
             self._rows,
             self._spaced,
-            self._own,
             self._odd_names,
             self._asked,
             self._vermagic,
@@ -101,43 +100,26 @@ class Quick:
 
     def answer(self, data: bytes) -> Plain | None:
         """Name and taint letters of a file that loads without a finding; None when it needs a closer look."""
-        end = self._body_end(data)
+        signed = data.endswith(MARKER)
+        end = trusted_body(data, self._facts, self._era) if signed else len(data)
         file = view_of(data, end, self._machine, self._asked) if end is not None else None
-        if file is None or end is None or not self._special_sections(file):
+        if file is None or not self._special_sections(file):
             return None
         info = b"\0" + file.bytes_of(file.at[b".modinfo"])
         rows = self._versions(file)
         fits = rows is not None and self._modinfo(file, info) and self._namespaces_fit(info, rows)
         if not fits or rows is None or not self._exports_fit(file):
             return None
-        outside, signed = b"\0intree=" not in info, end != len(data)
-        if not signed and b".BTF" in file.at:  # its types are looked at one by one
-            return None
+        outside = b"\0intree=" not in info
         if outside and not self._stands_alone(file, rows):
             return None
-        if not self._is_sound(data, end, file, rows):
+        # What has a signature that the kernel's certificates prove and says that it is of the kernel is what its own
+        # build made, which sees to symbols, relocations and types.
+        proven = signed and not outside and self._facts.certificates is not None
+        if not proven and not (b".BTF" not in file.at and self._symbols(file, rows) and self._relocations(file)):
             return None
         letters = "C" * (b"\0staging=" in info) + "O" * outside + "E" * (not signed)
         return file.struct_name.decode(), letters
-
-    def _is_sound(self, data: bytes, end: int, file: View, rows: tuple[bytes, ...]) -> bool:
-        """Whether the versions cover the symbols, and no relocation is refused.
-
-        What carries the kernel's own signature is what the kernel's own build made, which sees to both.
-        """
-        if end != len(data) and self._own is not None and self._own.genuine is not None:
-            return self._own.is_genuine(data, end)
-        return self._symbols(file, rows) and self._relocations(file)
-
-    def _body_end(self, data: bytes) -> int | None:
-        """Where the module ends: at its end, or before a signature like those of the kernel's own modules."""
-        if not data.endswith(MARKER):
-            return len(data)
-        return self._own.body(data) if self._own is not None else None
-
-    @cached_property
-    def _own(self) -> OwnSignature | None:
-        return own_signature(self._facts, self._era)
 
     def _special_sections(self, file: View) -> bool:
         """Struct module as the kernel's, versions, and nothing that only some kernels take."""
