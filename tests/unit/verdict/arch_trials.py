@@ -130,6 +130,9 @@ def riscv_relocations() -> Iterator[Trial]:
     yield refused("relocation-type", 0, 2, "tiny: Unknown relocation type 0", ON_RISCV, "riscv")
     yield refused("relocation-type", 57, 35, "tiny: Unknown relocation type 57", before, "riscv-before")
     yield refused("relocation-type", 3, 1, "tiny: Unknown relocation type 3", before, "riscv-dynamic-before")
+    line = "tiny: The unexpected relocation type 'R_RISCV_ALIGN' from PC = <addr>"
+    for world in (before, ON_RISCV):
+        yield refused("relocation-type/alignment", 43, 51, line, world, world.release)
     line = "tiny: Dynamic linking not supported in kernel modules PC = <addr>"
     yield refused("relocation-type/dynamic", 3, 57, line, ON_RISCV, "")
     line = "tiny: Thread local storage not supported in kernel modules PC = <addr>"
