@@ -115,7 +115,7 @@ def _judged(
     from dlkm.verdict.batch import judge_all
 
     return judge_all(
-        kernel, selection.of(kernel), conditions, arguments.jobs, background_of(selection, kernel, kernels)
+        kernel, selection.of(kernel), on(kernel, conditions), arguments.jobs, background_of(selection, kernel, kernels)
     )
 
 

@@ -2,10 +2,12 @@
 """The flags that say of the machine what no file tells: those of `dlkm check` and `dlkm explain`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.conditions import Conditions
 
 
@@ -39,4 +41,19 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
         loaded=frozenset(arguments.loaded),
         params=tuple(arguments.param),
         options=options_in(rootfs) if rootfs is not None else (),
+    )
+
+
+def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
+    """With what a snapshot tells of the machine it was taken on, where no flag says otherwise."""
+    from dlkm.kernel.snapshot import live
+
+    found = live(kernel) if kernel.origin.startswith("snapshot:") else None
+    if found is None:
+        return conditions
+    return replace(
+        conditions,
+        sig_enforce=found.sig_enforce if conditions.sig_enforce is None else conditions.sig_enforce,
+        lockdown=conditions.lockdown or found.lockdown,
+        cmdline=conditions.cmdline or found.cmdline or "",
     )

@@ -60,6 +60,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("kernels", nargs=1, metavar="K", help="an id or a SPEC")
     removing = action("rm", "remove kernels from the pool")
     removing.add_argument("kernels", nargs="+", metavar="K", help="an id or a glob")
+    taking = action("snapshot", "collect on a target what 'check' needs to know of its running kernel")
+    taking.add_argument("target", nargs="?", metavar="ssh://USER@HOST[:PORT]", help="take it over ssh, in one go")
+    taking.add_argument("--script", action="store_true", help="print the shell script to run on the target instead")
+    taking.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="where the snapshot goes; default: HOST.snapshot"
+    )
+    taking.add_argument("--ssh-config", type=Path, metavar="FILE", help="in place of the user's own (ssh -F)")
     verifying = action("verify", "compare every byte with what was added; exit status 5 when something differs")
     verifying.add_argument("kernels", nargs="*", metavar="K", help="an id or a glob; all when none is given")
 
@@ -71,6 +78,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         "list": _list,
         "show": _show,
         "rm": _remove,
+        "snapshot": _snapshot,
         "verify": _verify,
     }
     return actions[arguments.action](arguments, terminal)
@@ -137,6 +145,25 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.events.info(f"removed {kernel}")
     if arguments.json:
         terminal.document(list_document(pool.list()))
+    return ExitStatus.OK
+
+
+def _snapshot(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if arguments.script == (arguments.target is not None):
+        raise UsageError("name a target or --script", hint="dlkm kernel snapshot ssh://user@host, or --script > s.sh")
+    if arguments.script:
+        from dlkm.kernel.snapshot import script
+
+        terminal.write(script())
+        return ExitStatus.OK
+    from dlkm.kernel.target import take
+
+    default = Path(
+        f"{arguments.target.rpartition('@')[2].removeprefix('ssh://').rstrip('/').replace(':', '-')}.snapshot"
+    )
+    output = arguments.output or default
+    path = take(arguments.target, output, Processes(), terminal.events, arguments.ssh_config)
+    terminal.print(f"snapshot:{path}")
     return ExitStatus.OK
 
 

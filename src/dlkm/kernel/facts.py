@@ -71,6 +71,8 @@ class Facts:
     @cached_property
     def exports_complete(self) -> bool:
         """Whether a symbol that is not among the exports is known not to exist."""
+        if "exports" in self.kernel.lacks:  # a snapshot of a target holds one of its modules
+            return self.symvers is not None
         return self.symvers is not None or (bool(self._exports_of_image) and self.installed is not None)
 
     @cached_property
