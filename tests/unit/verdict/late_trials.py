@@ -20,6 +20,7 @@ from tests.unit.verdict.trials import (
     World,
     adding,
     arm_module,
+    btf,
     dropping,
     filled,
     index_of,
@@ -34,6 +35,7 @@ def trials() -> Iterator[Trial]:
     yield from symbols()
     yield from machines()
     yield from loaded_already()
+    yield from type_information()
     yield from android()
 
 
@@ -157,6 +159,24 @@ def loaded_already() -> Iterator[Trial]:
     for at in ("6.4.1", "6.18.1"):
         free = release(at)
         yield refused("already-loaded", both, (), at, errno="EEXIST", world=release(at, there), good=both, near=free)
+
+
+def type_information() -> Iterator[Trial]:
+    """btf_module_notify: where it does no harm, kernels before 6.3 say so each time, in the words of the refusal."""
+    change = adding(btf(magic=0x1234))
+    bad = module(info=[("parmtype", "count:int")], change=change)
+    refusal = "tiny: `many' invalid for parameter `count'"
+    given = World(conditions={"params": ("count=many",)})
+    for at, lines in (
+        ("6.2.9", ("failed to validate module [tiny] BTF: -22", refusal)),
+        ("6.3.1", (refusal,)),
+    ):
+        more = {"good": bad, "near": release(at), "world": release(at, given), "label": f"btf-{at}"}
+        yield refused("parameter-invalid", bad, lines, at, errno="EINVAL", **more)
+    strict = World(without="MODULE_ALLOW_BTF_MISMATCH")
+    line = "failed to validate module [tiny] BTF: -22"
+    for at in ("5.15.10", "6.18.1"):
+        yield refused("btf", module(change=change), (line,), at, errno="EINVAL", world=release(at, strict))
 
 
 def android() -> Iterator[Trial]:
