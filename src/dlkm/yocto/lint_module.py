@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dlkm.yocto.lint import Edit, Found
+from dlkm.yocto.overrides import OPERATORS
 from dlkm.yocto.recipetext import Recipe
 from dlkm.yocto.releases import Release
 from dlkm.yocto.statements import Kind, Statement
@@ -19,10 +20,15 @@ def _oemake(recipe: Recipe, _release: Release) -> Iterator[Found]:
     inherited = _place(recipe, "inherit", "module")
     replaced = {"do_compile", "do_install"} <= {one.name for one in recipe.every if one.kind is Kind.SHELL}
     for one in recipe.assignments("EXTRA_OEMAKE"):
-        lost = one.operator in {"=", ":="} and one.name == "EXTRA_OEMAKE" and not _KERNEL.search(one.value)
-        if lost and not replaced and inherited is not None and one.line > inherited:
+        sets = one.operator in {"=", ":="} and not _KERNEL.search(one.value) and not replaced
+        overrides = one.name.split(":")[1:]
+        if sets and overrides and not OPERATORS & set(overrides):
+            hint = f'write EXTRA_OEMAKE:append:{":".join(overrides)} = " …"'
+            yield Found(rule="oemake-lost", line=one.line, words={"hint": hint})
+        elif sets and not overrides and inherited is not None and one.line > inherited:
+            hint = "write EXTRA_OEMAKE += \"…\", or set it before 'inherit module'"
             edits = _added(one) if "${EXTRA_OEMAKE}" not in one.value else ()
-            yield Found(rule="oemake-lost", line=one.line, edits=edits)
+            yield Found(rule="oemake-lost", line=one.line, words={"hint": hint}, edits=edits)
 
 
 def _added(one: Statement) -> tuple[Edit, ...]:

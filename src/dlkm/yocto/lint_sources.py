@@ -94,7 +94,7 @@ def _files(recipe: Recipe, _release: Release) -> Iterator[Found]:
         if source.scheme != "file" or unknown or not source.line or re.search(r"[$*?\[]", name) or name.startswith("/"):
             continue
         if recipe.find(name.rstrip("/")) is None:
-            first = f"{recipe.path.parent.name}/{recipe.name}/"
+            first = f"{recipe.path.absolute().parent.name}/{recipe.name}/"
             places = f"{recipe.name}-{recipe.value('PV')}/, {recipe.name}/ and files/"
             line = _line_of(recipe, source, name)
             yield Found(rule="file-missing", line=line, words={"name": name, "places": places, "first": first})

@@ -65,6 +65,7 @@ ADDED = [
     ("do_install:append() {\n    cat ${WORKDIR}/foo_bar.c\n}", "fetched-in-workdir", 7),
     ("do_install:append() {\n    cat ${WORKDIR}/sources/foo_bar.c\n}", "unpackdir-spelled-out", 7),
     ('EXTRA_OEMAKE = "V=1"', "oemake-lost", 6),
+    ('EXTRA_OEMAKE:mx8 = "V=1"', "oemake-lost", 6),
     ('KBUILD_EXTRA_SYMBOLS = "/x"', "symbols-lost", 6),
     ('KERNEL_MODULE_AUTOLOAD += "foo-bar"', "autoload-no-module", 6),
     ('KERNEL_MODULE_AUTOLOAD += "other"', "autoload-no-module", 6),
@@ -135,6 +136,8 @@ def test_a_rule_on_the_makefile(tmp_path: Path, old: str, new: str, rule: str, l
     "added",
     [
         'EXTRA_OEMAKE += "V=1"',
+        'EXTRA_OEMAKE:append:mx8 = " V=1"',
+        'EXTRA_OEMAKE[doc] = "what make is told"',
         'EXTRA_OEMAKE = "KDIR=${STAGING_KERNEL_DIR}"',
         'KERNEL_MODULE_AUTOLOAD += "foo_bar"',
         "KERNEL_MODULE_AUTOLOAD += \"${@'a b' if 1 > 0 else ''}\"",
