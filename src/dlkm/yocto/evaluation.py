@@ -22,7 +22,7 @@ from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
 
 FACTS = ("PN", "PV", "DEPENDS", "PROVIDES", "MACHINE", "LICENSE", "SUMMARY")
-_SECONDS = 25.0  # for one recipe; the worker itself stops at less
+_SECONDS = 12.0  # for one recipe; the worker itself stops at less
 CONF = "/build/conf"  # where the files of --conf are seen
 
 

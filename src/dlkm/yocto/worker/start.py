@@ -13,7 +13,7 @@ from typing import Any
 from dlkm.yocto.worker import stand_ins
 
 _MEMORY = 2 << 30  # bytes of address space for reading one recipe
-_SECONDS = 20  # for reading one recipe
+_SECONDS = 10  # for reading one recipe
 _ANSWER = 32 << 20  # bytes of one recipe's answer
 
 

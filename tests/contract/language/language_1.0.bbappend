@@ -1,0 +1,2 @@
+# Comes after the recipe.
+APPENDED:append = " and there"
