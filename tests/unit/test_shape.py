@@ -28,8 +28,8 @@ MAY_IMPORT = {
     "verdict": {"verdict"} | VALUES,
     "package": {"package"} | CORE,
     "yocto": {"yocto", "package", "build"} | VALUES,
-    "rootfs": {"rootfs", "build", "verdict"} | VALUES,
-    "prove": {"prove", "rootfs", "build", "verdict"} | VALUES,
+    "rootfs": {"rootfs", "build", "verdict", "package"} | VALUES,
+    "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
     "report": {"report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
     "cli": {"cli", "report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
 }

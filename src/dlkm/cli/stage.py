@@ -55,7 +55,15 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if gathered.failed or (refused and not arguments.force):
             return _say_no(gathered.failed, refused, arguments, terminal)
         conf_dir = ConfDir(arguments.conf_dir)
-        staging = stage(root, gathered.given, asked, conf_dir=conf_dir, runner=runner, events=terminal.events)
+        staging = stage(
+            root,
+            gathered.given,
+            asked,
+            extras=gathered.extras,
+            conf_dir=conf_dir,
+            runner=runner,
+            events=terminal.events,
+        )
         if not arguments.dry_run:
             apply(staging.plan, root)
     forced = [f"{verdict.path} will not load on {verdict.kernel} (--force)" for verdict in refused]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.core.files import StorageError
-from dlkm.rootfs.plan import DIRECTORY_MODE, FILE_MODE, Action, Content, Operation, Plan
+from dlkm.rootfs.plan import DIRECTORY_MODE, Action, Content, Operation, Plan
 from dlkm.rootfs.root import Root
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -165,6 +165,9 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _write(content: Content, name: str, directory: int) -> None:
+    if content.link:
+        os.symlink(content.link, name, dir_fd=directory)
+        return
     descriptor = os.open(name, _NEW, 0o600, dir_fd=directory)
     with os.fdopen(descriptor, "w+b") as stream:
         if content.source is not None:
@@ -173,7 +176,7 @@ def _write(content: Content, name: str, directory: int) -> None:
         else:
             stream.write(content.data)
         stream.flush()
-        os.fchmod(descriptor, FILE_MODE)
+        os.fchmod(descriptor, content.mode)
         stream.seek(0)
         if hashlib.file_digest(stream, "sha256").hexdigest() != content.sha256:
             raise MalformedError(f"{content.source}: has changed since it was looked at")

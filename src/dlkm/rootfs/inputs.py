@@ -10,6 +10,7 @@ from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import Vermagic, is_module_file, is_release
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module, read_module
+from dlkm.rootfs.packaged import Extra, extras_of
 from dlkm.rootfs.stage import Given
 
 
@@ -41,15 +42,17 @@ class Kernels:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """The modules found, and the builds that brought none because they failed."""
+    """The modules found, what else their packages hold, and the builds that brought nothing because they failed."""
 
     given: tuple[Given, ...] = ()
+    extras: tuple[Extra, ...] = ()
     failed: tuple[Cell, ...] = ()
 
 
 def gather(named: Sequence[Path | Cell], kernels: Kernels) -> Gathered:
     """All modules of module files and builds; UsageError for a path that is nothing of the kind."""
     given: list[Given] = []
+    extras: list[Extra] = []
     failed: list[Cell] = []
     for item in named:
         if isinstance(item, Path):
@@ -58,9 +61,10 @@ def gather(named: Sequence[Path | Cell], kernels: Kernels) -> Gathered:
             given.append(kernels.for_module(read_module(item)))
         elif item.outcome is BuildOutcome.BUILT:
             given += _of_cell(item, kernels)
+            extras += extras_of(item)
         else:
             failed.append(item)
-    return Gathered(given=tuple(given), failed=tuple(failed))
+    return Gathered(given=tuple(given), extras=tuple(extras), failed=tuple(failed))
 
 
 def _of_cell(cell: Cell, kernels: Kernels) -> list[Given]:

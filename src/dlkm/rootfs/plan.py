@@ -33,21 +33,31 @@ def digest_of(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """A file's bytes, either here (`data`) or in a file outside the root (`source`), pinned by their SHA-256."""
+    """A file's bytes, either here (`data`) or in a file outside the root (`source`), pinned by their SHA-256.
+
+    `mode` are its permission bits. A symbolic link has its text in `link`, and nothing else.
+    """
 
     sha256: str
     data: bytes = b""
     source: Path | None = None
+    mode: int = FILE_MODE
+    link: str = ""
 
     @classmethod
-    def of(cls, what: bytes | Path) -> "Content":
+    def of(cls, what: bytes | Path, mode: int = FILE_MODE) -> "Content":
         """From bytes, or from a file that is read now for its digest and again when it is copied.
 
         UsageError for a file that cannot be read.
         """
         if isinstance(what, Path):
-            return cls(sha256=digest_of(what), source=what)
-        return cls(sha256=hashlib.sha256(what).hexdigest(), data=what)
+            return cls(sha256=digest_of(what), source=what, mode=mode)
+        return cls(sha256=hashlib.sha256(what).hexdigest(), data=what, mode=mode)
+
+    @classmethod
+    def to(cls, target: str) -> "Content":
+        """A symbolic link."""
+        return cls(sha256=hashlib.sha256(target.encode()).hexdigest(), link=target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +122,17 @@ class Planner:
     def _operation(self, place: Place, content: Content) -> Operation | None:
         if place.kind is Kind.MISSING:
             return Operation(action=Action.WRITE, path=place.path, content=content)
+        if place.kind is Kind.LINK and content.link:
+            same = place.target == content.link
+            before = f"-> {place.target}"
+            return None if same else Operation(action=Action.REPLACE, path=place.path, content=content, before=before)
         if place.kind is Kind.LINK:
             self.warnings.append(f"{place.path} is a link to {place.target}; it is replaced by a file, not followed")
             return Operation(action=Action.REPLACE, path=place.path, content=content, before=f"-> {place.target}")
         if place.kind is not Kind.FILE:
             raise MalformedError(f"{self._root.path}/{place.path}: is no regular file, and one has to go there")
         digest, mode = self._root.digest(place.path)
-        if (digest, mode) == (content.sha256, FILE_MODE):
+        if not content.link and (digest, mode) == (content.sha256, content.mode):
             return None
         return Operation(action=Action.REPLACE, path=place.path, content=content, before=digest)
 

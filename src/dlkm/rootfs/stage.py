@@ -14,6 +14,7 @@ from dlkm.ko.module import Module
 from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, logical_lines, modprobe_dir, present
 from dlkm.rootfs.depmod import depmod, modules_dir
 from dlkm.rootfs.judge import Situation, Tree, builtin_modules, warnings_of
+from dlkm.rootfs.packaged import Extra
 from dlkm.rootfs.plan import Content, Plan, Planner, digest_of
 from dlkm.rootfs.root import Kind, Place, Root
 
@@ -58,11 +59,14 @@ def stage(
     given: Sequence[Given],
     wanted: Wanted,
     *,
+    extras: Sequence[Extra] = (),
     conf_dir: ConfDir = ConfDir.ETC,
     runner: Runner,
     events: Events,
 ) -> Staging:
     """The plan that puts modules below `updates/`, with depmod's files and the configuration; nothing is changed yet.
+
+    `extras` are what packages hold beside modules; configuration that is asked for takes the place of theirs.
 
     UsageError when two modules would be one file; MalformedError when the root has something else where a file or a
     directory must go; MissingToolError without depmod.
@@ -75,6 +79,8 @@ def stage(
         tree = _stage_release(root, planner, release, mine, runner=runner, events=events)
         trees.append(tree)
         staged += _staged(root, tree)
+    for extra in extras:
+        planner.write(extra.path, extra.content)
     before = present(root)
     files = _conf_files(root, wanted, conf_dir)
     lost = list(_lost_lines(root, files))
