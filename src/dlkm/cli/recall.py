@@ -42,11 +42,12 @@ def recalled(argv: Sequence[str], kept: Kept | None = None) -> bytes | None:
 def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kept: Kept | None = None) -> bool:
     """Keep an answer that rests on these files and directories, absent ones included, all read after `since`.
 
+    Relative names are of the directory that is part of the question;
     `since` is in nanoseconds since the epoch.
 
     Not kept when one of them changed so late that a second change could go unnoticed; gives whether it was.
     """
-    names = sorted({os.fsencode(os.path.abspath(name)) for name in files})  # noqa: PTH100 — thousands of them
+    names = sorted({os.fsencode(name) for name in files})
     states = [_settled(name, since) for name in names]
     if None in states:
         return False

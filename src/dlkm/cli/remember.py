@@ -55,8 +55,10 @@ def _is_followed(kernel: Kernel) -> bool:
 
 def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Sequence[str]) -> Iterator[str]:
     yield from files
+    walked = {str(kernel.modules) for kernel in kernels}
     for word in arguments.paths:
-        yield from (folder for folder, _, _ in os.walk(word))
+        if word.rstrip("/") not in walked:
+            yield from (folder for folder, _, _ in os.walk(word))
     folders = {os.path.dirname(path) for path in files}  # noqa: PTH120 — thousands of them
     yield from folders
     yield from (f"{folder}/build.json" for folder in folders)

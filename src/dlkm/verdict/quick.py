@@ -7,6 +7,7 @@ have. For 64-bit little-endian kernels with symbol versions.
 
 import os
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from stat import S_ISREG
 
@@ -72,15 +73,11 @@ class Quick:
         )
 
     def prepare(self) -> None:
-        """Pack the kernel's side now."""
-        _ = (
-            self._rows,
-            self._spaced,
-            self._odd_names,
-            self._asked,
-            self._vermagic,
-            self._modular,
-        )
+        """Pack the kernel's side now, and load what verifies signatures."""
+        _ = self._rows, self._spaced, self._odd_names, self._asked, self._vermagic, self._modular
+        own = self._facts.own_module
+        if own is not None:
+            trusted_body(own.data[:], self._facts, self._era)
 
     def look(self, path: str) -> Plain | None:
         """`answer` for a file as it lies there; None when it cannot be read, too, or its name is no UTF-8."""
@@ -170,9 +167,17 @@ class Quick:
         dotted = (name.partition(".")[0] for name, _ in self._conditions.words() if "." in name)
         options = (name for name, _ in self._conditions.options)
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
-        kernels = self._facts.builtin | {*self._facts.builtin_modinfo, *self._era.words("sysfs-core")}
+        kernels = self._facts.builtin | {*self._taken_in_sysfs()}
         spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *loaded}
         return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
+
+    def _taken_in_sysfs(self) -> Iterator[str]:
+        """Names that the kernel itself surely or perhaps has a directory of (formation.py: built_in_name)."""
+        shown = self._facts.sysfs_names
+        core: dict[str, frozenset[str]] = dict.fromkeys(self._era.words("sysfs-core"), frozenset())
+        for name, keys in {**core, **self._facts.builtin_modinfo}.items():
+            if "version" in keys or shown is None or name in shown:
+                yield name
 
     def _versions(self, file: View) -> tuple[bytes, ...] | None:
         """The rows of symbol versions when every one is the kernel's."""

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`dlkm check` from the shell, again and again: the same answer as long as nothing changed, and within its memory."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dlkm.core.files import cache_home
+from dlkm.kernel.installed import module_paths
+from dlkm.kernel.kernel import Kernel
+
+pytestmark = pytest.mark.contract
+
+DLKM = Path(sys.executable).with_name("dlkm")
+MEMORY = 300 << 20  # bytes, of all processes together
+JOBS = 2
+
+
+class Shell:
+    """Runs the command with a seal of its own: nothing that was kept before is taken."""
+
+    def __init__(self, state: Path, kernel: Kernel) -> None:
+        self._env = {**os.environ, "XDG_STATE_HOME": str(state)}
+        self._kernel = kernel.id
+        self.seal = state / "dlkm/seal"
+
+    def check(self, *paths: str) -> tuple[int, str]:
+        """Exit status and answer."""
+        command = [str(DLKM), "check", *paths, "-k", self._kernel, "-j", str(JOBS)]
+        found = subprocess.run(command, check=False, capture_output=True, text=True, env=self._env, timeout=120)
+        assert found.stderr == ""
+        return found.returncode, found.stdout
+
+
+@pytest.fixture
+def shell(tmp_path: Path, kernel_61: Kernel) -> Shell:
+    return Shell(tmp_path / "state", kernel_61)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, kernel_61: Kernel) -> Path:
+    """Some of a kernel's modules, older than a moment."""
+    assert kernel_61.modules is not None
+    made = tmp_path / "modules"
+    made.mkdir()
+    for path in sorted(module_paths(kernel_61.modules / "kernel/drivers/net"))[:40]:
+        shutil.copy(path, made)
+    time.sleep(0.3)
+    return made
+
+
+def _newest() -> Path:
+    return max((cache_home() / "answers").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_the_second_answer_is_the_first(shell: Shell, folder: Path) -> None:
+    first = shell.check(str(folder))
+    assert first[0] == 0
+    kept = _newest()
+    before = kept.stat().st_mtime_ns
+    assert shell.check(str(folder)) == first
+    assert kept.stat().st_mtime_ns > before  # it was asked for
+
+
+def test_a_changed_module_of_the_same_size_and_time_is_noticed(shell: Shell, folder: Path) -> None:
+    assert shell.check(str(folder))[0] == 0
+    module = next(folder.iterdir())
+    status, data = module.stat(), bytearray(module.read_bytes())
+    data[100] ^= 1
+    module.write_bytes(data)
+    os.utime(module, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert module.stat().st_mtime_ns == status.st_mtime_ns
+    code, answer = shell.check(str(folder))
+    assert code == 1
+    assert f"{module}" in answer
+
+
+def test_a_new_module_is_noticed(shell: Shell, folder: Path) -> None:
+    assert shell.check(str(folder))[0] == 0
+    (folder / "late.ko").write_bytes(b"no module")
+    assert shell.check(str(folder))[0] == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"dlk1", None])
+def test_whatever_becomes_of_what_was_kept(shell: Shell, folder: Path, damage: bytes | None) -> None:
+    first = shell.check(str(folder))
+    kept = _newest()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole.replace(b"loads", b"fails") if damage is None else damage)
+    assert shell.check(str(folder)) == first
+    assert kept.read_bytes() == whole  # made anew
+
+
+def test_two_at_once(shell: Shell, folder: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = set(pool.map(lambda _number: shell.check(str(folder)), range(4)))
+    assert len(answers) == 1
+    assert shell.check(str(folder)) in answers
+
+
+def _largest(paths: Sequence[str]) -> list[str]:
+    return sorted(paths, key=lambda path: Path(path).stat().st_size)[-150:]
+
+
+@pytest.mark.parametrize("name", ["kernel_61", "kernel_612"])
+def test_memory(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    kernel: Kernel = request.getfixturevalue(name)
+    assert kernel.modules is not None
+    files = list(module_paths(kernel.modules))
+    asked = [str(kernel.modules)] if name == "kernel_61" else _largest(files)
+    command = [str(DLKM), "check", *asked, "-k", kernel.id, "-j", str(JOBS), "-q"]
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    # The largest of the processes; what they share is counted for each.
+    assert usage.ru_maxrss * 1024 * JOBS < MEMORY
