@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import types
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def _prepare(request: dict[str, Any]) -> Any:
     import bb.parse
     import oe
 
+    for path in Path(oe.__path__[0]).glob("[a-z]*.py"):
+        import_module(f"oe.{path.stem}")
     bb.utils.get_context()["oe"] = oe
     d = bb.data_smart.DataSmart()
     for name, value in request["preset"].items():

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
+from dlkm.build.bubblewrap import LOST, find_bubblewrap
 from dlkm.build.compiler import Compiler, choose
 from dlkm.build.environment import install_environment, make_commands
 from dlkm.build.jobserver import JobServer
@@ -19,7 +20,7 @@ from dlkm.build.options import BuildOptions
 from dlkm.build.output import ensure_replaceable, output_directory
 from dlkm.build.place import Place, bare, prepare_tools
 from dlkm.build.result import Cell
-from dlkm.build.sandbox import LOST, find_bubblewrap, sandbox
+from dlkm.build.sandbox import sandbox
 from dlkm.build.scratch import Scratch, scratch
 from dlkm.build.work import Given, Job, Made, Workshop, symvers_place
 from dlkm.core.events import Events

@@ -7,6 +7,7 @@ from pathlib import Path
 from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.scratch import Scratch
+from dlkm.build.system import TOP, entry, kernel_mounts, programs
 
 DRIVER = "/build/driver"  # where the copy lies, and where debug information says it did, sandbox or not
 ROOT, TOOLS, HOME = "/build/root", "/build/tools", "/build/home"
@@ -22,7 +23,6 @@ _KMOD_NAMES = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
 _PASSWD = f"root:x:0:0:root:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
-_TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
 def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler) -> tuple[str, ...]:
@@ -43,40 +43,10 @@ def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler
     )
 
 
-def programs(host: Path) -> Iterator[str]:
-    """Programs and libraries, /usr merged or not, without the directories that belong to this machine's kernels.
-
-    bubblewrap 0.8 has no overlays: what surrounds a place that is left out is mounted piece by piece.
-    """
-    yield from _children(host, "usr", without=("src", "lib"))
-    yield from _children(host, "usr/lib", without=("modules", "linux-kbuild-"))
-    for name in _TOP:
-        if name == "lib" and not (host / name).is_symlink():
-            yield from _children(host, name, without=("modules",))
-        else:
-            yield from _entry(host / name, f"/{name}")
-
-
-def _children(host: Path, folder: str, *, without: tuple[str, ...]) -> Iterator[str]:
-    """What lies in a directory, but for the names given; one that ends in '-' stands for all that begin so."""
-    names = {name for name in without if not name.endswith("-")}
-    prefixes = tuple(name for name in without if name.endswith("-"))
-    for path in sorted((host / folder).iterdir()) if (host / folder).is_dir() else ():
-        if path.name not in names and not (prefixes and path.name.startswith(prefixes)):
-            yield from _entry(path, f"/{folder}/{path.name}")
-
-
-def _entry(path: Path, place: str) -> tuple[str, ...]:
-    """One file, directory or link, as it is here."""
-    if path.is_symlink():
-        return ("--symlink", str(path.readlink()), place)
-    return ("--ro-bind", str(path), place) if path.exists() else ()
-
-
 def _configuration(host: Path, scratch: Scratch) -> Iterator[str]:
     """The little of /etc that programs need to start; no host names, users or secrets of this machine."""
     for name in _ETC:
-        yield from _entry(host / "etc" / name, f"/etc/{name}")
+        yield from entry(host / "etc" / name, f"/etc/{name}")
     for name, text in (("passwd", _PASSWD), ("group", _GROUP)):
         yield from _written(scratch, name, text, f"/etc/{name}")
 
@@ -91,18 +61,8 @@ def foreign_compiler(compiler: Compiler) -> Iterator[str]:
     """A compiler that lies outside the system's directories comes with the directory that holds its bin."""
     for path in dict.fromkeys((compiler.path, compiler.path.resolve())):
         prefix = path.parent.parent
-        if path.parts[1] not in {"usr", *_TOP} and prefix != Path("/"):
+        if path.parts[1] not in {"usr", *TOP} and prefix != Path("/"):
             yield from ("--ro-bind", str(prefix), str(prefix))
-
-
-def kernel_mounts(host: Path, tree: KernelTree) -> Iterator[str]:
-    """The kernel's directories and the links that lead to them, where a target has them."""
-    for path, place in tree.binds:
-        yield from ("--ro-bind", str(path), place)
-    # A mount point is not looked for through links: with a merged /usr, /lib/modules is /usr/lib/modules.
-    merged = (host / "lib").is_symlink()
-    for text, place in tree.links:
-        yield from ("--symlink", text, f"/usr{place}" if merged and place.startswith("/lib/") else place)
 
 
 def _uname(host: Path, scratch: Scratch) -> Iterator[str]:

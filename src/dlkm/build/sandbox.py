@@ -1,55 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The sandbox: whether bubblewrap works here, and its command line. What it shows is decided in mounts.py."""
+"""The sandbox of a build: its command line. What it shows is decided in mounts.py."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlkm.build.bubblewrap import ISOLATION, Bubblewrap
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import DRIVER, HOME, ROOT, TOOLS, mounts_of
 from dlkm.build.place import PIPE, SYSTEM_PATH
 from dlkm.build.scratch import Scratch
-from dlkm.core.events import Events
-from dlkm.core.processes import Runner
-
-LOST = (
-    "a Makefile that asks `uname -r` or looks into /lib/modules may miss the kernel, builds may reach the network and"
-    " this machine's files, and the modules' bytes may depend on this machine"
-)
-ISOLATION = (
-    *("--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
-    *("--unshare-cgroup-try", "--hostname", "dlkm", "--cap-drop", "ALL"),
-)
-
-_OVER_PROC = ("--ro-bind", "/proc/version", "/proc/version")  # as mounts.py does: tried out too
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bubblewrap:
-    """A bubblewrap that works here; `identity` makes the builder root inside, whoever runs it."""
-
-    program: Path
-    identity: tuple[str, ...]
-
-
-def find_bubblewrap(runner: Runner, events: Events, *, is_root: bool) -> Bubblewrap | None:
-    """The sandbox, tried out; None with a warning when it is missing or forbidden here."""
-    program = runner.find("bwrap")
-    if program is None:
-        events.warning(f"no sandbox: bubblewrap is not installed (apt-get install bubblewrap): {LOST}")
-        return None
-    as_root_inside = ("--unshare-user", "--uid", "0", "--gid", "0")
-    said = ""
-    for identity in ((), as_root_inside) if is_root else (as_root_inside,):
-        inside = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *_OVER_PROC)
-        tried = runner.run([program, *ISOLATION, *identity, *inside, "true"], timeout=20)
-        if tried.ok:
-            return Bubblewrap(program=program, identity=identity)
-        said = tried.errors.decode("utf-8", "replace").strip()
-    events.warning(f"no sandbox: bubblewrap may not be used here ({said}): {LOST}")
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from dlkm.build.bubblewrap import Bubblewrap
 from dlkm.build.compiler import Compiler
 from dlkm.build.environment import make_environment
 from dlkm.build.jobserver import JobServer
 from dlkm.build.options import BuildOptions
 from dlkm.build.place import Place, shown_command
 from dlkm.build.progress import followed
-from dlkm.build.sandbox import Bubblewrap
 from dlkm.build.scratch import Scratch
 from dlkm.core.events import Events, Task
 from dlkm.core.processes import Foreman

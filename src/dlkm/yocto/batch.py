@@ -31,7 +31,7 @@ def build_recipes(
     """Every recipe for every kernel, with the recipes beside them that they depend on; every cell is tried."""
     how, which = options
     for kernel in kernels:
-        place = setting(workshop.runner, workshop.events, which, kernel)
+        place = setting(workshop.runner, workshop.events, which, kernel, workshop.bubblewrap)
         read = with_needed(place, recipes)
         _tell(place, read)
         got = fetch(place, [_fetchable(one) for one in read])

@@ -4,12 +4,15 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dlkm
-from dlkm.build.kerneltree import KernelTree
-from dlkm.build.mounts import kernel_mounts, programs
-from dlkm.build.sandbox import ISOLATION, Bubblewrap
+from dlkm.build.bubblewrap import ISOLATION, Bubblewrap
+from dlkm.build.system import kernel_mounts, programs
 from dlkm.core.errors import MissingToolError
+
+if TYPE_CHECKING:
+    from dlkm.build.kerneltree import KernelTree
 
 LIBRARY = "/build/lib"  # where the worker finds bb and our own package
 _SCRATCH = 64 << 20  # bytes
@@ -52,7 +55,7 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def reading_place(bubblewrap: Bubblewrap, tree: KernelTree | None, shown: tuple[str, ...]) -> tuple[str, ...]:
+def reading_place(bubblewrap: Bubblewrap, tree: "KernelTree | None", shown: tuple[str, ...]) -> tuple[str, ...]:
     """Where recipes are only read: nothing of this machine can be written, no network."""
     host = Path("/")
     return (

@@ -5,21 +5,24 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlkm
-from dlkm.build.compiler import Compiler, choose
-from dlkm.build.kerneltree import KernelTree, headers_of, tree_on_the_target
-from dlkm.build.sandbox import Bubblewrap, find_bubblewrap
-from dlkm.core.errors import DlkmError, MalformedError, MissingToolError
+from dlkm.build.bubblewrap import Bubblewrap, find_bubblewrap, presumed_bubblewrap
+from dlkm.core.errors import DlkmError, MalformedError, MissingToolError, WorkerLostError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
-from dlkm.kernel.kernel import Kernel
 from dlkm.yocto.asking import ask
+from dlkm.yocto.compiled import compile_worker
 from dlkm.yocto.confine import LIBRARY, reading_place
 from dlkm.yocto.layers import RecipeFile, visible
 from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
+
+if TYPE_CHECKING:
+    from dlkm.build.compiler import Compiler
+    from dlkm.build.kerneltree import KernelTree
+    from dlkm.kernel.kernel import Kernel
 
 FACTS = ("PN", "PV", "DEPENDS", "PROVIDES", "MACHINE", "LICENSE", "SUMMARY")
 _SECONDS = 12.0  # for one recipe; the worker itself stops at less
@@ -90,21 +93,28 @@ class Setting:
     events: Events
     bubblewrap: Bubblewrap
     options: RecipeOptions
-    kernel: Kernel | None = None
-    tree: KernelTree | None = None
-    compiler: Compiler | None = None
+    kernel: "Kernel | None" = None
+    tree: "KernelTree | None" = None
+    compiler: "Compiler | None" = None
 
 
-def setting(runner: Runner, events: Events, options: RecipeOptions, kernel: Kernel | None) -> Setting:
-    """MissingToolError without a sandbox: recipes are programs. UsageError for a kernel without headers."""
-    bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
-    if bubblewrap is None:
-        raise MissingToolError(
-            "recipes carry code and are run only in a sandbox, which does not work here",
-            hint="apt-get install bubblewrap",
-        )
+def setting(
+    runner: Runner,
+    events: Events,
+    options: RecipeOptions,
+    kernel: "Kernel | None",
+    bubblewrap: Bubblewrap | None = None,
+) -> Setting:
+    """Recipes are programs, so always a sandbox: the one given, or one that is presumed to work.
+
+    MissingToolError where there is none. UsageError for a kernel without headers.
+    """
+    bubblewrap = bubblewrap or presumed_bubblewrap(runner, is_root=os.geteuid() == 0) or _tried(runner, events)
     if kernel is None:
         return Setting(runner=runner, events=events, bubblewrap=bubblewrap, options=options)
+    from dlkm.build.compiler import choose
+    from dlkm.build.kerneltree import headers_of, tree_on_the_target
+
     headers_of(kernel)
     return Setting(
         runner=runner,
@@ -115,6 +125,17 @@ def setting(runner: Runner, events: Events, options: RecipeOptions, kernel: Kern
         tree=tree_on_the_target(kernel),
         compiler=choose(kernel, runner, events),
     )
+
+
+def _tried(runner: Runner, events: Events) -> Bubblewrap:
+    """The sandbox, tried out."""
+    bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
+    if bubblewrap is None:
+        raise MissingToolError(
+            "recipes carry code and are run only in a sandbox, which does not work here",
+            hint="apt-get install bubblewrap",
+        )
+    return bubblewrap
 
 
 def request_of(mode: str, place: Setting, recipes: Sequence[RecipeFile]) -> dict[str, Any]:
@@ -154,16 +175,30 @@ def evaluate(place: Setting, recipes: Sequence[RecipeFile], asked: Asked | None 
     if not recipes:
         return ()
     wanted = asked or Asked()
+    compile_worker()
     request = request_of("evaluate", place, recipes) | {
         "wanted": {"facts": FACTS, "variables": wanted.variables, "variable": wanted.variable},
         "tracking": True,
     }
-    command = reading_place(place.bubblewrap, place.tree, shown(place, recipes))
-    answers = ask(place.runner, command, request, seconds=10.0 + _SECONDS * len(recipes))
+    answers = _answers(place, recipes, request)
     if len(answers) == 1 and "number" not in answers[0]:
         answers = tuple(answers[0] | {"number": number} for number in range(len(recipes)))
     ordered = {int(answer["number"]): answer for answer in answers}
     return tuple(_evaluation(recipe, ordered.get(number, {})) for number, recipe in enumerate(recipes))
+
+
+def _answers(place: Setting, recipes: Sequence[RecipeFile], request: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    seconds = 10.0 + _SECONDS * len(recipes)
+    try:
+        command = reading_place(place.bubblewrap, place.tree, shown(place, recipes))
+        return ask(place.runner, command, request, seconds=seconds)
+    except WorkerLostError:
+        # The sandbox was only presumed to work: trying it out says why it does not, or how else it does.
+        bubblewrap = _tried(place.runner, place.events)
+        if bubblewrap == place.bubblewrap:
+            raise
+        command = reading_place(bubblewrap, place.tree, shown(place, recipes))
+        return ask(place.runner, command, request, seconds=seconds)
 
 
 def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:

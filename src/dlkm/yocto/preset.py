@@ -2,13 +2,16 @@
 """The variables that stand before a recipe's first line: what kernel, compiler and user decide. Only values."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlkm.build.compiler import Compiler
-from dlkm.build.kerneltree import KernelTree
 from dlkm.core.arch import Arch, host_arch
 from dlkm.core.files import cache_home
-from dlkm.kernel.kernel import Kernel
 from dlkm.yocto.options import RecipeOptions
+
+if TYPE_CHECKING:
+    from dlkm.build.compiler import Compiler
+    from dlkm.build.kerneltree import KernelTree
+    from dlkm.kernel.kernel import Kernel
 
 WORK = "/build/driver"  # where a build's scratch directory is seen
 SYSROOTS = "/build/sysroots"  # where the results of other recipes are seen
@@ -20,7 +23,7 @@ def downloads() -> Path:
 
 
 def preset(
-    options: RecipeOptions, kernel: Kernel | None, tree: KernelTree | None, compiler: Compiler | None
+    options: RecipeOptions, kernel: "Kernel | None", tree: "KernelTree | None", compiler: "Compiler | None"
 ) -> dict[str, str]:
     """Everything that holds before any file is read. Without a kernel what belongs to it stays unset."""
     arch = kernel.arch if kernel is not None else host_arch()
@@ -39,7 +42,7 @@ def preset(
     return values | _of_kernel(kernel, tree) | _of_tools(arch, compiler)
 
 
-def _of_kernel(kernel: Kernel | None, tree: KernelTree | None) -> dict[str, str]:
+def _of_kernel(kernel: "Kernel | None", tree: "KernelTree | None") -> dict[str, str]:
     if kernel is None or tree is None:
         return {}
     return {
@@ -50,7 +53,7 @@ def _of_kernel(kernel: Kernel | None, tree: KernelTree | None) -> dict[str, str]
     }
 
 
-def _of_tools(arch: Arch, compiler: Compiler | None) -> dict[str, str]:
+def _of_tools(arch: Arch, compiler: "Compiler | None") -> dict[str, str]:
     """Always tools with a prefix, as in Yocto; the sandbox has them under these names."""
     prefix = f"{arch.triplet}-"
     clang = compiler is not None and compiler.family == "clang"

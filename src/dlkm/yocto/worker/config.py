@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The configuration that recipes start from: our bitbake.conf, the layers', and the classes that all inherit."""
 
+import sys
+from importlib.util import LazyLoader, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,20 @@ def configured(request: dict[str, Any], *, tracking: bool) -> Any:
 
 
 def _give_library() -> None:
+    """The modules of `oe`, each loaded when something of it is first used: reading a recipe needs few of them."""
     import oe
 
-    context = bb.utils.get_context()
-    context["oe"] = oe
+    for path in Path(oe.__path__[0]).glob("[a-z]*.py"):
+        name = f"oe.{path.stem}"
+        spec = spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            continue
+        spec.loader = LazyLoader(spec.loader)
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        setattr(oe, path.stem, module)
+    bb.utils.get_context()["oe"] = oe
 
 
 def _read_layer(d: Any, layer: str) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 import bb
 import bb.fetch2
 
-from dlkm.yocto.licences import common_licences
 from oe import qa, recipe
 
 # Files of OpenEmbedded-Core itself that recipes name; their texts are not here.
@@ -61,6 +60,8 @@ def _checksum(path: str, first: int, last: int, d: Any) -> str | None:
     core = f"{d.getVar('COREBASE')}/"
     if path.startswith((core, f"{d.getVar('COMMON_LICENSE_DIR')}/")):
         name = path.rpartition("/")[2]
+        from dlkm.yocto.licences import common_licences
+
         known = common_licences().get(name) or _OF_CORE.get(name)
         if known is None and "common-licenses" in path:
             return None

@@ -13,7 +13,6 @@ from typing import Any
 import bb
 import bb.fetch2
 
-from dlkm.core.processes import Processes
 from oe import qa
 
 _SIGNED = b"~Module signature appended~\n"
@@ -59,7 +58,7 @@ def strip_all(d: Any) -> None:
         if options:
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode | stat.S_IWUSR | stat.S_IRUSR)
-            done = Processes().run([*strip.split(), *options, "--preserve-dates", path])
+            done = _processes().run([*strip.split(), *options, "--preserve-dates", path])
             path.chmod(mode)
             if not done.ok:
                 bb.fatal(f"{path}: cannot be stripped: {done.errors.decode('utf-8', 'replace').strip()}")
@@ -307,3 +306,10 @@ def _relation(d: Any, relation: str, key: str) -> list[str]:
     for name, versions in found.items():
         words += [f"{name} ({version})" for version in versions] or [name]
     return words
+
+
+def _processes() -> Any:
+    """Loaded when a program is run: reading a recipe runs none."""
+    from dlkm.core.processes import Processes
+
+    return Processes()

@@ -7,7 +7,6 @@ from typing import Any
 import bb
 import bb.fetch2
 
-from dlkm.core.processes import Processes
 from oe import sources
 
 _ENDINGS = (".patch", ".diff")
@@ -43,7 +42,7 @@ def apply_all(d: Any) -> None:
 
 def _apply(path: Path, level: int, target: Path, d: Any) -> None:
     packed = _PACKED.get(path.suffix)
-    content = Processes().run([*packed, path]).output if packed else path.read_bytes()
+    content = _processes().run([*packed, path]).output if packed else path.read_bytes()
     by_git = b"GIT binary patch" in content or (d.getVar("PATCHTOOL") == "git")
     # Without the variable git would look for a repository around, and apply nothing outside of it.
     command = (
@@ -51,10 +50,17 @@ def _apply(path: Path, level: int, target: Path, d: Any) -> None:
         if by_git
         else ["patch", f"-p{level}", "--force", "--no-backup-if-mismatch", "--batch"]
     )
-    done = Processes().run(command, cwd=target, stdin=content)
+    done = _processes().run(command, cwd=target, stdin=content)
     said = (done.output + done.errors).decode("utf-8", "replace").strip()
     bb.note(f"applying {path.name}\n{said}")
     if not done.ok:
         bb.fatal(f"{path.name} does not apply in {target}:\n{said}")
     if "with fuzz" in said:
         bb.warn(f"{path.name} applies with fuzz: make it anew against this source\n{said}")
+
+
+def _processes() -> Any:
+    """Loaded when a program is run: reading a recipe runs none."""
+    from dlkm.core.processes import Processes
+
+    return Processes()

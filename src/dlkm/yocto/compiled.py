@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The worker's own modules as byte code: it cannot write any itself. Runs nothing of them."""
+
+import py_compile
+from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
+
+_FOLDERS = ("worker", "meta/lib/oe", ".")
+
+
+def compile_worker() -> None:
+    """Make what is missing or old, where that may be written; an installed package has it all."""
+    here = Path(__file__).parent
+    for folder in _FOLDERS:
+        for path in (here / folder).glob("*.py"):
+            compiled = Path(cache_from_source(str(path)))
+            with suppress(OSError, py_compile.PyCompileError):
+                if not compiled.exists() or compiled.stat().st_mtime < path.stat().st_mtime:
+                    py_compile.compile(str(path), doraise=True)
