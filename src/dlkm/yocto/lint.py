@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Report:
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
+_MOST = 200  # findings of one rule that are told
 Rule = Callable[[Recipe, Release], Iterable[Found]]
 
 
@@ -89,7 +91,7 @@ def findings_of(recipe: Recipe, release: Release) -> Iterator[Found]:
     for room in (lint_syntax, lint_sources, lint_licence, lint_module, lint_packages, lint_makefile):
         rules: tuple[Rule, ...] = room.RULES
         for rule in rules:
-            yield from rule(recipe, release)
+            yield from islice(rule(recipe, release), _MOST)
 
 
 @cache

@@ -114,7 +114,7 @@ def _git(recipe: Recipe, _release: Release) -> Iterator[Found]:
 
 def _after_url(recipe: Recipe, line: int, source: Source) -> tuple[Edit, ...]:
     url = f"{source.scheme}://{source.path}"
-    if url not in recipe.text.split("\n")[line - 1]:
+    if url not in recipe.lines[line - 1]:
         return ()  # put together from variables
     return (Edit(line=line, old=url, new=f"{url};protocol=https"),)
 
@@ -151,7 +151,7 @@ def _checksums(recipe: Recipe, _release: Release) -> Iterator[Found]:
 
 def _line_of(recipe: Recipe, source: Source, text: str) -> int:
     """The physical line on which an entry stands; that of its statement when it is put together from variables."""
-    lines = recipe.text.split("\n")
+    lines = recipe.lines
     statement = next(one for one in recipe.own if one.line == source.line)
     return next(
         (number for number in range(statement.line, statement.last + 1) if text in lines[number - 1]), source.line

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from dlkm.yocto.statements import Kind, Statement, read_statements
 
+_LONGEST = 1000  # characters of what can be a name
 OPERATORS = frozenset({"append", "prepend", "remove"})
 
 _LOWER = re.compile(r"[a-z0-9][a-z0-9.+-]*\Z")
@@ -146,7 +147,7 @@ def _quoted(name: str, found: list[tuple[str, str]]) -> str:
     new = name
     if name.endswith("_") and name[:-1] in _words().package_variables:
         new = name[:-1] + ":"  # the package's name is added by what follows
-    elif not any(mark in name for mark in " ,;()="):
+    elif len(name) <= _LONGEST and not any(mark in name for mark in " ,;()="):
         new = _package_and_operators(name)
     if new != name:
         found.append((name, new))
@@ -171,6 +172,8 @@ def _package_and_operators(name: str) -> str:
 
 
 def _modern(name: str, context: _Context) -> str:
+    if len(name) > _LONGEST:
+        return name
     base, *parts = _outside(name, ":")
     return ":".join([_modern_base(base, context), *(_modern_part(part) for part in parts)])
 

@@ -17,8 +17,9 @@ from dlkm.source.makefile import Makefile, read_makefile
 from dlkm.yocto.overrides import OPERATORS, translate
 from dlkm.yocto.statements import Kind, Statement, read_statements
 
-LIMIT = 4 << 20  # bytes of a recipe
+LIMIT = 1 << 20  # bytes of a recipe
 _INCLUDES = 32  # files that a recipe may bring in
+_SOURCES = 300  # entries of SRC_URI that are looked at
 _LONGEST = 64 << 10  # characters of a value
 _REFERENCE = re.compile(r"\$\{([^{}@$]+)\}")
 _PYTHON = re.compile(r"\$\{@(?:\{[^{}]*\}|[^{}])*\}")
@@ -166,12 +167,20 @@ class Recipe:
     def sources(self) -> tuple[Source, ...]:
         """All entries of SRC_URI, those under overrides too."""
         found: list[Source] = []
+        own = {id(one) for one in self.own}
         for one in self.every:
             if one.kind is Kind.ASSIGNMENT and not one.flag and one.name.split(":")[0] == "SRC_URI":
-                line = one.line if one in self.own else 0
+                line = one.line if id(one) in own else 0
                 if not one.name.endswith(":remove"):
                     found += (_source(word, line) for word in self.split(one.value) if "://" in word)
-        return tuple(found)
+                if len(found) > _SOURCES:
+                    break
+        return tuple(found[:_SOURCES])
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """Its physical lines."""
+        return tuple(self.text.split("\n"))
 
     def find(self, name: str) -> Path | None:
         """The file or directory beside the recipe that `file://NAME` takes; None when there is none."""

@@ -43,6 +43,10 @@ RENAMED = {
     "SRCREV_pn-hello": "SRCREV:pn-hello",
     "SRCREV_machine_qemuarm": "SRCREV_machine:qemuarm",
     "FILES:${PN}_append": "FILES:${PN}:append",
+    "FILES_kernel-module-x-${KERNEL_VERSION}": "FILES:kernel-module-x-${KERNEL_VERSION}",
+    "INSANE_SKIP_${PN}_append": "INSANE_SKIP:${PN}:append",
+    "pkg_postinst_${PN}_class-target": "pkg_postinst:${PN}:class-target",
+    "S_class-devupstream": "S:class-devupstream",
     "do_install_append": "do_install:append",
     "do_install_prepend_mx6": "do_install:prepend:mx6",
     "do_compile_class-native": "do_compile:class-native",
@@ -139,6 +143,11 @@ def test_text_in_todays_syntax_keeps_what_may_be_plain() -> None:
     text = 'FILES:${PN} += "/x"\nSRC_URI_extra = "file://x"\n'
     assert translate(text, "x.bb") == (text, ())
     assert translate('FILES_${PN} += "/x"\n' + text, "x.bb")[0] == 'FILES:${PN} += "/x"\n' + text
+
+
+def test_what_is_no_name_takes_no_time() -> None:
+    for text in ("A_" * 500_000 + ' = "x"\n', "python x() {\n d.getVar('" + "A_" * 500_000 + "')\n}\n"):
+        assert translate(text, "x.bb") == (text, ())
 
 
 def test_line_ends_stay() -> None:
