@@ -54,6 +54,15 @@ def add_kernel_flag(parser: argparse.ArgumentParser, *, required: bool = True) -
         metavar="KERNEL",
         help="an id, a glob, or a SPEC such as debian:6.1.0-56-amd64; may be given again",
     )
+    add_locked_flag(parser)
+
+
+def add_locked_flag(parser: argparse.ArgumentParser) -> None:
+    """`--locked`, `--lock-file FILE`."""
+    usual = Path("dlkm.lock")
+    help_ = f"only kernels that {usual} pins, byte for byte"
+    parser.add_argument("--locked", action="store_const", const=usual, help=help_)
+    parser.add_argument("--lock-file", dest="locked", type=Path, metavar="FILE", help="the same with another lock file")
 
 
 def add_output_flag(parser: argparse.ArgumentParser, default: str = "out") -> None:
@@ -78,6 +87,6 @@ def kernels_of(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kern
     """The kernels that `-k` names; SPECs are added to the pool on the way."""
     from dlkm.core.processes import Processes
     from dlkm.kernel.pool import Pool
-    from dlkm.kernel.select import resolve
+    from dlkm.kernel.select import Given, resolve
 
-    return resolve(arguments.kernels, Pool(), terminal.events, Processes())
+    return resolve(arguments.kernels, Pool(), terminal.events, Processes(), given=Given(lock=arguments.locked))

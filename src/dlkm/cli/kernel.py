@@ -6,16 +6,29 @@ import fnmatch
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlkm.cli.common import add_common_flags
+from dlkm.cli.common import add_common_flags, add_locked_flag, positive
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
+from dlkm.core.files import tree_size
 from dlkm.core.processes import Processes
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.select import Given, add, present, resolve
 from dlkm.kernel.spec import is_glob
-from dlkm.report.kernel import HEADS, lines, list_document, rows, show_document, stale_text, verify_document
+from dlkm.report.kernel import (
+    HEADS,
+    USED,
+    lines,
+    list_document,
+    pruned_document,
+    rows,
+    show_document,
+    stale_text,
+    verify_document,
+    with_use,
+)
 from dlkm.report.terminal import Terminal
 
+LOCK = "dlkm.lock"
 SPECS = """SPEC is one of
   running             this machine's own kernel
   DIR                 a headers tree, a build directory (what KERNEL_SRC names), an unpacked kernel-devel, a work
@@ -41,7 +54,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     adding = action("add", "fetch or register kernels")
     adding.formatter_class = argparse.RawDescriptionHelpFormatter
     adding.epilog = SPECS
-    adding.add_argument("kernels", nargs="+", metavar="SPEC", help="see below")
+    adding.add_argument("kernels", nargs="*", metavar="SPEC", help="see below; none with --locked: all that are pinned")
+    add_locked_flag(adding)
     adding.add_argument(
         "--mirror",
         dest="mirrors",
@@ -55,9 +69,20 @@ def register(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--symvers", type=Path, metavar="FILE", help="the Module.symvers of source:PATH")
     adding.add_argument("--release", metavar="R", help="what source:PATH calls itself (the target's uname -r)")
     listing = action("list", "what the pool has")
+    listing.add_argument("--used", action="store_true", help="with the day on which each was taken last")
     listing.add_argument("kernels", nargs="*", metavar="PATTERN", help="only these: ids or globs")
     showing = action("show", "what is known of a kernel")
     showing.add_argument("kernels", nargs=1, metavar="K", help="an id or a SPEC")
+    comparing = action("diff", "what differs between two kernels for a module that moves from one to the other")
+    comparing.add_argument("kernels", nargs=2, metavar="K", help="ids or SPECs")
+    pinning = action("lock", "pin kernels by digest in dlkm.lock, for --locked elsewhere")
+    pinning.add_argument(
+        "kernels", nargs="*", metavar="K", help="ids or SPECs; none: all that are pinned, as they are now"
+    )
+    pinning.add_argument("-o", "--output", type=Path, default=Path(LOCK), metavar="FILE", help=f"default: {LOCK}")
+    pruning = action("prune", "remove the kernels that nobody has taken for long, and broken-off downloads")
+    pruning.add_argument("--days", type=positive, default=90, metavar="N", help="for how long; default: 90")
+    pruning.add_argument("--dry-run", action="store_true", help="only say what would go")
     removing = action("rm", "remove kernels from the pool")
     removing.add_argument("kernels", nargs="+", metavar="K", help="an id or a glob")
     taking = action("snapshot", "collect on a target what 'check' needs to know of its running kernel")
@@ -77,6 +102,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         "add": _add,
         "list": _list,
         "show": _show,
+        "diff": _diff,
+        "lock": _lock,
+        "prune": _prune,
         "rm": _remove,
         "snapshot": _snapshot,
         "verify": _verify,
@@ -86,8 +114,14 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     given = Given(
-        mirrors=tuple(arguments.mirrors), config=arguments.config, symvers=arguments.symvers, release=arguments.release
+        mirrors=tuple(arguments.mirrors),
+        config=arguments.config,
+        symvers=arguments.symvers,
+        release=arguments.release,
+        lock=arguments.locked,
     )
+    if not arguments.kernels and given.lock is None:
+        raise UsageError("name a kernel", hint="dlkm kernel add debian:latest-6.1-amd64")
     kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), given=given)
     for kernel in kernels:
         _look_at_image(kernel, terminal)
@@ -118,23 +152,79 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.events.warning(f"kernel {entry.id}: {entry.why} (remove it: dlkm kernel rm {entry.id})")
         else:
             kernels.append(entry)
-    _answer(kernels, arguments, terminal)
+    used = {kernel.id: pool.used(kernel.id) for kernel in kernels}
+    if arguments.json:
+        terminal.document(list_document(kernels, used))
+    elif kernels:
+        table = rows(kernels)
+        terminal.table((*HEADS, USED) if arguments.used else HEADS, with_use(table, used) if arguments.used else table)
     if not kernels:
         terminal.events.info("the pool has no kernel; add one: dlkm kernel add debian:latest-6.1-amd64")
     return ExitStatus.OK
 
 
 def _show(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    kernels = resolve(arguments.kernels, Pool(), terminal.events, Processes(), given=Given(partial=True))
-    if len(kernels) > 1:
-        raise UsageError(f"{arguments.kernels[0]!r} names {len(kernels)} kernels", hint="name one of them")
     from dlkm.kernel.image_record import recorded
+    from dlkm.kernel.portrait import portrait
 
-    image = recorded(kernels[0])
+    kernel = _one(arguments.kernels[0], terminal, partial=True)
+    facts, image = portrait(kernel), recorded(kernel)
     if arguments.json:
-        terminal.document(show_document(kernels[0], image))
+        terminal.document(show_document(kernel, facts, image))
     else:
-        terminal.out.write("".join(f"{line}\n" for line in lines(kernels[0], image)))
+        terminal.write("".join(f"{line}\n" for line in lines(kernel, facts, image)))
+    return ExitStatus.OK
+
+
+def _one(word: str, terminal: Terminal, *, partial: bool = False) -> Kernel:
+    """The one kernel that a word names."""
+    kernels = resolve([word], Pool(), terminal.events, Processes(), given=Given(partial=partial))
+    if len(kernels) > 1:
+        raise UsageError(f"{word!r} names {len(kernels)} kernels", hint="name one of them")
+    return kernels[0]
+
+
+def _diff(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from dlkm.kernel.diff import difference
+    from dlkm.report.kerneldiff import diff_document, diff_lines
+
+    one, other = (_one(word, terminal) for word in arguments.kernels)
+    found = difference(one, other)
+    if arguments.json:
+        terminal.document(diff_document(one, other, found))
+    else:
+        terminal.write("".join(f"{line}\n" for line in diff_lines(one, other, found, all_of_it=arguments.verbose)))
+    return ExitStatus.OK
+
+
+def _lock(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from dlkm.kernel.lockfile import Lock, pin_of
+
+    pool = Pool()
+    lock = Lock.read(arguments.output) if arguments.output.exists() or not arguments.kernels else Lock(())
+    words = list(dict.fromkeys(arguments.kernels or [pin.spec for pin in lock.pins]))
+    added = ((word, kernel) for word in words for kernel in add([word], pool, terminal.events, Processes()))
+    pins = [pin_of(word, kernel, pool) for word, kernel in added]
+    lock.with_pins(pins).write(arguments.output)
+    for pin in pins:
+        terminal.print(f"{pin.spec}: {pin.id} {pin.digest}")
+    return ExitStatus.OK
+
+
+def _prune(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    pool = Pool()
+    names = pool.prunable(arguments.days * 86400)
+    freed = sum(tree_size(pool.home(name)) for name in names)
+    if not arguments.dry_run:
+        for name in names:
+            pool.remove(name)
+        freed += pool.leftovers()
+    if arguments.json:
+        terminal.document(pruned_document(names, freed, done=not arguments.dry_run))
+        return ExitStatus.OK
+    for name in names:
+        terminal.print(f"{'would remove' if arguments.dry_run else 'removed'} {name}")
+    terminal.print(f"{freed / 1e6:.0f} MB {'would become' if arguments.dry_run else 'became'} free")
     return ExitStatus.OK
 
 

@@ -87,12 +87,13 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
 
 def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> "Gathered":
     from dlkm.kernel.pool import Pool
-    from dlkm.kernel.select import resolve
+    from dlkm.kernel.select import Given, resolve
     from dlkm.rootfs.inputs import Kernels, gather
 
     pool = Pool()
     items = sort_out(arguments.paths, arguments.subdir)
-    asked = resolve(arguments.kernels, pool, terminal.events, runner) if arguments.kernels else ()
+    given = Given(lock=arguments.locked)
+    asked = resolve(arguments.kernels, pool, terminal.events, runner, given=given) if arguments.kernels else ()
     known = {kernel.id: kernel for kernel in (*pool.list(), *asked)}
     named: list[Path | Cell] = []
     for item in items:

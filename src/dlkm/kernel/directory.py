@@ -103,9 +103,9 @@ def vermagic_of(release: str, arch: Arch, config: Config) -> str | None:
         ("preempt_rt", config.on("PREEMPT_RT") and not preempt_build),
         ("mod_unload", config.on("MODULE_UNLOAD")),
         ("modversions", config.on("MODVERSIONS")),
-        (arch.vermagic, bool(arch.vermagic)),
     )
-    return f"{release} " + "".join(f"{word} " for word, wanted in flags if wanted)
+    # The architecture's own word stands last, with no blank behind it (arch/arm64/include/asm/vermagic.h).
+    return f"{release} " + "".join(f"{word} " for word, wanted in flags if wanted) + arch.vermagic
 
 
 def _release(source: Path, build: Path) -> str:

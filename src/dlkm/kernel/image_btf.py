@@ -37,18 +37,18 @@ class KernelBtf:
     @cached_property
     def types(self) -> int:
         """How many there are, `void` (number 0) not counted."""
-        return sum(1 for _ in self._walk())
+        return sum(1 for _ in self.walk())
 
     def struct_size(self, name: bytes) -> int | None:
         """Bytes of a struct; None where it is not there."""
-        for kind, place in self._walk():
+        for kind, place in self.walk():
             if kind == _STRUCT:
                 start, _, size = unpack_from(f"{self.order}III", self.raw, place)
                 if self.names.startswith(name + b"\0", start):
                     return int(size)
         return None
 
-    def _walk(self) -> Iterator[tuple[int, int]]:
+    def walk(self) -> Iterator[tuple[int, int]]:
         """Kind and place of each type, in order of their numbers; ends where one is not whole or not known."""
         entry, place, end = Struct(f"{self.order}II").unpack_from, 0, len(self.raw)
         while place + 12 <= end:

@@ -18,7 +18,16 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError, FetchError, MalformedError, UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import cache_home, cannot_write, lock, remove_tree, sha256_file, try_lock, write_atomically
+from dlkm.core.files import (
+    cache_home,
+    cannot_write,
+    lock,
+    remove_tree,
+    sha256_file,
+    tree_size,
+    try_lock,
+    write_atomically,
+)
 from dlkm.kernel import manifest, record
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.manifest import Manifest
@@ -114,7 +123,34 @@ class Pool:
         for name, digest in found.digests.items():
             if not _has_digest(home / name, digest):
                 raise DamagedError(kernel, str(home / name), found.origin)
+        self.used(kernel, now=True)
         return found.kernel(home)
+
+    def used(self, kernel: str, *, now: bool = False) -> float:
+        """When a kernel was taken last, or added (seconds since 1970); `now` notes that it is being taken."""
+        mark = self.root / ".used" / kernel
+        with suppress(OSError):  # a pool that may only be read is of use too
+            if now:
+                mark.parent.mkdir(exist_ok=True)
+                mark.touch()
+        for path in (mark, self.home(kernel) / record.NAME):
+            with suppress(OSError):
+                return path.stat().st_mtime
+        return 0.0
+
+    def prunable(self, age: float) -> tuple[str, ...]:
+        """The kernels that nobody has taken for so many seconds, broken ones included."""
+        return tuple(name for name in self.ids() if self.used(name) < time.time() - age)
+
+    def leftovers(self) -> int:
+        """Remove downloads that were broken off, whatever their age; the bytes that became free."""
+        freed = 0
+        for name in _names(self.root / ".downloads"):
+            with try_lock(self._lock(name)) as mine:
+                if mine:
+                    freed += tree_size(self.root / ".downloads" / name)
+                    remove_tree(self.root / ".downloads" / name)
+        return freed
 
     def damage(self, kernel: str, *, whole: bool) -> tuple[str, ...]:
         """The files that are missing or changed. `whole` reads every byte; otherwise sizes and times decide.

@@ -22,7 +22,8 @@ from dlkm.kernel.spec import Spec, SpecKind, is_glob, split_directory
 class Given:
     """What a user says besides the words: where Debian's kernels come from, and what `source:PATH` cannot know.
 
-    `partial`: a running kernel of which next to nothing is at hand will do, to be shown.
+    `partial`: a running kernel of which next to nothing is at hand will do, to be shown. `lock`: a lock file; then
+    only what it pins is taken, byte for byte.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Given:
     symvers: Path | None = None
     release: str | None = None
     partial: bool = False
+    lock: Path | None = None
 
 
 def resolve(
@@ -47,7 +49,10 @@ def resolve(
     kernel of the pool; FetchError: the network, or a damaged kernel; MissingToolError: apt, dpkg, a compiler.
     """
     found: dict[str, Kernel] = {}
-    selection = _Selection(pool, events, runner, given or Given(mirrors=tuple(mirrors)), found)
+    given = given or Given(mirrors=tuple(mirrors))
+    if given.lock is not None:
+        return _locked(patterns, pool, events, runner, given)
+    selection = _Selection(pool, events, runner, given, found)
     for pattern in packages_together(patterns):
         for kernel in selection.kernels(pattern):
             found.setdefault(kernel.id, kernel)
@@ -67,6 +72,24 @@ def add(
 ) -> tuple[Kernel, ...]:
     """As `resolve`, and what lies elsewhere (a directory, a root filesystem) is registered in the pool by its path."""
     return tuple(_registered(kernel, pool) for kernel in resolve(patterns, pool, events, runner, mirrors, given=given))
+
+
+def _locked(patterns: Sequence[str], pool: Pool, events: Events, runner: Runner, given: Given) -> tuple[Kernel, ...]:
+    """As the lock file has them; without words all that it has."""
+    from dlkm.kernel.lockfile import Lock, require
+
+    lock = Lock.read(given.lock or Path())
+    pins = {pin.id: pin for word in patterns for pin in lock.of(word)} if patterns else {p.id: p for p in lock.pins}
+    free = replace(given, lock=None)
+    kernels: dict[str, Kernel] = {}
+    for pin in pins.values():
+        for kernel in resolve([pin.origin], pool, events, runner, given=free):
+            if kernel.release == pin.release:
+                require(pin, kernel, pool)
+                kernels[kernel.id] = kernel
+    if not kernels:
+        raise NothingSelectedError(f"{given.lock}: pins no kernel that is asked for")
+    return tuple(kernels.values())
 
 
 def packages_together(patterns: Sequence[str]) -> list[str]:

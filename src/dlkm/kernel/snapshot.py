@@ -224,11 +224,11 @@ def _kernel(snapshot: Snapshot, tree: Path, origin: str) -> Kernel:
 
 
 def _vermagic(snapshot: Snapshot) -> str | None:
-    """As the target's modinfo prints that of its own modules; the blank at the end is there (linux/vermagic.h)."""
-    for line in (snapshot.text("facts") or "").splitlines():
+    """As the target's modinfo prints that of its own modules, the blank at its end included."""
+    for line in snapshot.entries.get("facts", b"").decode("utf-8", "replace").split("\n"):
         key, _, value = line.partition(":")
-        if key == "vermagic" and value.strip().startswith(f"{snapshot.release} "):
-            return f"{value.strip()} "
+        if key == "vermagic" and value.lstrip().startswith(f"{snapshot.release} "):
+            return value.lstrip()
     return None
 
 

@@ -1,28 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`dlkm kernel` as a table, as lines and as a document; renders, computes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from dlkm.kernel.image_record import ImageRecord, Stale
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.portrait import Fact
 from dlkm.report.document import document
 
 HEADS = ("ID", "ARCH", "ORIGIN", "SIZE", "HEADERS", "IMAGE", "MODULES")
-
-# The options that bear most on whether a module loads, in the order of the questions people ask.
-OPTIONS = (
-    "MODULES",
-    "MODVERSIONS",
-    "MODULE_SIG",
-    "MODULE_SIG_FORCE",
-    "SECURITY_LOCKDOWN_LSM",
-    "MODULE_FORCE_LOAD",
-    "TRIM_UNUSED_KSYMS",
-    "RANDSTRUCT",
-    "CFI_CLANG",
-    "DEBUG_INFO_BTF_MODULES",
-)
+USED = "USED"  # a further column, where the pool says when
 
 
 def kernel_entry(kernel: Kernel) -> dict[str, Any]:
@@ -48,9 +37,14 @@ def kernel_entry(kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def show_document(kernel: Kernel, image: ImageRecord | None = None) -> dict[str, Any]:
-    """`dlkm kernel show --json`; `booted` is what the image itself tells, null without one."""
-    return document("kernel", kernel=kernel_entry(kernel) | {"booted": _booted(image)})
+def show_document(kernel: Kernel, facts: Sequence[Fact], image: ImageRecord | None = None) -> dict[str, Any]:
+    """`dlkm kernel show --json`: the kernel, and all that bears on loading with where each fact comes from.
+
+    `booted` is what the image itself tells, null without one.
+    """
+    told = [{"name": fact.name, "value": fact.value, "source": fact.source} for fact in facts]
+    entry = kernel_entry(kernel) | {"lacks": kernel.lacks, "facts": told, "booted": _booted(image)}
+    return document("kernel", kernel=entry)
 
 
 def _booted(image: ImageRecord | None) -> dict[str, Any] | None:
@@ -75,9 +69,24 @@ def stale_text(kernel: Kernel, stale: Stale) -> str:
     )
 
 
-def list_document(kernels: Iterable[Kernel]) -> dict[str, Any]:
-    """`dlkm kernel list --json`; `add` and `rm` answer in the same form."""
-    return document("kernel", kernels=[kernel_entry(kernel) for kernel in kernels])
+def list_document(kernels: Iterable[Kernel], used: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """`dlkm kernel list --json`; `add` and `rm` answer in the same form. `used`: when each was last taken, by id."""
+    entries = [kernel_entry(kernel) for kernel in kernels]
+    return document("kernel", kernels=[entry | _used(used, entry["id"]) for entry in entries])
+
+
+def _used(used: Mapping[str, float] | None, name: str) -> dict[str, str]:
+    return {} if used is None else {"used": datetime.fromtimestamp(used[name], UTC).isoformat(timespec="seconds")}
+
+
+def pruned_document(names: Sequence[str], freed: int, *, done: bool) -> dict[str, Any]:
+    """`dlkm kernel prune --json`: what went, or would go; `freed` in bytes."""
+    return document("kernel", pruned=list(names), freed=freed, done=done)
+
+
+def with_use(table: Iterable[tuple[str, ...]], used: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """The rows of `list`, each with the day on which the kernel was taken last."""
+    return [(*row, f"{datetime.fromtimestamp(used[row[0]], UTC):%Y-%m-%d}") for row in table]
 
 
 def verify_document(damage: dict[str, Sequence[str]]) -> dict[str, Any]:
@@ -106,10 +115,9 @@ def _short(origin: str) -> str:
     return f"{first.rpartition('/')[2]} and {rest.count(',') + 1} more" if comma else origin
 
 
-def lines(kernel: Kernel, image: ImageRecord | None = None) -> list[str]:
-    """`dlkm kernel show`, one fact a line; what is not known says so."""
-    facts = {
-        "id": kernel.id,
+def lines(kernel: Kernel, facts: Sequence[Fact], image: ImageRecord | None = None) -> Iterator[str]:
+    """`dlkm kernel show`, one fact a line, each with where it comes from; what is not known says so."""
+    parts = {
         "release": kernel.release,
         "arch": kernel.arch.name,
         "origin": kernel.origin,
@@ -119,17 +127,26 @@ def lines(kernel: Kernel, image: ImageRecord | None = None) -> list[str]:
         "source": kernel.source,
         "image": kernel.image,
         "modules": kernel.modules,
-        "vermagic": f"'{kernel.vermagic}'" if kernel.vermagic is not None else None,
-        "compiler": kernel.compiler,
-        "exports": kernel.exports,
+        "configuration": kernel.config_file,
     }
-    shown = [f"{name + ':':<14} {'-' if value in {None, ''} else value}" for name, value in facts.items()]
+    head, *rest = facts
+    yield _line("id", kernel.id)
+    yield _line(head.name, head.value, head.source)
+    yield from (_line(name, value) for name, value in parts.items())
+    yield ""
+    yield from (_line(fact.name, fact.value, _near(fact.source, kernel)) for fact in rest)
     if image is not None and (image.fault is not None or image.stale is not None):
-        trouble = image.fault or (stale_text(kernel, image.stale) if image.stale is not None else "")
-        shown.append(f"{'trouble:':<14} {trouble}")
-    if not kernel.config:
-        return [*shown, "configuration: not at hand"]
-    return [*shown, *(f"CONFIG_{name}={kernel.config.get(name) or 'n'}" for name in OPTIONS)]
+        yield _line("trouble", image.fault or (stale_text(kernel, image.stale) if image.stale is not None else ""))
+
+
+def _line(name: str, value: object, source: str | None = None) -> str:
+    shown = "-" if value in {None, ""} else value
+    return f"{name + ':':<28} {shown}{f'   [{source}]' if source else ''}"
+
+
+def _near(source: str | None, kernel: Kernel) -> str | None:
+    """Where a fact comes from, without the directory that the whole kernel lies in."""
+    return source.replace(f"{kernel.tree}/", "") if source is not None and kernel.tree is not None else source
 
 
 def megabytes(size: int | None) -> str:
