@@ -58,7 +58,8 @@ def _plain(quick: Quick, names: Sequence[str], jobs: int) -> list[Plain | None]:
     """Name and taint of the modules that surely load without a finding as long as no given module serves them."""
     if not quick.usable:
         return [None] * len(names)
-    quick.prepare()
+    if jobs > 1 and len(names) >= _FEW:
+        quick.prepare()
     return _shared(quick.look, names, jobs)
 
 

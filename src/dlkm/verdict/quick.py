@@ -73,8 +73,8 @@ class Quick:
         )
 
     def prepare(self) -> None:
-        """Pack the kernel's side now, and load what verifies signatures."""
-        _ = self._rows, self._spaced, self._odd_names, self._asked, self._vermagic, self._modular
+        """Pack the kernel's side now, and load what verifies signatures, before the work is shared among processes."""
+        _ = self._rows, self._spaced, self._odd_names, self._asked, self._vermagic
         own = self._facts.own_module
         if own is not None:
             trusted_body(own.data[:], self._facts, self._era)
