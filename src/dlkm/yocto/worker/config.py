@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The configuration that recipes start from: our bitbake.conf, the layers', and the classes that all inherit."""
 
-import sys
-from importlib.util import LazyLoader, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,8 @@ import bb
 import bb.data
 import bb.data_smart
 import bb.parse
+
+from dlkm.yocto.worker.stand_ins import lazily
 
 META = "/build/lib/dlkm/yocto/meta"
 FALLBACK = "/build/lib/dlkm/yocto/fallback"  # classes of other layers, where those layers are not given
@@ -46,15 +46,7 @@ def _give_library() -> None:
     import oe
 
     for path in Path(oe.__path__[0]).glob("[a-z]*.py"):
-        name = f"oe.{path.stem}"
-        spec = spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            continue
-        spec.loader = LazyLoader(spec.loader)
-        module = module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        setattr(oe, path.stem, module)
+        lazily(f"oe.{path.stem}")
     bb.utils.get_context()["oe"] = oe
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The worker's first lines: one request as JSON on standard input, the answers as JSON lines on standard output."""
 
+import gc
 import json
 import os
 import resource
@@ -50,6 +51,7 @@ def _guarded(
 
 def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Each recipe in a process of its own: what one does to bb, no other sees; one that hangs hinders no other."""
+    gc.disable()  # what is made here stays to the end, which comes soon
     stand_ins.prepare(tasks=False)
     from dlkm.yocto.worker.config import configured
     from dlkm.yocto.worker.messages import listen

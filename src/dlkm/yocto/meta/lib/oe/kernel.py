@@ -8,7 +8,7 @@ from typing import Any
 
 import bb
 
-import oe
+from oe import package
 
 # TARGET_ARCH by patterns, and the kernel's word for it (classes-recipe/kernel-arch.bbclass: map_kernel_arch).
 _ARCHS = (
@@ -60,7 +60,7 @@ def split_modules(d: Any) -> None:
     def settle(file: str, made: str, _regex: str, wanted: str, basename: str) -> None:
         _settle_module(d, Path(file), made, wanted, basename)
 
-    made = oe.package.split(
+    made = package.split(
         d,
         root,
         _MODULE.pattern,
@@ -82,7 +82,7 @@ def _keep_together(d: Any, meta: str, root: str, pattern: str) -> None:
     d.prependVar(f"pkg_postrm:{meta}", d.getVar("pkg_postrm:modules"))
     if d.getVar("DLKM_CONF_WITHOUT_SPLIT") == "1":
         for basename in _basenames(d, root):
-            _write_conf(d, basename, pattern % oe.package.legitimize_package_name(basename))
+            _write_conf(d, basename, pattern % package.legitimize_package_name(basename))
 
 
 def _basenames(d: Any, root: str) -> list[str]:
@@ -113,7 +113,7 @@ def _settle_module(d: Any, file: Path, made: str, pattern: str, basename: str) -
     needed = bb.utils.explode_dep_versions2(d.getVar(f"RDEPENDS:{made}") or "")
     for name in ",".join(values.get("depends", [])).split(","):
         if name:
-            needed.setdefault(pattern % oe.package.legitimize_package_name(name), [])
+            needed.setdefault(pattern % package.legitimize_package_name(name), [])
     d.setVar(f"RDEPENDS:{made}", bb.utils.join_deps(needed, commasep=False))
     d.setVarFlag(f"RRECOMMENDS:{made}", "nodeprrecs", 1)
     if d.getVar("KERNEL_MODULE_PROVIDE_VIRTUAL") == "1":
