@@ -120,7 +120,17 @@ def _added(release: str, group: Sequence[PackageFile], pool: Pool, events: Event
         return kernel
     kind = group[0].path.suffix.lstrip(".")
     name = free_id(pool, release, source, kind)
-    with pool.locked(name, events), pool.scratch(name) as made:
+    with pool.locked(name, events):
+        if (kernel := present(pool, release, packages)) is not None:  # another process has just made it
+            return kernel
+        return _unpacked(name, group, packages, source, pool, events)
+
+
+def _unpacked(
+    name: str, group: Sequence[PackageFile], packages: tuple[Unpacked, ...], source: str, pool: Pool, events: Events
+) -> Kernel:
+    release = name.split("@", maxsplit=1)[0]
+    with pool.scratch(name) as made:
         tree = made / "tree"
         with events.task(f"unpacking {release}"):
             for file in group:
@@ -129,7 +139,7 @@ def _added(release: str, group: Sequence[PackageFile], pool: Pool, events: Event
         kernel = rooted.kernel_in(tree, release, origin=source, headers=_headers(tree, release), arch=_arch(group))
         if kernel.headers is None and kernel.image is None and kernel.modules is None:
             raise MalformedError(f"{group[0].path}: holds neither headers nor image nor modules of {release}")
-        _tell_what_is_missing(kernel, kind, events)
+        _tell_what_is_missing(kernel, group[0].path.suffix.lstrip("."), events)
         return pool.put(record_of(name, kernel, made, packages), made)
 
 

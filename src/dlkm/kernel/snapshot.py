@@ -173,6 +173,8 @@ def add(path: Path, pool: Pool, events: Events) -> Kernel:
         return known
     name = free_id(pool, release, f"snapshot:{where}", "snapshot")
     with pool.locked(name, events), pool.scratch(name) as made:
+        if (known := present(pool, release, packages)) is not None:  # another process has just made it
+            return known
         _write(snapshot, made / "tree", release)
         kernel = _kernel(snapshot, made / "tree", f"snapshot:{where}")
         if missing := [what for what in kernel.lacks if what != "exports"]:

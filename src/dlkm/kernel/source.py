@@ -15,7 +15,7 @@ from typing import Protocol
 from dlkm.core.arch import Arch
 from dlkm.core.errors import FetchError, MalformedError, UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import remove_tree, sha256_file, write_atomically
+from dlkm.core.files import StorageError, remove_tree, sha256_file, write_atomically
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
@@ -67,7 +67,10 @@ def add(argument: str, pool: Pool, events: Events, runner: Runner, asked: Asked)
     """
     path = Path(argument).expanduser()
     if "/" in argument or path.exists():
-        return _given(path, pool, events, runner, asked)
+        try:
+            return _given(path, pool, events, runner, asked)
+        except OSError as error:  # shutil's own error, of many files, is one too
+            raise StorageError(f"source:{path} cannot be copied: {str(error)[:300]}") from error
     if asked.config is not None or asked.symvers is not None:
         raise UsageError(f"source:{argument}: --config and --symvers go with a directory or a tarball, not a release")
     return _debian(argument, pool, events, runner, asked.mirrors)
@@ -77,9 +80,8 @@ def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: S
     (shipped,) = debian.add(release, pool, events, runner, mirrors)[-1:]
     origin = f"source:{shipped.release}"
     package, version = debian.source_package(shipped)
-    known = next((kernel for kernel in pool.list() if kernel.origin == origin), None)
-    if known is not None and f"{package}={version}" in known.packages and not pool.damage(known.id, whole=False):
-        return pool.take(known.id)
+    if (known := _made_before(pool, origin, f"{package}={version}")) is not None:
+        return known
     require_tools(runner)
     if shipped.symvers is None or shipped.config_file is None:
         raise UsageError(
@@ -87,6 +89,8 @@ def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: S
         )
     name = free_id(pool, shipped.release, origin, "source")
     with pool.locked(name, events), pool.scratch(name) as made:
+        if (known := _made_before(pool, origin, f"{package}={version}")) is not None:  # by another process
+            return known
         with pool.downloads(name) as folder:
             deb = debian.fetch_source(shipped, pool, events, runner, mirrors, folder)
             packages = (Unpacked(name=package, version=version, sha256=sha256_file(deb)),)
@@ -107,6 +111,14 @@ def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: S
             same = verify(replace(bench, extra=((probe, PROBE),)), shipped, probe)
         events.info(f"{name}: {same}")
         return _put(work, name, origin, shipped.release, tree, packages)
+
+
+def _made_before(pool: Pool, origin: str, package: str) -> Kernel | None:
+    """The prepared source of that very package, whole; None where there is none."""
+    known = next((kernel for kernel in pool.list() if kernel.origin == origin), None)
+    if known is None or package not in known.packages or pool.damage(known.id, whole=False):
+        return None
+    return pool.take(known.id)
 
 
 def _given(path: Path, pool: Pool, events: Events, runner: Runner, asked: Asked) -> Kernel:
