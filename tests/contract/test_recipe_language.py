@@ -10,8 +10,8 @@ import pytest
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.yocto import preset as presets
-from dlkm.yocto.evaluation import Asked, Evaluation, evaluate, layers_of, setting
-from dlkm.yocto.layers import RecipeFile, find_recipes
+from dlkm.yocto.evaluation import Asked, Evaluation, evaluate, setting
+from dlkm.yocto.layers import RecipeFile, find_recipes, layers_of
 from dlkm.yocto.options import RecipeOptions
 
 pytestmark = pytest.mark.contract

@@ -21,8 +21,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Read the recipes and show them."""
     from dlkm.core.processes import Processes
-    from dlkm.report.recipe_show import recipe_document, show_recipes, show_variable
-    from dlkm.yocto.evaluation import Asked, evaluate, setting
+    from dlkm.yocto.beginning import begin
     from dlkm.yocto.layers import find_recipes
 
     options = recipe_options_of(arguments)
@@ -30,7 +29,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if len(kernels) > 1:
         raise UsageError(f"recipe show takes one kernel, not {len(kernels)}")
     recipes = find_recipes(arguments.recipes, options.layers)
-    place = setting(Processes(), terminal.events, options, kernels[0] if kernels else None)
+    begun = None if kernels else begin(Processes(), recipes, options.conf)
+    from dlkm.report.recipe_show import recipe_document, show_recipes, show_variable
+    from dlkm.yocto.evaluation import Asked, evaluate, setting
+
+    place = setting(Processes(), terminal.events, options, kernels[0] if kernels else None, begun=begun)
     asked = Asked(variables=arguments.variable is None, variable=arguments.variable)
     evaluations = evaluate(place, recipes, asked)
     terminal.close()

@@ -145,6 +145,11 @@ class Processes:
         with (log or Path(os.devnull)).open("ab") as sink:
             return Child(self._start(words, None, env, sink, None, ()))
 
+    def begin(self, argv: Sequence[str | Path]) -> "Begun":
+        """Start a program whose input is not known yet: it gets ready while we do."""
+        words = tuple(str(word) for word in argv)
+        return Begun(words, self._start(words, None, None, None, b"", ()))
+
     @staticmethod
     def _start(
         words: tuple[str, ...],
@@ -204,6 +209,18 @@ def _end_group(child: "subprocess.Popen[bytes]") -> None:
     with suppress(subprocess.TimeoutExpired):
         child.wait(PATIENCE)
     _kill_group(child, signal.SIGKILL)
+
+
+class Begun:
+    """A program that waits for its input. Where it is never told, it ends when we do."""
+
+    def __init__(self, argv: tuple[str, ...], popen: "subprocess.Popen[bytes]") -> None:
+        self._argv, self._popen = argv, popen
+
+    def end(self, stdin: bytes, timeout: float | None = None) -> Completed:
+        """Give it its input and wait for its end, as `Processes.run` does."""
+        with self._popen as child:
+            return _wait(child, self._argv, stdin, timeout)
 
 
 class Child:

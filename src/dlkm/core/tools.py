@@ -2,16 +2,12 @@
 """The programs and files dlkm needs of a machine, as data/tools.toml states them, and which packages bring them."""
 
 import os
-import platform
 import shutil
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from dlkm.core.arch import arch_named
 from dlkm.core.errors import MissingToolError, UsageError
 
 MANAGERS = {"apt-get": "debian", "dnf": "rpm"}  # a package manager's program and the table's word for its packages
@@ -57,6 +53,10 @@ def search_path(env: Mapping[str, str] = os.environ) -> str:
 @cache
 def all_tools() -> tuple[Tool, ...]:
     """Every tool, in the table's order."""
+    # Loaded with the table: most runs of dlkm only ask where a program lies.
+    import tomllib
+    from importlib.resources import files
+
     table = tomllib.loads(files("dlkm.data").joinpath("tools.toml").read_text("utf-8"))
     host = _host()
     return tuple(
@@ -94,6 +94,10 @@ def missing(program: str) -> MissingToolError:
 
 
 def _host() -> str:
+    import platform
+
+    from dlkm.core.arch import arch_named
+
     try:
         return arch_named(platform.machine()).name
     except UsageError:

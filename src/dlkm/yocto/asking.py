@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlkm.core.errors import WorkerLostError
-from dlkm.core.processes import Runner
+from dlkm.core.processes import Completed, Runner
 
 _SHOWN = 12  # last lines of what a lost worker said
 
@@ -15,7 +15,16 @@ def ask(
     runner: Runner, command: Sequence[str], request: Mapping[str, Any], *, seconds: float
 ) -> tuple[dict[str, Any], ...]:
     """The worker's answers. WorkerLostError when it ends badly, is too slow, or says what no worker says."""
-    done = runner.run(command, stdin=json.dumps(request).encode(), timeout=seconds)
+    return answers_of(runner.run(command, stdin=question(request), timeout=seconds), seconds)
+
+
+def question(request: Mapping[str, Any]) -> bytes:
+    """The request as the worker reads it."""
+    return json.dumps(request).encode()
+
+
+def answers_of(done: Completed, seconds: float) -> tuple[dict[str, Any], ...]:
+    """What a worker that has ended answered; WorkerLostError as above."""
     said = "".join(f"\n  {line}" for line in done.errors.decode("utf-8", "replace").strip().splitlines()[-_SHOWN:])
     if done.timed_out:
         raise WorkerLostError(f"the recipe worker took longer than {seconds:.0f} seconds and was ended{said}")

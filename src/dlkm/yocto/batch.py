@@ -12,10 +12,10 @@ from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import cache_home, held_dir
 from dlkm.kernel.kernel import Kernel
-from dlkm.yocto.evaluation import Evaluation, Setting, evaluate, layers_of, setting
+from dlkm.yocto.evaluation import Evaluation, Setting, evaluate, setting
 from dlkm.yocto.fetch import Fetched, fetch
 from dlkm.yocto.job import RecipeJob, blank_cell, build_recipe, identity_of, refusal
-from dlkm.yocto.layers import RecipeFile, locate, providers
+from dlkm.yocto.layers import RecipeFile, layers_of, locate, providers
 from dlkm.yocto.options import RecipeOptions
 
 _ROUNDS = 8  # of finding recipes that found recipes depend on

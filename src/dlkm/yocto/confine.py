@@ -69,7 +69,7 @@ def reading_place(bubblewrap: Bubblewrap, tree: "KernelTree | None", shown: tupl
         *("--remount-ro", "/"),
         *("--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/build/home"),
         *("--setenv", "LC_ALL", "C.UTF-8", "--setenv", "TZ", "UTC", "--chdir", "/", "--"),
-        *worker_command(),
+        *(*worker_command(), "evaluate"),
     )
 
 

@@ -11,11 +11,11 @@ import dlkm
 from dlkm.build.bubblewrap import Bubblewrap, find_bubblewrap, presumed_bubblewrap
 from dlkm.core.errors import DlkmError, MalformedError, MissingToolError, WorkerLostError
 from dlkm.core.events import Events
-from dlkm.core.processes import Runner
-from dlkm.yocto.asking import ask
+from dlkm.core.processes import Begun, Runner
+from dlkm.yocto.asking import answers_of, ask, question
 from dlkm.yocto.compiled import compile_worker
 from dlkm.yocto.confine import LIBRARY, reading_place
-from dlkm.yocto.layers import RecipeFile, visible
+from dlkm.yocto.layers import CONF, RecipeFile, layers_of, shown
 from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FACTS = ("PN", "PV", "DEPENDS", "PROVIDES", "MACHINE", "LICENSE", "SUMMARY")
 _SECONDS = 12.0  # for one recipe; the worker itself stops at less
-CONF = "/build/conf"  # where the files of --conf are seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +95,7 @@ class Setting:
     kernel: "Kernel | None" = None
     tree: "KernelTree | None" = None
     compiler: "Compiler | None" = None
+    begun: Begun | None = None  # a worker that was started already, for the first recipes
 
 
 def setting(
@@ -104,6 +104,7 @@ def setting(
     options: RecipeOptions,
     kernel: "Kernel | None",
     bubblewrap: Bubblewrap | None = None,
+    begun: Begun | None = None,
 ) -> Setting:
     """Recipes are programs, so always a sandbox: the one given, or one that is presumed to work.
 
@@ -111,7 +112,7 @@ def setting(
     """
     bubblewrap = bubblewrap or presumed_bubblewrap(runner, is_root=os.geteuid() == 0) or _tried(runner, events)
     if kernel is None:
-        return Setting(runner=runner, events=events, bubblewrap=bubblewrap, options=options)
+        return Setting(runner=runner, events=events, bubblewrap=bubblewrap, options=options, begun=begun)
     from dlkm.build.compiler import choose
     from dlkm.build.kerneltree import headers_of, tree_on_the_target
 
@@ -155,21 +156,6 @@ def request_of(mode: str, place: Setting, recipes: Sequence[RecipeFile]) -> dict
     }
 
 
-def layers_of(recipes: Sequence[RecipeFile]) -> tuple[Path, ...]:
-    """All layers of several recipes, each once."""
-    return tuple(dict.fromkeys(folder for recipe in recipes for folder in recipe.layers))
-
-
-def shown(place: Setting, recipes: Sequence[RecipeFile]) -> tuple[str, ...]:
-    """bubblewrap's arguments for what the recipes and their user brought."""
-    conf = (
-        word
-        for number, path in enumerate(place.options.conf)
-        for word in ("--ro-bind", str(path.absolute()), f"{CONF}/{number}.conf")
-    )
-    return (*visible(layers_of(recipes)), *conf)
-
-
 def evaluate(place: Setting, recipes: Sequence[RecipeFile], asked: Asked | None = None) -> tuple[Evaluation, ...]:
     """Read the recipes, in the order given; one that cannot be read has an `error`. WorkerLostError for no answer."""
     if not recipes:
@@ -190,14 +176,16 @@ def evaluate(place: Setting, recipes: Sequence[RecipeFile], asked: Asked | None 
 def _answers(place: Setting, recipes: Sequence[RecipeFile], request: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     seconds = 10.0 + _SECONDS * len(recipes)
     try:
-        command = reading_place(place.bubblewrap, place.tree, shown(place, recipes))
+        if place.begun is not None:
+            return answers_of(place.begun.end(question(request), seconds), seconds)
+        command = reading_place(place.bubblewrap, place.tree, shown(recipes, place.options.conf))
         return ask(place.runner, command, request, seconds=seconds)
     except WorkerLostError:
         # The sandbox was only presumed to work: trying it out says why it does not, or how else it does.
         bubblewrap = _tried(place.runner, place.events)
         if bubblewrap == place.bubblewrap:
             raise
-        command = reading_place(bubblewrap, place.tree, shown(place, recipes))
+        command = reading_place(bubblewrap, place.tree, shown(recipes, place.options.conf))
         return ask(place.runner, command, request, seconds=seconds)
 
 

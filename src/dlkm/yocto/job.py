@@ -29,7 +29,8 @@ from dlkm.source.driver import safe_name
 from dlkm.yocto.asking import ask
 from dlkm.yocto.collect import packages_in, place_outside
 from dlkm.yocto.confine import library, worker_command, writable
-from dlkm.yocto.evaluation import Evaluation, Setting, request_of, shown
+from dlkm.yocto.evaluation import Evaluation, Setting, request_of
+from dlkm.yocto.layers import shown
 from dlkm.yocto.preset import SYSROOTS, WORK, downloads
 
 LOG = "build.log"
@@ -153,7 +154,7 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
 
 def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
     """The sandbox of builds with the recipe's layers, the downloads and the worker in it."""
-    words = [*shown(job.place, [job.evaluation.recipe]), *library()]
+    words = [*shown([job.evaluation.recipe], job.place.options.conf), *library()]
     if downloads().is_dir():
         words += ["--ro-bind", str(downloads()), str(downloads())]
     for number, folder in enumerate(job.sysroots):

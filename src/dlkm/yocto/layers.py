@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 
+CONF = "/build/conf"  # where the worker sees the user's own configuration files
 _DEPTH = 5  # directories above a recipe that may be its layer
 # A recipe directly in one of these would show the worker all that lies there.
 _SHARED = frozenset(
@@ -130,3 +131,16 @@ def _shown(folder: Path) -> Iterator[Path]:
         below = path.is_dir() and (path.name in {"files", "conf", "classes", "classes-recipe"} or path.name in stems)
         if below or any(path.name.startswith(f"{stem}-") for stem in stems) or path.suffix in _RECIPE_FILES:
             yield path
+
+
+def layers_of(recipes: Iterable[RecipeFile]) -> tuple[Path, ...]:
+    """All layers of several recipes, each once."""
+    return tuple(dict.fromkeys(folder for recipe in recipes for folder in recipe.layers))
+
+
+def shown(recipes: Iterable[RecipeFile], conf: Iterable[Path]) -> tuple[str, ...]:
+    """bubblewrap's arguments for what the recipes and their user brought."""
+    words = list(visible(layers_of(recipes)))
+    for number, path in enumerate(conf):
+        words += ["--ro-bind", str(path.absolute()), f"{CONF}/{number}.conf"]
+    return tuple(words)

@@ -64,10 +64,20 @@ def lazily(name: str) -> None:
         setattr(import_module(parent), own, sys.modules[name])
 
 
+class _Forking:
+    """`multiprocessing` for bb, which asks for its context at once and needs it never while it reads."""
+
+    def __getattr__(self, name: str) -> Any:
+        sys.modules.pop("multiprocessing", None)
+        return getattr(import_module("multiprocessing").get_context("fork"), name)
+
+
 def prepare(*, tasks: bool) -> None:
     """Import `bb` with what it needs; `tasks`: functions will be run, for which bb reads shell code."""
     for name in _SELDOM:
         lazily(name)
+    if not tasks:
+        _module("multiprocessing", get_context=lambda _method: _Forking())
     # The wheel leaves hashserv out, which bb.siggen imports.
     client = _module("hashserv.client")
     _module("hashserv", client=client, is_valid_unihash=lambda _hash: True)

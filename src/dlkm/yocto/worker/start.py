@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from dlkm.yocto.worker import stand_ins
@@ -23,21 +24,34 @@ def main() -> None:
     # What a recipe prints must not get between the answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if sys.argv[1:] == ["evaluate"]:
+        _get_ready()
     request = json.load(sys.stdin)
     sys.path.insert(1, f"{sys.path[0]}/dlkm/yocto/meta/lib")
-    modes: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
+    modes: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any] | str]]] = {
         "evaluate": _evaluate,
         "run": _run,
         "fetch": _fetch,
     }
     for answer in _guarded(modes[request["mode"]], request):
-        out.write(json.dumps(answer) + "\n")
+        out.write((answer if isinstance(answer, str) else json.dumps(answer)) + "\n")
         out.flush()
+    # Taking apart what was read takes as long as a recipe.
+    os._exit(0)
+
+
+def _get_ready() -> None:
+    """Load what reading a recipe needs: whoever asks may still be making up the question."""
+    gc.disable()  # what is made here stays to the end, which comes soon
+    if "bb" not in sys.modules:
+        stand_ins.prepare(tasks=False)
+        for name in ("config", "evaluate", "revisions", "spelling"):
+            import_module(f"dlkm.yocto.worker.{name}")
 
 
 def _guarded(
-    mode: Callable[[dict[str, Any]], Iterator[dict[str, Any]]], request: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+    mode: Callable[[dict[str, Any]], Iterator[dict[str, Any] | str]], request: dict[str, Any]
+) -> Iterator[dict[str, Any] | str]:
     """Whatever goes wrong in here is told as an answer: standard error belongs to nobody."""
     try:
         yield from mode(request)
@@ -49,10 +63,9 @@ def _guarded(
         yield {"error": {"text": str(error) or text, "file": "", "line": 0}} if config else {"defect": text}
 
 
-def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any] | str]:
     """Each recipe in a process of its own: what one does to bb, no other sees; one that hangs hinders no other."""
-    gc.disable()  # what is made here stays to the end, which comes soon
-    stand_ins.prepare(tasks=False)
+    _get_ready()
     from dlkm.yocto.worker.config import configured
     from dlkm.yocto.worker.messages import listen
     from dlkm.yocto.worker.revisions import settle
@@ -71,7 +84,8 @@ def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             running[number] = (pid, pipe)
         number = min(running)
         pid, pipe = running.pop(number)
-        yield {"number": number, "path": request["recipes"][number]["path"]} | _answer_of(pid, pipe)
+        answer = _answer_of(pid, pipe, alone=len(request["recipes"]) == 1)
+        yield answer if isinstance(answer, str) else {"number": number} | answer
 
 
 def _started(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
@@ -93,10 +107,13 @@ def _started(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
     return pid, reading
 
 
-def _answer_of(pid: int, pipe: int) -> dict[str, Any]:
+def _answer_of(pid: int, pipe: int, *, alone: bool) -> dict[str, Any] | str:
+    """What a recipe's process answered. That of one recipe `alone` goes on as it is: it can spoil no other's."""
     with os.fdopen(pipe, "rb") as stream:
         data = stream.read(_ANSWER)
     _, status = os.waitpid(pid, 0)
+    if alone and status == 0 and b"\n" not in data and data.isascii():
+        return data.decode("ascii")
     try:
         answer = json.loads(data)
     except ValueError:
