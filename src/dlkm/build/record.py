@@ -85,6 +85,7 @@ def _parse(table: Any, folder: Path) -> Cell:
         modules=tuple(_module(entry, folder) for entry in cell["modules"]),
         symvers=_beside(cell["symvers"], folder),
         log=_beside(cell["log"], folder),
+        packages=tuple(_text(name) for name in cell.get("packages", ())),
     )
 
 

@@ -31,7 +31,8 @@ class BuiltModule:
 class Cell:
     """One source built for one kernel; the fields are those of `dlkm build --json` (dlkm.build/1).
 
-    `id` is `NAME@KERNEL`, the same everywhere. `kernel` is the kernel's id. `seconds` is wall time.
+    `id` is `NAME@KERNEL`, the same everywhere. `kernel` is the kernel's id. `seconds` is wall time. `packages` are the
+    names of those that a recipe made; what they are lies in packages.json beside the record.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Cell:
     modules: tuple[BuiltModule, ...] = ()
     symvers: Path | None = None
     log: Path | None = None
+    packages: tuple[str, ...] = ()
 
 
 def moved(cell: Cell, folder: Path) -> Cell:

@@ -3,6 +3,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,14 @@ def build_all_recipes(
     from dlkm.yocto.batch import build_recipes
     from dlkm.yocto.layers import locate
 
-    how = recipe_options_of(arguments)
+    how = replace(recipe_options_of(arguments), forced=_forced(options))
     recipes = [locate(path, how.layers) for path in dict.fromkeys(paths)]
     yield from build_recipes(workshop, recipes, kernels, (options, how), arguments.output)
+
+
+def _forced(options: "BuildOptions") -> dict[str, str]:
+    """`--var NAME=VALUE`: on make's command line, where recipes have EXTRA_OEMAKE."""
+    import shlex
+
+    words = " ".join(shlex.quote(f"{name}={value}") for name, value in options.variables)
+    return {"EXTRA_OEMAKE:append": f" {words}"} if words else {}

@@ -187,6 +187,7 @@ def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
             shutil.rmtree(new / FOLDER, ignore_errors=True)
         else:
             write_packages(new, packages)
+            cell = replace(cell, packages=tuple(package.name for package in packages))
             _keep_deployed(facts, ran, new)
         cell = replace(cell, id=identity, seconds=round(time.monotonic() - ran.start, 3))
         write_record(new, cell, _evidence(job, ran, diagnostics))

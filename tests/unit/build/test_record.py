@@ -49,7 +49,7 @@ def test_the_document_has_the_fields_that_are_promised(tmp_path: Path) -> None:
     assert document["schema"] == "dlkm.build/1"
     (cell,) = document["cells"]
     assert list(cell) == ["id", "source", "kernel", "arch", "outcome", "reason", "cached", "seconds", "modules",
-                          "symvers", "log"]  # fmt: skip
+                          "symvers", "log", "packages"]  # fmt: skip
     assert list(cell["modules"][0]) == ["path", "sha256", "vermagic", "destination"]
     json.dumps(document)
 
