@@ -70,7 +70,7 @@ class Reader:
             for match in () if _OWN.match(line) else _OLD_PLACE.finditer(line.partition("#")[0]):
                 now = places.get(match[1])
                 if now is not None:
-                    self._note(name, number, f"{match[0]} holds on some releases only: today it is written {now}")
+                    self._note(name, number, f"{match[0]} holds on some releases only: write {now}")
 
 
 def read_through(reader: Reader) -> None:
