@@ -122,7 +122,7 @@ class Facts:
         """The keys of `.modinfo` that built-in modules have, by module; empty where nobody lists them."""
         return self.installed.builtin_modinfo if self.installed is not None else {}
 
-    @property
+    @cached_property
     def sysfs_names(self) -> tuple[str, ...] | None:
         """What built-in parameters take below /sys/module; None when no image at hand tells."""
         return self.image.sysfs if self.image is not None else None

@@ -13,6 +13,7 @@ from dlkm.prove.attempt import Observed
 from dlkm.prove.protocol import Result
 from dlkm.verdict.verdict import Outcome, Verdict
 
+_TAINT_ORDER = "PFSRMBUDAWCIOELKXTN"  # kernel/panic.c: taint_flags; the trace that tells them has an order of its own
 LOST = "[records of the kernel's log were lost here]"
 
 
@@ -21,14 +22,19 @@ class Agreement(StrEnum):
 
     AGREES = "agrees"
     DIFFERS = "differs"
-    OPEN = "open"  # nothing was predicted, so nothing is contradicted
+    OPEN = "open"  # nothing was predicted, or no file could foretell it: nothing is contradicted
 
 
 def compare(predicted: Verdict, observed: Observed) -> Agreement:
-    """Outcome, errno and log must be the same; a guest in trouble agrees with nothing."""
+    """Outcome, errno and log must be the same; a guest in trouble agrees with nothing.
+
+    What a module's own init() answers, after the kernel has taken it, no file foretells.
+    """
     if observed.trouble is not None:
         return Agreement.DIFFERS
     if predicted.outcome is Outcome.CANNOT_TELL:
+        return Agreement.OPEN
+    if predicted.outcome is Outcome.LOADS and observed.outcome is Outcome.FAILS and observed.accepted:
         return Agreement.OPEN
     same = (predicted.outcome, predicted.errno, predicted.log) == (observed.outcome, observed.errno, observed.log)
     return Agreement.AGREES if same else Agreement.DIFFERS
@@ -46,7 +52,7 @@ def read_result(result: Result, logged: Sequence[str]) -> Observed:
         errno=errno_name(result.error) if result.error else None,
         log=log,
         output=tuple(line for line in logged if not refused or is_notice(line)),
-        taint=result.taint,
+        taint="".join(sorted(result.taint, key=_TAINT_ORDER.find)),
         accepted=result.accepted,
     )
 

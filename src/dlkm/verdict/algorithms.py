@@ -47,6 +47,11 @@ def digest_of_certificate(number: str) -> str | None:
     return found
 
 
+def digest_info(name: str) -> bytes:
+    """What stands before a digest within an RSA signature (RFC 8017, 9.2); empty for a digest that has no such form."""
+    return bytes.fromhex(_table()["digest"].get(name, {}).get("info", ""))
+
+
 def _algorithm(name: str, entries: dict[str, Any], known: tuple[str, ...], facts: Facts) -> Algorithm:
     if name not in known:
         return Algorithm(name=name, support=Support.UNKNOWN)

@@ -81,10 +81,17 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
         kernel=case.facts.kernel.id,
         outcome=outcome,
         errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
-        log=tuple(map(utf8, logged[:_LOG_LINES])) if fails else (),
+        log=tuple(utf8(_cut(line, case)) for line in logged[:_LOG_LINES]) if fails else (),
         taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
         findings=tuple(findings),
     )
+
+
+def _cut(line: str, case: Case) -> str:
+    """As much of a line as one record of the kernel's log holds."""
+    (most,) = case.era.words("line-limit")
+    raw = line.encode("utf-8", "surrogateescape")
+    return line if len(raw) <= most else raw[:most].decode("utf-8", "surrogateescape")
 
 
 def _outcome(deciding: Sequence[Trip]) -> Outcome:

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 from dlkm.core.names import normalise_module_name
+from dlkm.ko.elf import SHN_UNDEF
 from dlkm.verdict.btf import BtfError, check_btf, check_names
 from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
@@ -27,10 +28,18 @@ def duplicate_exports(case: Case) -> Iterator[Trip]:
         if found is None or found.owner == normalise_module_name(case.candidate.struct_name):
             continue
         owner = found.owner or "kernel"
-        if case.supply.certainly_loaded(found):
+        if not found.owner or found.owner in case.facts.builtin or owner in _there_before(case):
             yield case.trip("duplicate-export", subject=export.name, owner=owner)
             return
         yield case.trip("duplicate-export-possible", subject=export.name, owner=owner)
+
+
+def _there_before(case: Case) -> frozenset[str]:
+    """Modules that are surely loaded: those said to be, and those whose symbols this one uses."""
+    loaded = {normalise_module_name(name) for name in case.conditions.loaded}
+    needed = {name for name, _, section in case.candidate.special_symbols() if section == SHN_UNDEF}
+    givers = {found.owner for name in needed if (found := case.supply.find(name)) is not None}
+    return frozenset(loaded | givers)
 
 
 def btf(case: Case) -> Iterator[Trip]:
@@ -81,13 +90,33 @@ def _own_base(raw: bytes) -> tuple[int, bytes]:
 def parameters(case: Case) -> Iterator[Trip]:
     """The words given to the module (kernel/params.c: parse_args)."""
     for verdict in judge(case.candidate, case.conditions.params_of(case.candidate.struct_name)):
-        yield case.trip(verdict.rule, errno=verdict.errno, subject=verdict.name, value=verdict.value, type=verdict.type)
+        yield case.trip(
+            verdict.rule,
+            errno=verdict.errno,
+            subject=verdict.name,
+            own=verdict.name.replace("-", "_"),
+            value=verdict.value,
+            type=verdict.type,
+            limit=verdict.limit,
+        )
 
 
 def built_in_name(case: Case) -> Iterator[Trip]:
-    """A built-in module's name is taken in sysfs (kernel/module/sysfs.c: mod_sysfs_init)."""
-    if normalise_module_name(case.candidate.struct_name) in case.facts.builtin:
+    """A name that is taken in sysfs (kernel/module/sysfs.c: mod_sysfs_init).
+
+    What is built in takes its name there only by a parameter that is shown, or a version.
+    """
+    name = normalise_module_name(case.candidate.struct_name)
+    keys = case.facts.builtin_modinfo.get(name, frozenset())
+    if not keys and name not in case.facts.builtin and name not in case.era.words("sysfs-core"):
+        return
+    shown = case.facts.sysfs_names
+    if "version" in keys or (shown is not None and name in shown):
         yield case.trip("built-in")
+    elif shown is None and ("parmtype" in keys or name not in case.facts.builtin):
+        yield case.trip("built-in-unknown")
+    elif name in case.facts.builtin:
+        yield case.trip("built-in-beside")
 
 
 CHECKS: dict[str, Check] = {

@@ -10,10 +10,12 @@ from typing import Any
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import open_regular
 from dlkm.ko.x509 import Certificate, read_certificate
-from dlkm.verdict.algorithms import digest_of_certificate
+from dlkm.verdict.algorithms import digest_info, digest_of_certificate
 
 LIMIT = 1 << 20  # bytes of a file with certificates
 _PEM = b"-----BEGIN CERTIFICATE-----"
+_DIFFERS = "EKEYREJECTED"  # it is a signature, of something else
+_PADDING = 8  # bytes of 0xff at least
 
 
 class Keyring:
@@ -105,6 +107,26 @@ def verify(key: bytes, digest_name: str, digest: bytes, value: bytes) -> bool | 
     except (UnsupportedAlgorithm, ValueError):
         return None
     return True
+
+
+def wrong_errno(key: bytes, digest_name: str, value: bytes) -> str:
+    """With what a wrong signature is refused: by how far it opens as one (crypto/rsa-pkcs1pad.c, rsassa-pkcs1.c)."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    public = load_der_public_key(key)
+    if not isinstance(public, rsa.RSAPublicKey):
+        return _DIFFERS
+    numbers = public.public_numbers()
+    size = (numbers.n.bit_length() + 7) // 8
+    number = int.from_bytes(value, "big")
+    opened = pow(number, numbers.e, numbers.n).to_bytes(size, "big") if number < numbers.n else b""
+    if len(value) != size or not opened.startswith(b"\0"):
+        return "EINVAL"
+    padding, end, rest = opened[2:].partition(b"\0")
+    if opened[1] != 1 or len(padding) < _PADDING or padding.strip(b"\xff") or not end:
+        return "EBADMSG"
+    return _DIFFERS if rest.startswith(digest_info(digest_name)) else "EBADMSG"
 
 
 @cache

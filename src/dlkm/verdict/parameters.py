@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.param_limits import limits_of
+from dlkm.verdict.words import words_in
 
 # Type to (lowest, highest); kernel/params.c: STANDARD_PARAM_DEF. `long` as on 64 bits; narrower below.
 _RANGES = {
@@ -20,6 +22,7 @@ _RANGES = {
 _BOOLEANS = frozenset({"bool", "invbool", "bint"})
 _NO_VALUE_NEEDED = frozenset({"bool", "bint"})  # KERNEL_PARAM_OPS_FL_NOARG
 _LONGEST_TEXT = 1024  # param_set_charp
+_ARRAY = "array of "
 _NOT_THE_MODULES = frozenset({"async_probe", "dyndbg"})  # the loader's own
 _NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\n?")
 _BOOLEAN = re.compile(r"[yYtT1nNfF0]|[oO][nNfF]|[eEdD]")
@@ -27,13 +30,26 @@ _BOOLEAN = re.compile(r"[yYtT1nNfF0]|[oO][nNfF]|[eEdD]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterTrip:
-    """What is wrong with one given value: the rule, and the errno where the value decides it."""
+    """What is wrong with one given value: the rule, and the errno where the value decides it.
+
+    `value` is as the kernel prints it. `limit` is how many elements or letters the parameter takes.
+    """
 
     rule: str
     errno: str | None
     name: str
     value: str
     type: str
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """Why a value is refused; `rule` and `limit` as above."""
+
+    errno: str
+    rule: str = "parameter-invalid"
+    limit: int = 0
 
 
 def types_of(candidate: Candidate) -> dict[str, str]:
@@ -43,41 +59,62 @@ def types_of(candidate: Candidate) -> dict[str, str]:
 
 
 def judge(candidate: Candidate, words: Iterable[str]) -> Iterator[ParameterTrip]:
-    """What the kernel objects to among "NAME=VALUE" words, up to a "--"."""
-    types = types_of(candidate)
-    for word in words:
-        if word == "--":
-            return
-        name, equals, value = word.partition("=")
-        kind = types.get(name.replace("-", "_"))
+    """What the kernel objects to among the words given, which it gets in one line; all are tried."""
+    line = " ".join(words)
+    if not line:
+        return
+    types, limits = types_of(candidate), limits_of(candidate)
+    for given, value in words_in(line):
+        name = given.replace("-", "_")
+        kind = types.get(name)
         if kind is None:
-            if name not in _NOT_THE_MODULES:
-                yield ParameterTrip(rule="parameter-unknown", errno=None, name=name, value=value, type="")
+            if given not in _NOT_THE_MODULES:
+                yield ParameterTrip(rule="parameter-unknown", errno=None, name=given, value=value or "", type="")
             continue
-        errno = refusal(kind, value if equals else None, candidate.layout.bits)
-        if errno is not None:
-            rule = "parameter-too-large" if errno == "ENOSPC" else "parameter-invalid"
-            yield ParameterTrip(rule=rule, errno=errno, name=name, value=value, type=kind)
+        no = refusal(kind, value, candidate.layout.bits, limits.get(name))
+        if no is not None:
+            yield ParameterTrip(
+                rule=no.rule, errno=no.errno, name=given, value=_shown(kind, value), type=kind, limit=no.limit
+            )
 
 
-def refusal(kind: str, value: str | None, bits: int) -> str | None:
-    """The errno with which a value of a type is refused; None for one that is taken, or whose type is not known."""
+def _shown(kind: str, value: str | None) -> str:
+    """The value as the kernel prints it: param_array puts a NUL in place of the first comma."""
+    return (value or "").partition(",")[0] if kind.startswith(_ARRAY) else value or ""
+
+
+def refusal(kind: str, value: str | None, bits: int, limit: int | None = None) -> _Refusal | None:
+    """Why a value of a type is refused; None for one that is taken, or whose type is not known.
+
+    `limit` is the most that an array or a string takes, None where nobody knows.
+    """
     if value is None:
-        return None if kind in _NO_VALUE_NEEDED else "EINVAL"
-    if kind.startswith("array of "):
-        parts = (refusal(kind.removeprefix("array of "), part, bits) for part in value.split(","))
-        return next((part for part in parts if part is not None), None)
+        return None if kind in _NO_VALUE_NEEDED else _Refusal(errno="EINVAL")
+    if kind.startswith(_ARRAY):
+        return _array(kind.removeprefix(_ARRAY), value.split(","), bits, limit)
+    size = len(value.encode("utf-8", "surrogateescape"))
     if kind == "charp":
-        return "ENOSPC" if len(value.encode("utf-8", "surrogateescape")) > _LONGEST_TEXT else None
-    if kind in _BOOLEANS:
-        return _boolean(kind, value)
-    return _number(kind, value, bits)
+        return _Refusal(errno="ENOSPC", rule="parameter-too-large") if size > _LONGEST_TEXT else None
+    if kind == "string":
+        fits = limit is None or size < limit
+        return None if fits else _Refusal(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
+    errno = _boolean(value) if kind in _BOOLEANS else _number(kind, value, bits)
+    return None if errno is None else _Refusal(errno=errno)
 
 
-def _boolean(kind: str, value: str) -> str | None:
-    if kind == "bint" or _BOOLEAN.match(value):
-        return None if _BOOLEAN.match(value) else "EINVAL"
-    return "EINVAL"
+def _array(kind: str, parts: list[str], bits: int, limit: int | None) -> _Refusal | None:
+    """Element by element; one too many is refused when its turn comes (param_array)."""
+    for number, part in enumerate(parts):
+        if number == limit:
+            return _Refusal(errno="EINVAL", rule="parameter-invalid/many", limit=number)
+        found = refusal(kind, part, bits)
+        if found is not None:
+            return found
+    return None
+
+
+def _boolean(value: str) -> str | None:
+    return None if _BOOLEAN.match(value) else "EINVAL"
 
 
 def _number(kind: str, value: str, bits: int) -> str | None:

@@ -31,7 +31,7 @@ def signature(case: Case) -> Iterator[Trip]:
         yield case.trip("signature-algorithm", subject=answer.unless)
         return
     if answer.trust in _REJECTED:
-        yield case.trip(_REJECTED[answer.trust])
+        yield case.trip(_REJECTED[answer.trust], errno=answer.errno)
     elif answer.trust is Trust.UNDECIDED:
         yield case.trip("signature-undecided" if _demanded(case) else "signature-unverified")
     elif answer.trust in _REASONS:

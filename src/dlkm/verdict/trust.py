@@ -14,7 +14,7 @@ from dlkm.ko.x509 import Certificate, read_certificate
 from dlkm.verdict.algorithms import Support, digest, key
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import Era
-from dlkm.verdict.keyring import Keyring, digest_of, issued, keyring, verify
+from dlkm.verdict.keyring import Keyring, digest_of, issued, keyring, verify, wrong_errno
 
 
 class Trust(Enum):
@@ -43,10 +43,14 @@ class Trust(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The decision. `unless`: the kernel module without which the signature is of an unsupported algorithm, if any."""
+    """The decision. `unless`: the kernel module without which the signature is of an unsupported algorithm, if any.
+
+    `errno` is what a wrong signature is refused with.
+    """
 
     trust: Trust
     unless: str = ""
+    errno: str | None = None
 
 
 _SPC_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
@@ -131,6 +135,7 @@ class _Check:
         self._era = era
         self._known = known
         self._unless = ""
+        self._errno: str | None = None
 
     def answer(self) -> Answer:
         """One signer whom the kernel trusts is enough; one that is wrong is too much."""
@@ -140,7 +145,7 @@ class _Check:
         found = [self._of(signer, value) for signer, value in signers]
         for trust in (Trust.WRONG, Trust.TRUSTED, Trust.UNDECIDED, Trust.UNSUPPORTED):
             if trust in found:
-                return Answer(trust=trust, unless=self._unless)
+                return Answer(trust=trust, unless=self._unless, errno=self._errno if trust is Trust.WRONG else None)
         return Answer(trust=Trust.UNKNOWN_KEY, unless=self._unless)
 
     def _of(self, signer: Signer, value: bytes) -> Trust:
@@ -155,12 +160,20 @@ class _Check:
             return Trust.UNKNOWN_KEY if self._facts.certificates is not None else self._by_sample(signer)
         by = chain[0] if chain else trusted
         assert by is not None
-        verified = self._verified(by, signer, value)
-        if not verified:
-            return Trust.UNDECIDED if verified is None else Trust.WRONG
-        if not chain:
-            return Trust.TRUSTED
+        trust = self._by(by, signer, value)
+        if trust is not Trust.TRUSTED or not chain:
+            return trust
         return _vouched(chain, self._known, lambda one: self._verified(one, signer, value))
+
+    def _by(self, by: Certificate, signer: Signer, value: bytes) -> Trust:
+        """Whether the signature is this certificate's, never mind whose that is."""
+        verified = self._verified(by, signer, value)
+        if verified is None:
+            return Trust.UNDECIDED
+        if verified:
+            return Trust.TRUSTED
+        self._errno = self._errno or wrong_errno(by.key, signer.hash_algo, value)
+        return Trust.WRONG
 
     def _by_sample(self, signer: Signer) -> Trust:
         """Without the kernel's certificates, its own modules tell whose key it trusts."""

@@ -40,6 +40,10 @@ def test_what_init_says_is_no_refusal() -> None:
     assert observed.output == ("hello: no device found",)
 
 
+def test_taint_letters_are_in_the_kernels_order() -> None:
+    assert read_result(replace(LOADED, taint="POFCE"), []).taint == "PFCOE"
+
+
 def test_what_cannot_be_seen_counts_as_the_kernels() -> None:
     assert read_result(replace(REFUSED, accepted=None), [LAYOUT]).log == (LAYOUT,)
 
@@ -54,6 +58,23 @@ def test_what_cannot_be_seen_counts_as_the_kernels() -> None:
         "hello: module_layout: kernel tainted.",
         "hello: bad vermagic: kernel tainted.",
         "hello: unknown parameter 'colour' ignored",
+        "patch: tainting kernel with TAINT_LIVEPATCH",
+        "------------[ cut here ]------------",
+        "WARNING: CPU: 0 PID: 86 at mm/percpu.c:1758 pcpu_alloc+0x241/0x260",
+        "Modules linked in: hello(OE+) [last unloaded: qemu_fw_cfg]",
+        "CPU: 1 PID: 129 Comm: dlkm-loader Tainted: PF        C OE K  N 6.1.0-56-amd64 #1  Debian 6.1.192-2",
+        "CPU: 1 UID: 0 PID: 129 Comm: dlkm-loader Not tainted 6.12.117+deb12-arm64 #1  Debian 6.12.117-1~deb12u1",
+        "Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-debian-1.16.2-1 04/01/2014",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        " ? kernel_read_file+0x2a8/0x330",
+        "RIP: 0010:kobject_add_internal+0x241/0x260",
+        "Code: ff ff e9 29 fe ff ff 0f 0b <0f> 0b 41",
+        "RSP: 0018:ff736cf7004eb990 EFLAGS: 00000286",
+        "R10: 0000000000000003 R11: ff39ec9b5fd10fe8 R12: ffffffffc04b6090",
+        "x29: ffff800083bcba60 x28: ffff0000c0a1b000 x27: 0000000000000000",
+        "---[ end trace 0000000000000000 ]---",
         "random: crng init done",
         "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable",
         LOST,
@@ -108,6 +129,12 @@ FAILS = Observed(outcome=Outcome.FAILS, errno="ENOEXEC", log=(LAYOUT,))
         (_predicted(Outcome.FAILS, "ENOEXEC", LAYOUT), FAILS, Agreement.AGREES),
         (_predicted(Outcome.LOADS), Observed(outcome=Outcome.LOADS, output=("hi",)), Agreement.AGREES),
         (_predicted(Outcome.LOADS), FAILS, Agreement.DIFFERS),
+        (_predicted(Outcome.LOADS), Observed(outcome=Outcome.FAILS, errno="EIO", accepted=True), Agreement.OPEN),
+        (
+            _predicted(Outcome.FAILS, "EIO"),
+            Observed(outcome=Outcome.FAILS, errno="EIO", accepted=True),
+            Agreement.AGREES,
+        ),
         (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), FAILS, Agreement.DIFFERS),
         (_predicted(Outcome.FAILS, "ENOEXEC"), FAILS, Agreement.DIFFERS),
         (_predicted(Outcome.FAILS, "ENOEXEC", LAYOUT, LAYOUT), FAILS, Agreement.DIFFERS),

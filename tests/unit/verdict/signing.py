@@ -20,7 +20,15 @@ cms: Any = asn1crypto.cms
 keys: Any = asn1crypto.keys
 x509: Any = asn1crypto.x509
 
-_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
+# DigestInfo up to the digest (RFC 8017, 9.2, notes)
+_INFO = {
+    "md5": "3020300c06082a864886f70d020505000410",
+    "sha1": "3021300906052b0e03021a05000414",
+    "sha224": "302d300d06096086480165030402040500041c",
+    "sha256": "3031300d060960864801650304020105000420",
+    "sha384": "3041300d060960864801650304020205000430",
+    "sha512": "3051300d060960864801650304020305000440",
+}
 
 
 @cache
@@ -65,10 +73,16 @@ def certificate(seed: int) -> bytes:
     return whole
 
 
-def _value(body: bytes, seed: int) -> bytes:
-    """The signature alone: RSASSA-PKCS1-v1_5 with SHA-256."""
+def _value(body: bytes, seed: int, digest: str = "sha256", named: str | None = None) -> bytes:
+    """The signature alone: RSASSA-PKCS1-v1_5; `named` is the digest that it says it is of."""
+    info = bytes.fromhex(_INFO[named or digest])
+    told = hashlib.new(digest, body).digest()
+    return _closed(b"\0\1" + b"\xff" * (125 - len(info) - len(told)) + b"\0" + info + told, seed)
+
+
+def _closed(raw: bytes, seed: int) -> bytes:
+    """What opens as these bytes."""
     modulus, private = key(seed)
-    raw = b"\0\1" + b"\xff" * (125 - len(_SHA256) - 32) + b"\0" + _SHA256 + hashlib.sha256(body).digest()
     return pow(int.from_bytes(raw, "big"), private, modulus).to_bytes(128, "big")
 
 
@@ -82,9 +96,14 @@ def block(
     enclose: bool = False,
     holds: bytes | None = None,
     signers: int = 1,
+    named: str | None = None,
+    opens: bytes | None = None,
 ) -> bytes:
-    """The PKCS#7 message over a body. `enclose` puts the certificate in, `holds` some content."""
-    value = _value(body, seed)
+    """The PKCS#7 message over a body. `enclose` puts the certificate in, `holds` some content.
+
+    `named` is the digest that the signature itself names, `opens` what it opens as, where that is wrong.
+    """
+    value = _value(body, seed, digest, named) if opens is None else _closed(opens, seed)
     owner = x509.Certificate.load(certificate(seed))
     signer: dict[str, Any] = {
         "version": "v1",

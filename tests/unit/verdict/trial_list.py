@@ -15,6 +15,7 @@ from tests.unit.ko.elf_builder import (
     SHF_WRITE,
     SHN_COMMON,
     SHT_NOBITS,
+    SHT_RELA,
     SHT_SYMTAB,
     WEAK,
     Exported,
@@ -164,6 +165,21 @@ def signatures() -> Iterator[Trial]:
         errno="EKEYREJECTED",
     )
     yield from decided_elsewhere()
+    # crypto/rsa-pkcs1pad.c: what opens as no signature at all is refused with other words.
+    yield Trial(
+        rule="signature-wrong", label="digest-name", bad=sign(PLAIN, 1, named="sha1"), good=SIGNED, errno="EBADMSG"
+    )
+    yield Trial(
+        rule="signature-wrong",
+        label="padding",
+        bad=sign(PLAIN, 1, opens=b"\1" + bytes(127)),
+        good=SIGNED,
+        errno="EINVAL",
+    )
+    short = b"\0\1" + b"\xff" * 7 + b"\0" + bytes(118)
+    yield Trial(
+        rule="signature-wrong", label="short-padding", bad=sign(PLAIN, 1, opens=short), good=SIGNED, errno="EBADMSG"
+    )
     blind = World(certificates=None)
     yield Trial(
         rule="signature-undecided",
@@ -262,8 +278,8 @@ def decided_elsewhere() -> Iterator[Trial]:
     """What only the machine tells: modules of its kernel that compute a digest, keys that somebody enrolled."""
     yield Trial(
         rule="signature-algorithm",
-        bad=sign(PLAIN, 1, digest="sha512"),
-        good=SIGNED,
+        bad=sign(PLAIN, 1, digest="sha512", named="sha256"),
+        good=sign(PLAIN, 1, digest="sha512"),
         outcome="cannot-tell",
     )
     yield Trial(
@@ -510,7 +526,16 @@ def layout() -> Iterator[Trial]:
     def percpu(size: int) -> bytes:
         return module(change=adding(Part(name=".data..percpu", data=bytes(size), flags=SHF_ALLOC | SHF_WRITE)))
 
-    yield Trial(rule="percpu-size", bad=percpu(8193), good=percpu(8192), outcome="loads")
+    for rule, size, said in (
+        (
+            "percpu-size",
+            8193,
+            "percpu: allocation failed, size=8196 align=4 atomic=0, alloc from reserved chunk failed",
+        ),
+        ("percpu-size/unit", 32769, "illegal size (32772) or align (4) for percpu allocation"),
+    ):
+        lines = (said, f"tiny: Could not allocate {size} bytes percpu data")
+        yield Trial(rule=rule, bad=percpu(size), good=percpu(8192), errno="ENOMEM", log=lines)
     one, other = Part(name=".ctors", data=bytes(8)), Part(name=".init_array", data=bytes(8))
     yield Trial(
         rule="constructors",
@@ -803,7 +828,28 @@ def last_steps() -> Iterator[Trial]:
         world=given("who=" + "x" * 1025),
         near=given("who=" + "x" * 1024),
         errno="ENOSPC",
-        log=("who: string parameter too long", f"tiny: `{'x' * 1025}' too large for parameter `who'"),
+        # A record of this kernel's log holds 989 bytes.
+        log=("who: string parameter too long", f"tiny: `{'x' * (989 - len('tiny: `'))}"),
+    )
+    few = _limited("array of int", 2)
+    yield Trial(
+        rule="parameter-invalid/many",
+        bad=few,
+        good=few,
+        world=given("count=1,2,3"),
+        near=given("count=1,2"),
+        errno="EINVAL",
+        log=("count: can only take 2 arguments", "tiny: `1' invalid for parameter `count'"),
+    )
+    short = _limited("string", 4)
+    yield Trial(
+        rule="parameter-too-large/string",
+        bad=short,
+        good=short,
+        world=given("count=four"),
+        near=given("count=two"),
+        errno="ENOSPC",
+        log=("count: string doesn't fit in 3 chars.", "tiny: `four' too large for parameter `count'"),
     )
     yield Trial(
         rule="parameter-unknown",
@@ -813,15 +859,48 @@ def last_steps() -> Iterator[Trial]:
         near=given("dyndbg=+p"),
         outcome="loads",
     )
-    yield Trial(
-        rule="built-in",
-        bad=PLAIN,
-        good=PLAIN,
-        world=World(builtin=("tiny",)),
-        near=World(builtin=("tinier",)),
-        errno="EINVAL",
-        log=("tiny: module is already loaded",),
-    )
+    yield from names_taken()
     # A symbol's name outside its table: the kernel would read on in whatever follows.
     cut = patched(module(), ".strtab", size=3)
     yield Trial(rule="unreadable-part", bad=cut, good=PLAIN, outcome="cannot-tell")
+
+
+def names_taken() -> Iterator[Trial]:
+    """mod_sysfs_init: /sys/module has a directory for what is built in only with a parameter or a version."""
+    there = ("tiny: module is already loaded",)
+    with_version = World(builtin=("tiny",), builtin_info=("tiny.version=1", "tiny.license=GPL"))
+    without = World(builtin=("tiny",), builtin_info=("tiny.license=GPL",))
+    yield Trial(rule="built-in", bad=PLAIN, good=PLAIN, world=with_version, near=without, errno="EINVAL", log=there)
+    shown = World(builtin=("tiny",), builtin_info=("tiny.parmtype=count:int",), sysfs=("other", "tiny"))
+    yield Trial(
+        rule="built-in",
+        label="parameter",
+        bad=PLAIN,
+        good=PLAIN,
+        world=shown,
+        near=replace(shown, sysfs=("other",)),
+        errno="EINVAL",
+        log=there,
+    )
+    yield Trial(rule="built-in-beside", bad=PLAIN, good=PLAIN, world=without, near=with_version, outcome="loads")
+    yield Trial(
+        rule="built-in-unknown",
+        bad=PLAIN,
+        good=PLAIN,
+        world=replace(shown, sysfs=None),
+        near=shown,
+        outcome="cannot-tell",
+    )
+
+
+def _limited(kind: str, limit: int) -> bytes:
+    """A module with one parameter whose structure begins with a limit (include/linux/moduleparam.h)."""
+    pointers = struct.pack("<QQq", 0, 1 | 1 << 32, 0) + struct.pack("<QQq", 32, 1 | 2 << 32, 0)
+    parts = (
+        Part(name=".names", data=b"count\0"),
+        Part(name=".limits", data=struct.pack("<IIQQQ", limit, 4, 0, 0, 0)),
+        Part(name="__param", data=bytes(40)),
+        Part(name=".rela__param", data=pointers, type=SHT_RELA, flags=0, info="__param", link=".symtab"),
+    )
+    starts = [Sym(name="", section=name, bind=LOCAL) for name in (".names", ".limits")]
+    return module(info=[("parmtype", f"count:{kind}")], change=adding(*parts, symbols=starts))

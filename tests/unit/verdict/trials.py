@@ -63,6 +63,8 @@ class World:
     image: bytes | None = None
     installed: tuple[str, ...] = ("giver",)
     builtin: tuple[str, ...] = ()
+    builtin_info: tuple[str, ...] = ()
+    sysfs: tuple[str, ...] | None = None
     certificates: tuple[int, ...] | None = (1,)
     conditions: Mapping[str, Any] = field(default_factory=dict)
     along: tuple[bytes, ...] = ()

@@ -24,6 +24,7 @@ def make_kernel(root: Path, world: World) -> Kernel:
         (folder / f"kernel/{name}.ko").write_bytes(module(name, info=[("intree", "Y")], vermagic=world.vermagic or ""))
     (folder / "modules.order").write_text("".join(f"kernel/{name}.ko\n" for name in world.installed))
     (folder / "modules.builtin").write_text("".join(f"kernel/{name}.ko\n" for name in world.builtin))
+    (folder / "modules.builtin.modinfo").write_text("".join(f"{entry}\0" for entry in world.builtin_info))
     options = [name for name in f"{OPTIONS} {world.with_}".split() if name not in world.without.split()]
     config, symvers = root / "config", root / "Module.symvers"
     config.write_text("".join(f"CONFIG_{name if '=' in name else f'{name}=y'}\n" for name in options))
@@ -48,6 +49,8 @@ def ask(root: Path, data: bytes, world: World) -> Verdict:
     facts = Facts(make_kernel(root, world))
     if world.certificates is not None:
         facts.__dict__["certificates"] = tuple(certificate(seed) for seed in world.certificates)
+    if world.sysfs is not None:
+        facts.__dict__["sysfs_names"] = world.sysfs
     along = tuple(module_of(one, root / f"along{number}.ko") for number, one in enumerate(world.along))
     doubtful = [module_of(one, root / f"unsure{number}.ko") for number, one in enumerate(world.unsure)]
     unusable = [(one, Refusal(chain=(one.name,), why="no one knows", unsure=True)) for one in doubtful]
