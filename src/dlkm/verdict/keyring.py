@@ -109,8 +109,11 @@ def verify(key: bytes, digest_name: str, digest: bytes, value: bytes) -> bool | 
     return True
 
 
-def wrong_errno(key: bytes, digest_name: str, value: bytes) -> str:
-    """With what a wrong signature is refused: by how far it opens as one (crypto/rsa-pkcs1pad.c, rsassa-pkcs1.c)."""
+def wrong_errno(key: bytes, digest_name: str, value: bytes, *, bounded: bool) -> str:
+    """With what a wrong signature is refused: by how far it opens as one (crypto/rsa-pkcs1pad.c, rsassa-pkcs1.c).
+
+    `bounded`: this kernel opens no number that opens as itself (crypto/rsa.c: rsa_check_payload).
+    """
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -121,7 +124,8 @@ def wrong_errno(key: bytes, digest_name: str, value: bytes) -> str:
     size = (numbers.n.bit_length() + 7) // 8
     number = int.from_bytes(value, "big")
     opened = pow(number, numbers.e, numbers.n).to_bytes(size, "big") if number < numbers.n else b""
-    if len(value) != size or not opened.startswith(b"\0"):
+    itself = bounded and (number <= 1 or number == numbers.n - 1)
+    if itself or len(value) != size or not opened.startswith(b"\0"):
         return "EINVAL"
     padding, end, rest = opened[2:].partition(b"\0")
     if opened[1] != 1 or len(padding) < _PADDING or padding.strip(b"\xff") or not end:

@@ -47,6 +47,7 @@ _REJECTED = {
     Trust.SIGNER_VERSION: "signature-malformed/signer-version",
     Trust.VERSIONS_DIFFER: "signature-malformed/versions-differ",
     Trust.NOBODY: "signature-malformed/nobody",
+    Trust.NAMELESS: "signature-malformed/nameless",
     Trust.ATTRIBUTES: "signature-attributes",
     Trust.ATTRIBUTES_LACK: "signature-malformed/attributes",
     Trust.AUTHENTICODE: "signature-malformed/authenticode",

@@ -31,7 +31,8 @@ class Trust(Enum):
     VERSION = auto()
     SIGNER_VERSION = auto()
     VERSIONS_DIFFER = auto()
-    NOBODY = auto()  # signed by none, or by some with attributes and some without
+    NOBODY = auto()  # signed by some with attributes and some without
+    NAMELESS = auto()  # it names its signer otherwise than its version says, so that the kernel looks for no name
     ATTRIBUTES = auto()  # signed with authenticated attributes, which a module must not have
     ATTRIBUTES_LACK = auto()  # with some of them, and not those that belong to them
     AUTHENTICODE = auto()
@@ -104,6 +105,7 @@ def _faults(message: Message, era: Era, facts: Facts) -> Iterator[Trust | None]:
     yield Trust.NOT_SIGNED_DATA if message.kind != SIGNED_DATA else None
     yield Trust.VERSION if message.version not in _VERSIONS else None
     yield Trust.CONTENT if message.content not in {DATA, _SPC_INDIRECT_DATA} else None
+    yield Trust.MALFORMED if not message.signers else None
     for signer in message.signers:
         yield from _signer_faults(message, signer, era, facts)
     yield Trust.NOBODY if len({bool(one.attributes) for one in message.signers}) != 1 else None
@@ -143,7 +145,7 @@ class _Check:
         first = [(message.signers[0], self._value)]
         signers = first if len(message.signers) == 1 else [(one, one.value) for one in message.signers]
         found = [self._of(signer, value) for signer, value in signers]
-        for trust in (Trust.WRONG, Trust.TRUSTED, Trust.UNDECIDED, Trust.UNSUPPORTED):
+        for trust in (Trust.WRONG, Trust.NAMELESS, Trust.TRUSTED, Trust.UNDECIDED, Trust.UNSUPPORTED):
             if trust in found:
                 return Answer(trust=trust, unless=self._unless, errno=self._errno if trust is Trust.WRONG else None)
         return Answer(trust=Trust.UNKNOWN_KEY, unless=self._unless)
@@ -152,7 +154,7 @@ class _Check:
         if not self._computes(signer):
             return Trust.UNSUPPORTED
         if signer.by_serial != (signer.version == 1):
-            return Trust.UNKNOWN_KEY  # what names it is not where the kernel then looks
+            return Trust.NAMELESS  # asymmetric_type.c: asymmetric_key_hex_to_key_id
         enclosed = [read_certificate(raw) for raw in self._message.certificates]
         chain = _chain(signer, enclosed)
         trusted = self._known.find(signer.identity)
@@ -172,7 +174,9 @@ class _Check:
             return Trust.UNDECIDED
         if verified:
             return Trust.TRUSTED
-        self._errno = self._errno or wrong_errno(by.key, signer.hash_algo, value)
+        self._errno = self._errno or wrong_errno(
+            by.key, signer.hash_algo, value, bounded="bounded-rsa" in self._era.features
+        )
         return Trust.WRONG
 
     def _by_sample(self, signer: Signer) -> Trust:

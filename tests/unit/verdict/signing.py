@@ -96,12 +96,14 @@ def block(
     enclose: bool = False,
     holds: bytes | None = None,
     signers: int = 1,
+    bare_second: bool = False,
     named: str | None = None,
     opens: bytes | None = None,
 ) -> bytes:
     """The PKCS#7 message over a body. `enclose` puts the certificate in, `holds` some content.
 
-    `named` is the digest that the signature itself names, `opens` what it opens as, where that is wrong.
+    `bare_second` adds a signer like the first, without attributes. `named` is the digest that the signature itself
+    names, `opens` what it opens as, where that is wrong.
     """
     value = _value(body, seed, digest, named) if opens is None else _closed(opens, seed)
     owner = x509.Certificate.load(certificate(seed))
@@ -112,6 +114,7 @@ def block(
         "signature_algorithm": {"algorithm": "rsassa_pkcs1v15"},
         "signature": value,
     }
+    bare = dict(signer)
     if attributes:
         values = {"content_type": content, "message_digest": hashlib.sha256(body).digest()}
         signer["signed_attrs"] = [{"type": name, "values": [values[name]]} for name in attributes]
@@ -119,7 +122,7 @@ def block(
         "version": "v1",
         "digest_algorithms": [{"algorithm": digest}],
         "encap_content_info": {"content_type": content},
-        "signer_infos": [cms.SignerInfo(signer)] * signers,
+        "signer_infos": [cms.SignerInfo(signer)] * signers + [cms.SignerInfo(bare)] * bare_second,
     }
     if holds is not None:
         signed["encap_content_info"]["content"] = holds

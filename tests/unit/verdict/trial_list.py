@@ -176,6 +176,9 @@ def signatures() -> Iterator[Trial]:
         good=SIGNED,
         errno="EINVAL",
     )
+    nothing = sign(PLAIN, 1, opens=bytes(128))
+    yield Trial(rule="signature-wrong", label="zero", bad=nothing, good=SIGNED, errno="EBADMSG")
+    yield Trial(rule="signature-wrong", label="zero-6.12", bad=nothing, good=SIGNED, world=V612, errno="EINVAL")
     short = b"\0\1" + b"\xff" * 7 + b"\0" + bytes(118)
     yield Trial(
         rule="signature-wrong", label="short-padding", bad=sign(PLAIN, 1, opens=short), good=SIGNED, errno="EBADMSG"
@@ -264,8 +267,19 @@ def malformed_messages(message: bytes) -> Iterator[Trial]:
     yield refused(
         "versions-differ", _put(message, signer, 3), "EBADMSG", "PKCS7: SignedData-SignerInfo version mismatch"
     )
-    yield refused("nobody", block(PLAIN, 1, signers=0), "EINVAL", "PKCS7: Inconsistently supplied authAttrs")
-    yield refused("enclosed", block(PLAIN, 1, holds=PLAIN), "EBADMSG", "PKCS#7 signature with non-detached data")
+    some = block(PLAIN, 1, attributes=("content_type", "message_digest"), bare_second=True)
+    yield refused("nobody", some, "EINVAL", "PKCS7: Inconsistently supplied authAttrs")
+    yield refused("nameless", _put(_put(message, whole, 3), signer, 3), "EINVAL")
+    nobody = block(PLAIN, 1, signers=0)
+    yield Trial(
+        rule="signature-malformed",
+        label="no-signer",
+        bad=PLAIN + nobody + trailer(len(nobody)),
+        good=SIGNED,
+        errno="EBADMSG",
+    )
+    said = ("PKCS7: Data already supplied", "PKCS#7 signature with non-detached data")
+    yield refused("enclosed", block(PLAIN, 1, holds=PLAIN), "EBADMSG", *said)
     large = message + bytes(70000)
     yield Trial(rule="signature-too-large", bad=PLAIN + large + trailer(len(large)), good=SIGNED, errno="EMSGSIZE")
 
