@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: all setup packages demo test test-fast lint bench clean lock
+.PHONY: all setup packages demo test test-fast lint bench judge clean lock
 
 all: setup
 
@@ -26,6 +26,10 @@ demo: setup
 
 test: setup lint
 	@$(BIN)/python -m pytest
+
+# Every case of the judge on every kernel, arm64 included, of which `test` tries a part.
+judge: setup
+	@DLKM_JUDGE=all $(BIN)/python -m pytest tests/integration/test_judge.py
 
 lint: setup
 	@$(BIN)/ruff check

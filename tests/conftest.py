@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Real Debian kernels for contract and integration tests, from the user's own pool: fetched once, kept afterwards."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from dlkm.core.events import Events
@@ -38,3 +40,49 @@ def kernel_61_arm64(kernel_61: Kernel) -> Kernel:
 def kernel_612() -> Kernel:
     """The newest 6.12 for amd64 that this machine's sources offer."""
     return fetched("debian:latest-6.12-amd64")
+
+
+@pytest.fixture(scope="session")
+def kernel_612_arm64(kernel_612: Kernel) -> Kernel:
+    """The same 6.12 for arm64."""
+    return fetched(f"debian:{kernel_612.release.removesuffix('-amd64')}-arm64")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Loads in one boot kernel: how many there were, were as predicted, and cannot be foretold from files."""
+
+    kernel: str
+    condition: str
+    loads: int
+    agreements: int
+    untold: int
+
+    def line(self) -> str:
+        """For the summary."""
+        rest = self.loads - self.agreements - self.untold
+        return (
+            f"{self.kernel}, {self.condition}: {self.loads} loads, {self.agreements} as predicted, "
+            f"{self.untold} that no file foretells, {rest} otherwise"
+        )
+
+
+_TALLIES = pytest.StashKey[list[Tally]]()
+
+
+@pytest.fixture(scope="session")
+def tallies(pytestconfig: pytest.Config) -> list[Tally]:
+    """What the summary of the run is to tell of loads in booted kernels."""
+    return pytestconfig.stash.setdefault(_TALLIES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The count of predictions that were held against booted kernels, and of those that were right."""
+    found = config.stash.get(_TALLIES, [])
+    if not found:
+        return
+    terminalreporter.section("predictions against booted kernels")
+    for tally in found:
+        terminalreporter.write_line(tally.line())
+    sums = (sum(getattr(one, name) for one in found) for name in ("loads", "agreements", "untold"))
+    terminalreporter.write_line(Tally("all kernels", "all conditions", *sums).line())

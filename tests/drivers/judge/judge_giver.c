@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Exports: plain, GPL-only, in a namespace, and one whose name is as long as _printk. */
+#include <linux/module.h>
+
+int judge_plain(void)
+{
+	return 1;
+}
+EXPORT_SYMBOL(judge_plain);
+
+int judge_gpl(void)
+{
+	return 2;
+}
+EXPORT_SYMBOL_GPL(judge_gpl);
+
+int judge_room(void)
+{
+	return 3;
+}
+EXPORT_SYMBOL_NS(judge_room, JUDGE);
+
+int judge_x(void)
+{
+	return 4;
+}
+EXPORT_SYMBOL(judge_x);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("A module for the judge");

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cases of the last steps: exports twice, type information, parameters, names in sysfs, and what init() answers."""
+
+import struct
+from collections.abc import Iterator
+
+from tests.judge.elf import File, Section
+from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
+from tests.judge.shop import Change, Maker, Shop, built, exporting, named, raw, renaming
+
+X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
+GIVER = ("judge_giver", built("judge_giver"))
+# Values in one load: the kernel tries all, and says of each that it does not take.
+BOOLEANS = ("y", "N", "1", "0", "t", "F", "on", "oFF", "o", "ox", "2", "yes", "", "maybe", '" 1"')
+VALUES = {
+    "judge_bool": BOOLEANS,
+    "judge_invbool": BOOLEANS,
+    "judge_bint": BOOLEANS,
+    "judge_byte": ("255", "256", "-1", "0x1f", "010", "08", "", '"1 "', "+5", "0b1", "0x", '"1\n"', "0x1g", '" 1"'),
+    "judge_short": ("32767", "32768", "-32768", "-32769"),
+    "judge_ushort": ("65535", "65536", "-1"),
+    "judge_int": ("2147483647", "2147483648", "-2147483648", "-2147483649", "0x7fffffff", "0X10", "1.5", "--1", "-0"),
+    "judge_uint": ("4294967295", "4294967296", "-1", "+0x10", "-0"),
+    "judge_hexint": ("0xffffffff", "0x100000000", "ff", "0xff"),
+    "judge_long": ("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"),
+    "judge_ulong": ("18446744073709551615", "18446744073709551616", "99999999999999999999999"),
+    "judge_ullong": ("18446744073709551615", "18446744073709551616"),
+    "judge_array": ("1,2,3", "1", "1,x,3", "1,2,3,4", "", "1,,3", "2147483648", '"1, 2"', "x,1"),
+    "judge_string": ("short", "seven77", "eight888"),
+}
+
+
+def exports() -> Iterator[Case]:
+    """Exports that somebody has already."""
+    name = "judge_giver"
+    giver = load(built(name), name=name)
+    twice = raw(exporting("judge_x", "_printk"), name)
+    yield from pair("duplicate-export", load(twice, name=name), giver)
+    again = built(name, named("judge_again"))
+    yield from pair(
+        "duplicate-export",
+        load(again, GIVER, name="judge_again", loaded=frozenset({"judge_giver"})),
+        load(again, name="judge_again"),
+        label="of a module",
+    )
+    yield from pair("duplicate-export-possible", load(_modular, name=name), giver)
+
+
+def _modular(shop: Shop) -> bytes:
+    """A giver of a symbol that one of the kernel's modules gives too."""
+    return exporting("judge_x", shop.modular_symbol(len("judge_x")))(shop.built["judge_giver"])
+
+
+def finish() -> Iterator[Case]:
+    """The architecture's last word, and BTF."""
+    name = ".text.ftrace_trampoline"
+    yield from pair("finish-section-missing", built("judge", renaming(name, ".text.other")), where=ARM64)
+    yield from pair(
+        "finish-section-missing",
+        built("judge", renaming(f".init{name}", ".init.other")),
+        where=ARM64_612,
+        label="init",
+    )
+    for label, data in BTF.items():
+        yield from pair("btf-tolerated", built("judge", _btf(data)), label=label)
+
+
+def _btf_header(magic: int = 0xEB9F, version: int = 1, flags: int = 0, names: int = 4) -> bytes:
+    return struct.pack("<HBBIIIII", magic, version, flags, 24, 0, 0, 0, names) + bytes(4)
+
+
+BTF = {
+    "magic": _btf_header(magic=0x1234),
+    "version": _btf_header(version=2),
+    "flags": _btf_header(flags=1),
+    "size": _btf_header(names=5),
+    "short": b"\x9f\xeb\1\0",
+}
+
+
+def _btf(data: bytes) -> Change:
+    def change(file: File) -> None:
+        if file.has(".BTF"):
+            file[".BTF"].data = data
+        else:
+            file.add(Section(name=".BTF", data=data))
+
+    return change
+
+
+def given(*words: str) -> Load:
+    """`judge` with parameters."""
+    return load(built(), params=words)
+
+
+def parameters() -> Iterator[Case]:
+    """Values that parse, and those that do not."""
+    yield from pair("parameter-invalid", given("judge_int=many"), given("judge_int=-0x10"))
+    yield from pair("parameter-invalid", given("judge_int=2147483648"), given("judge_int=2147483647"), label="range")
+    yield from pair("parameter-too-large", given("judge_charp=" + "x" * 1025), given("judge_charp=" + "x" * 1024))
+    yield from pair("parameter-unknown", given("judge_nothing=1"), given("dyndbg=+p"))
+    for name, values in VALUES.items():
+        yield also(f"values of {name}", given(*(f"{name}={value}" for value in values)))
+    names = ("judge_bool", "judge_invbool", "judge_bint", "judge_int", "judge_charp", "judge_array", "judge_none")
+    yield also("names alone", given(*names))
+    yield from pair("parameter-invalid/many", given("judge_array=1,2,3,4"), given("judge_array=1,2,3"))
+    yield from pair("parameter-too-large/string", given("judge_string=eight888"), given("judge_string=seven77"))
+    yield also("a line longer than a record of the log", given("judge_int=" + "x" * 1500, "judge_byte=y"))
+    yield also("dashes", given("judge-int=3"))
+    yield also("dashes and a bad value", given("judge-int=x"))
+    yield also("a quoted value", given('judge_charp="two words"', "judge_int=x"))
+    yield also("a quoted word", given('"judge_charp=two words"', "judge_int=x"))
+    yield also("the first bad value counts", given("judge_int=1", "judge_byte=300", "judge_bool=maybe"))
+    yield also("after the end of options", given("judge_int=1", "--", "judge_int=x"))
+    yield also("async_probe", given("async_probe=1", "async_probe"))
+
+
+def taken() -> Iterator[Case]:
+    """Names of what is built in."""
+    yield from pair("built-in", _called("tcp_cubic"), _called("tcp_cubics"))
+    yield from pair("built-in", _called("kernel"), _called("kernels"), where=X86, label="core")
+    yield from pair("built-in", _called("printk"), _called("printks"), where=X86, label="parameters")
+    yield from pair("built-in-beside", load(_beside), load(built()))
+    yield from pair("built-in-unknown", _called("printk"), _called("printks"), where=ARM64, tells=Tells.NOT)
+
+
+def _beside(shop: Shop) -> bytes:
+    """`judge` under the name of something built in that has neither parameters nor a version."""
+    known = shop.facts.builtin_modinfo
+    name = next(
+        name for name in sorted(shop.facts.builtin) if not known.get(name, frozenset()) & {"parmtype", "version"}
+    )
+    return built("judge", named(name))(shop)
+
+
+def _called(name: str) -> Load:
+    return load(built("judge", named(name)), name=name)
+
+
+def answers() -> Iterator[Case]:
+    """What init() answers no file can foretell."""
+    for number in (-19, -16, -2, -22, -8):
+        maker: Maker = built("judge_answer")
+        one = load(maker, name="judge_answer", params=(f"judge_answer={number}",))
+        yield also(f"init() answers {number}", one, tells=Tells.NOT)
+
+
+def cases() -> Iterator[Case]:
+    """All of them."""
+    yield from exports()
+    yield from finish()
+    yield from parameters()
+    yield from taken()
+    yield from answers()
