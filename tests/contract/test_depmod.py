@@ -61,26 +61,41 @@ def _said_by_us(kernel: Kernel, modules: list[Path]) -> dict[str, set[str]]:
     return said
 
 
-def _sample(kernel: Kernel) -> list[Path]:
+def _files(kernel: Kernel) -> list[Path]:
     assert kernel.modules is not None
-    return [path for path in sorted(module_files(kernel.modules))[::11] if path.name.endswith(".ko")]
+    return sorted(module_files(kernel.modules))
 
 
-def test_on_its_own_kernel_both_say_nothing(kernel_61: Kernel, tmp_path: Path) -> None:
-    assert kernel_61.modules is not None
-    assert _said_by_depmod(kernel_61, kernel_61.modules, tmp_path) == {}
-    assert _said_by_us(kernel_61, _sample(kernel_61)) == {}
+@pytest.mark.parametrize("name", ["kernel_61", "kernel_61_arm64"])
+def test_on_its_own_kernel_both_say_nothing(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    kernel: Kernel = request.getfixturevalue(name)
+    assert kernel.modules is not None
+    assert _said_by_depmod(kernel, kernel.modules, tmp_path) == {}
+    assert _said_by_us(kernel, _files(kernel)) == {}
 
 
-def test_on_another_kernel_both_name_the_same_symbols(kernel_61: Kernel, kernel_61_rt: Kernel, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("of", "on", "every"),
+    [("kernel_61", "kernel_61_rt", 1), ("kernel_61_rt", "kernel_61", 1), ("kernel_612", "kernel_61", 10)],
+)
+def test_on_another_kernel_both_name_the_same_symbols(
+    of: str, on: str, every: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Symbols of modules are left out: depmod takes them from the foreign modules, the kernel from its own."""
-    assert kernel_61.modules is not None
-    assert kernel_61.symvers is not None
-    modular = {one.name for one in Symvers.read(kernel_61.symvers).symbols.values() if not one.from_kernel}
-    sample = _sample(kernel_61)
-    names = {module_name(path.name) for path in sample}
-    said = _said_by_depmod(kernel_61_rt, kernel_61.modules, tmp_path)
+    theirs_of: Kernel = request.getfixturevalue(of)
+    kernel: Kernel = request.getfixturevalue(on)
+    assert theirs_of.modules is not None
+    modular = _modular(theirs_of) | _modular(kernel)
+    files = _files(theirs_of)[::every]
+    names = {module_name(path.name) for path in files}
+    said = _said_by_depmod(kernel, theirs_of.modules, tmp_path)
     theirs = {name: symbols - modular for name, symbols in said.items() if name in names and symbols - modular}
-    ours = {name: symbols - modular for name, symbols in _said_by_us(kernel_61_rt, sample).items()}
-    assert len(theirs) > len(sample) / 2
+    ours = {name: symbols - modular for name, symbols in _said_by_us(kernel, files).items()}
+    assert len(theirs) > len(files) / 2
     assert {name: symbols for name, symbols in ours.items() if symbols} == theirs
+
+
+def _modular(kernel: Kernel) -> set[str]:
+    """What its modules export."""
+    assert kernel.symvers is not None
+    return {one.name for one in Symvers.read(kernel.symvers).symbols.values() if not one.from_kernel}

@@ -116,17 +116,14 @@ def _predict(shop: Shop, case: Case, paths: Sequence[Path], cmdline: str, folder
     if case.load.hidden:
         hiding = replace(shop.kernel, modules=_without(shop.kernel, case.load.hidden, folder / "installed"))
         return Session(hiding, conditions, paths).verdict(paths[-1])
-    session = Session(shop.kernel, conditions, paths)
-    session.facts = shop.facts
-    return session.verdict(paths[-1])
+    return Session(shop.kernel, conditions, paths, facts=shop.facts).verdict(paths[-1])
 
 
 def _hold_the_quick_look(
     shop: Shop, cmdline: str, cases: Sequence[Case], files: Sequence[Sequence[Path]], predicted: Sequence[Verdict]
 ) -> None:
     """What lets most modules pass without a closer look lets none pass that has a finding."""
-    session = Session(shop.kernel, Conditions(cmdline=cmdline))
-    session.facts = shop.facts
+    session = Session(shop.kernel, Conditions(cmdline=cmdline), facts=shop.facts)
     for case, paths, verdict in zip(cases, files, predicted, strict=True):
         if len(paths) == 1 and case.load == Load(files=case.load.files):
             plain = session.plain(paths[0])

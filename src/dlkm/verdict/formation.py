@@ -108,7 +108,7 @@ def built_in_name(case: Case) -> Iterator[Trip]:
     """
     name = normalise_module_name(case.candidate.struct_name)
     keys = case.facts.builtin_modinfo.get(name, frozenset())
-    if not keys and name not in case.facts.builtin and name not in case.era.words("sysfs-core"):
+    if name not in case.facts.builtin and (not (keys or name in case.era.words("sysfs-core")) or _is_own(case, name)):
         return
     shown = case.facts.sysfs_names
     if "version" in keys or (shown is not None and name in shown):
@@ -117,6 +117,13 @@ def built_in_name(case: Case) -> Iterator[Trip]:
         yield case.trip("built-in-unknown")
     elif name in case.facts.builtin:
         yield case.trip("built-in-beside")
+
+
+def _is_own(case: Case, name: str) -> bool:
+    """Whether the kernel has a module of that name, whose name then is free: what is built in is only called alike."""
+    installed = case.facts.installed
+    path = installed.find(name) if installed is not None else None
+    return path is not None and installed is not None and path.is_relative_to(installed.modules_dir / "kernel")
 
 
 CHECKS: dict[str, Check] = {

@@ -905,6 +905,16 @@ def names_taken() -> Iterator[Trial]:
         near=shown,
         outcome="cannot-tell",
     )
+    alike = replace(shown, sysfs=None, builtin=())
+    yield Trial(
+        rule="built-in-unknown",
+        label="own",
+        bad=PLAIN,
+        good=PLAIN,
+        world=alike,
+        near=replace(alike, installed=("giver", "tiny")),
+        outcome="cannot-tell",
+    )
 
 
 def _limited(kind: str, limit: int) -> bytes:
