@@ -83,7 +83,8 @@ for path in json.load(sys.stdin):
         name = group.get("var") or getattr(node, "func_name", None) or getattr(node, "var", None)
         name = name or getattr(node, "function", None) or ""
         body = getattr(node, "body", None)
-        found.append([kind, node.lineno, name, group.get("flag") or getattr(node, "flag", ""), group.get("value"), body])
+        flag = group.get("flag") or getattr(node, "flag", "")
+        found.append([kind, node.lineno, name, flag, group.get("value"), body])
     answers[path] = found
 print(json.dumps(answers))
 """

@@ -56,7 +56,7 @@ def _most_at_once(*logs: Path) -> int:
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_all_cells_together_keep_to_the_jobs(tmp_path: Path, kernel_61: Kernel, jobs: int) -> None:
     sources = [_slow(tmp_path / name, "0.3") for name in ("a", "b")]
-    words = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out", "-j", str(jobs), "--json"]
+    words: list[str | Path] = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out", "-j", str(jobs), "--json"]
     done = subprocess.run(
         [DLKM, "build", *words], env=environment(), capture_output=True, text=True, check=True, timeout=120
     )
@@ -70,7 +70,7 @@ def test_an_interrupt_ends_all_cells(tmp_path: Path, kernel_61: Kernel, number: 
     sources = [_slow(tmp_path / name, "600.25") for name in ("a", "b", "c")]
     cache = tmp_path / "cache"
     env = environment({"XDG_CACHE_HOME": str(cache)})
-    words = [*sources, "-k", str(kernel_61.headers), "-o", tmp_path / "out", "-j", "2"]
+    words: list[str | Path] = [*sources, "-k", str(kernel_61.headers), "-o", tmp_path / "out", "-j", "2"]
     child = subprocess.Popen([DLKM, "build", *words], env=env, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len(_sleepers()) < 2 and time.monotonic() < deadline:
@@ -121,7 +121,7 @@ def test_symbols_of_one_driver_reach_the_other(tmp_path: Path, kernel_61: Kernel
         _written(tmp_path / "beside", LOOKS_BESIDE + PLAIN, use),
         _written(tmp_path / "giver", PLAIN, GIVER),
     ]
-    words = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out", "--json", *sandbox]
+    words: list[str | Path] = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out", "--json", *sandbox]
     done = subprocess.run(
         [DLKM, "build", *words], env=environment(), capture_output=True, text=True, check=False, timeout=120
     )
@@ -140,7 +140,7 @@ def test_a_ring_is_named(tmp_path: Path, kernel_61: Kernel) -> None:
         _written(tmp_path / "one", PLAIN, both.replace("OTHER", "two")),
         _written(tmp_path / "two", PLAIN, both.replace("OTHER", "one")),
     ]
-    words = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out"]
+    words: list[str | Path] = [*sources, "-k", kernel_61.id, "-o", tmp_path / "out"]
     done = subprocess.run(
         [DLKM, "build", *words], env=environment(), capture_output=True, text=True, check=False, timeout=120
     )
