@@ -23,12 +23,15 @@ JOBS = 2
 
 
 class Shell:
-    """Runs the command with a seal of its own: nothing that was kept before is taken."""
+    """Runs the command with the user's kernels and a place of its own for answers, where nobody else keeps any."""
 
-    def __init__(self, state: Path, kernel: Kernel) -> None:
-        self._env = {**os.environ, "XDG_STATE_HOME": str(state)}
+    def __init__(self, home: Path, kernel: Kernel) -> None:
+        self._env = {**os.environ, "XDG_STATE_HOME": str(home / "state"), "XDG_CACHE_HOME": str(home / "cache")}
         self._kernel = kernel.id
-        self.seal = state / "dlkm/seal"
+        self._answers = home / "cache/dlkm/answers"
+        self._answers.parent.mkdir(parents=True)
+        for name in ("kernels", "images"):
+            (self._answers.parent / name).symlink_to(cache_home() / name)
 
     def check(self, *paths: str) -> tuple[int, str]:
         """Exit status and answer."""
@@ -37,10 +40,15 @@ class Shell:
         assert found.stderr == ""
         return found.returncode, found.stdout
 
+    def kept(self) -> Path:
+        """The one answer that was kept."""
+        (path,) = self._answers.iterdir()
+        return path
+
 
 @pytest.fixture
 def shell(tmp_path: Path, kernel_61: Kernel) -> Shell:
-    return Shell(tmp_path / "state", kernel_61)
+    return Shell(tmp_path / "home", kernel_61)
 
 
 @pytest.fixture
@@ -55,14 +63,10 @@ def folder(tmp_path: Path, kernel_61: Kernel) -> Path:
     return made
 
 
-def _newest() -> Path:
-    return max((cache_home() / "answers").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-
-
 def test_the_second_answer_is_the_first(shell: Shell, folder: Path) -> None:
     first = shell.check(str(folder))
     assert first[0] == 0
-    kept = _newest()
+    kept = shell.kept()
     before = kept.stat().st_mtime_ns
     assert shell.check(str(folder)) == first
     assert kept.stat().st_mtime_ns > before  # it was asked for
@@ -90,7 +94,7 @@ def test_a_new_module_is_noticed(shell: Shell, folder: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"dlk1", None])
 def test_whatever_becomes_of_what_was_kept(shell: Shell, folder: Path, damage: bytes | None) -> None:
     first = shell.check(str(folder))
-    kept = _newest()
+    kept = shell.kept()
     whole = kept.read_bytes()
     kept.write_bytes(whole.replace(b"loads", b"fails") if damage is None else damage)
     assert shell.check(str(folder)) == first

@@ -70,7 +70,9 @@ def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Se
 
 def _of_kernel(kernel: Kernel) -> Iterator[str]:
     pool = Pool()
-    yield from (str(pool.root), str(pool.home(kernel.id)), str(pool.home(kernel.id) / NAME))
+    yield from (str(pool.home(kernel.id)), str(pool.home(kernel.id) / NAME))
+    if kernel.origin.startswith("rootfs:"):
+        yield str(pool.root)  # its id is one that no kernel of the pool has
     parts = (kernel.headers, kernel.source, kernel.image, kernel.symvers, kernel.config_file, kernel.modules)
     for part in parts:
         if part is not None:
