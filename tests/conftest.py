@@ -2,20 +2,34 @@
 """Real Debian kernels for contract and integration tests, from the user's own pool: fetched once, kept afterwards."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from dlkm.core.arch import arch_named
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
+from dlkm.rootfs.minimal.fetch import Kind
+from dlkm.rootfs.minimal.make import Maker
 
 
 def fetched(spec: str) -> Kernel:
     """The one kernel that a SPEC names, added to the user's pool when it is not there."""
     (kernel,) = resolve([spec], Pool(), Events(), Processes())
     return kernel
+
+
+def debian_root(into: Path, *kernels: Kernel, arch: str = "amd64") -> Path:
+    """A minimal Debian root filesystem with these kernels, in a new directory; made once, kept in the user's cache.
+
+    Its files share their bytes with the kept ones: replace them (as dpkg, depmod and we do), never write in them.
+    """
+    kind = Kind(suite="bookworm", arch=kernels[0].arch if kernels else arch_named(arch))
+    Maker(runner=Processes(), events=Events()).put(kind, kernels, into, linked=True)
+    return into
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "explain": "a kernel, insmod or modprobe message: cause, check, fix",
     "stage": "install modules into a root filesystem",
     "prove": "boot the kernel, load, compare with the prediction",
+    "rootfs": "root filesystems to try things in",
     "recipe": "Yocto recipes: check, mend, write",
     "doctor": "what this machine lacks, and the command that installs it",
 }

@@ -112,6 +112,18 @@ class Archive:
         with lock(self.home / "lock"):
             return tuple(parse_packages(self._run("apt-cache", "show", "--all-versions", name).text()))
 
+    def closure(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The names of all packages that these (names, or patterns of apt's) need in an empty system.
+
+        FetchError when the archive does not have them all.
+        """
+        with lock(self.home / "lock"):
+            done = self._run("apt-get", "--simulate", "--no-install-recommends", "install", *words)
+        if not done.ok:
+            raise _trouble(done, f"cannot install {' '.join(words)}")
+        lines = (line.split() for line in done.text().splitlines())
+        return tuple(line[1].partition(":")[0] for line in lines if line[:1] == ["Inst"])
+
     def download(self, packages: Sequence[Package], folder: Path) -> tuple[Path, ...]:
         """The .deb files, whole and with the digests that the signed lists name, in `folder`; resumes what lies there.
 

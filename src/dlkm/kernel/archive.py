@@ -39,14 +39,21 @@ def everything(_name: str) -> bool:
     return True
 
 
-def unpack(path: Path, into: Path, wanted: Callable[[str], bool] = everything, limits: Limits = Limits()) -> int:
-    """Unpack the files whose name is wanted (relative, no "./"); the number of them.
+def unpack(
+    path: Path,
+    into: Path,
+    wanted: Callable[[str], bool] = everything,
+    limits: Limits = Limits(),
+    *,
+    of: str = "data",
+) -> int:
+    """Unpack the files (in a .deb: of its part `of`) whose name is wanted (relative, no "./"); the number of them.
 
     MalformedError when it is no archive, is damaged, holds more than the limits, or names what lies outside `into`.
     """
     into.mkdir(parents=True, exist_ok=True)
     writer = _Writer(path, into, limits)
-    with _entries(path) as entries:
+    with _entries(path, of) as entries:
         for entry in entries:
             name = _relative(entry.pathname, path)
             if name and wanted(name):

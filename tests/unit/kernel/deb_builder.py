@@ -26,14 +26,20 @@ def tar(files: Mapping[str, str | bytes | tarfile.TarInfo], mode: str = "w:xz") 
     return out.getvalue()
 
 
-def deb(path: Path, files: Mapping[str, str | bytes | tarfile.TarInfo], depends: str = "", arch: str = "amd64") -> Path:
-    """A package named as its file says (NAME_VERSION_ARCH.deb)."""
+def deb(
+    path: Path,
+    files: Mapping[str, str | bytes | tarfile.TarInfo],
+    depends: str = "",
+    arch: str = "amd64",
+    more: Mapping[str, str] | None = None,
+) -> Path:
+    """A package named as its file says (NAME_VERSION_ARCH.deb); `more` is what stands beside its control file."""
     name, version, _ = path.name.split("_")
     control = f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nDescription: x\n"
     control += f"Depends: {depends}\n" if depends else ""
     members = {
         "debian-binary": b"2.0\n",
-        "control.tar.xz": tar({"./control": control}),
+        "control.tar.xz": tar({"./control": control} | {f"./{beside}": text for beside, text in (more or {}).items()}),
         "data.tar.xz": tar({f"./{place}": content for place, content in files.items()}),
     }
     out = b"!<arch>\n"
