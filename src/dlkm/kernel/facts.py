@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import Vermagic, is_module_file
-from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_exports, symvers_text
+from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_exports
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KERNEL, KernelSymbol, Symvers
@@ -39,7 +39,7 @@ class Facts:
         own = self._exports_of_modules() if self.installed is not None else listed.symbols
         others = {name: one for name, one in own.items() if one.provider not in {KERNEL, ""}}
         self.origins["exports"] = f"{self.kernel.image} and {self.kernel.modules or path}"
-        return Symvers.parse(symvers_text((others | dict(self._exports_of_image)).values()))
+        return Symvers.of((others | dict(self._exports_of_image)).values())
 
     @cached_property
     def image(self) -> ImageRecord | None:
@@ -67,6 +67,16 @@ class Facts:
         read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
         self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
         return known
+
+    @cached_property
+    def table(self) -> Symvers | None:
+        """All exports in one table: Module.symvers, or what image and installed modules tell where that is the whole.
+
+        The providers of the latter are modules' names, not their paths.
+        """
+        if self.symvers is not None or not self.exports_complete:
+            return self.symvers
+        return Symvers.of(self.exports.values())
 
     @cached_property
     def exports_complete(self) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Module.symvers as a value: what a kernel and its modules export. Reads the file and compares nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from struct import Struct
@@ -80,6 +80,14 @@ class Symvers:
             text = text.replace("\r\n", "\n").removesuffix("\r")
         return cls(_quick(text) or _slowly(text, where))
 
+    @classmethod
+    def of(cls, symbols: Iterable[KernelSymbol]) -> Self:
+        """From exports that are known one by one; of two with one name the first counts."""
+        distinct: dict[str, KernelSymbol] = {}
+        for symbol in symbols:
+            distinct.setdefault(symbol.name, symbol)
+        return cls(_columns(distinct.values()))
+
     @cached_property
     def providers(self) -> frozenset[str]:
         """Every provider that exports something."""
@@ -148,7 +156,11 @@ def _slowly(text: str, where: str) -> _Columns:
         if symbol is None:
             raise MalformedError(f"{where}: line {number} is no row of a Module.symvers: {ascii(line)[:80]}")
         symbols.setdefault(symbol.name, symbol)
-    names, crcs, providers, gpl, namespaces = map(list, zip(*symbols.values(), strict=True)) if symbols else ([],) * 5
+    return _columns(symbols.values())
+
+
+def _columns(symbols: Collection[KernelSymbol]) -> _Columns:
+    names, crcs, providers, gpl, namespaces = map(list, zip(*symbols, strict=True)) if symbols else ([],) * 5
     return _Columns(crcs, names, providers, gpl, namespaces)
 
 

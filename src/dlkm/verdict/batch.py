@@ -45,8 +45,9 @@ def judge_all(
             from dlkm.verdict.session import Session
 
             session = Session(kernel, conditions, asked, background, facts)
-            if session.has_givers:  # what is plain without them may be served by them
-                plain, asked = [None] * len(names), [Path(name) for name in names]
+            if session.touched:  # what is plain without the given modules may be served by one of them
+                plain = _plain(Quick(facts, conditions, era_of(kernel), session.touched), names, jobs)
+                asked = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
             if jobs > 1 and len(asked) >= _FEW:
                 session.prepare()
             answers = iter(_shared(session.answer, asked, jobs))

@@ -46,8 +46,10 @@ _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe's writer is not wai
 class Quick:
     """The kernel's side of the comparison, packed once."""
 
-    def __init__(self, facts: Facts, conditions: Conditions, era: Era) -> None:
+    def __init__(self, facts: Facts, conditions: Conditions, era: Era, touched: frozenset[str] = frozenset()) -> None:
+        """`touched` are symbols whose users need a closer look."""
         self._facts = facts
+        self._touched = touched
         self._conditions = conditions
         self._era = era
         self._machine = facts.kernel.arch.elf_machine
@@ -56,7 +58,7 @@ class Quick:
     def _is_usable(self) -> bool:
         """Whether this kernel and these conditions let the plain case be told at all."""
         facts, arch = self._facts, self._facts.kernel.arch
-        known = (facts.symvers, facts.vermagic, facts.struct_module_size)
+        known = (facts.table, facts.vermagic, facts.struct_module_size)
         return (
             arch.elf_class == 64
             and not arch.big_endian
@@ -194,12 +196,13 @@ class Quick:
 
     @cached_property
     def _rows(self) -> frozenset[bytes]:
-        return frozenset(self._row_of.values())
+        touched = {name.encode("utf-8", "surrogateescape") for name in self._touched}
+        return frozenset(row for name, row in self._row_of.items() if name not in touched)
 
     @cached_property
     def _row_of(self) -> dict[bytes, bytes]:
         """The row of `__versions` that agrees, by name; of symbols whose giver is at hand."""
-        symvers = self._facts.symvers
+        symvers = self._facts.table
         if symvers is None:
             return {}
         givers = frozenset(filter(self._is_at_hand, symvers.providers))
@@ -222,19 +225,28 @@ class Quick:
     @cached_property
     def _modular(self) -> frozenset[bytes]:
         """The rows of symbols that modules give."""
-        assert self._facts.symvers is not None
-        modules = self._facts.symvers.providers - {KERNEL}
-        return frozenset(self._facts.symvers.rows(64, big_endian=False, providers=modules).values())
+        assert self._facts.table is not None
+        modules = self._facts.table.providers - {KERNEL}
+        return frozenset(self._facts.table.rows(64, big_endian=False, providers=modules).values())
 
     def _stands_alone(self, file: View, rows: tuple[bytes, ...]) -> bool:
-        """Whether a module from outside the kernel neither needs one, which would be judged, nor serves others."""
-        return _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows)
+        """Whether a module from outside the kernel neither needs one, which would be judged, nor serves others.
+
+        One with the name of a module that serves others takes its place.
+        """
+        alone = _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows)
+        return alone and file.struct_name not in self._givers
+
+    @cached_property
+    def _givers(self) -> frozenset[bytes]:
+        assert self._facts.table is not None
+        return frozenset(module_name(one).encode("utf-8", "surrogateescape") for one in self._facts.table.providers)
 
     @cached_property
     def _spaced(self) -> dict[bytes, bytes]:
         """The namespace of each row whose symbol has one, as modinfo imports it."""
-        assert self._facts.symvers is not None
-        pairs = ((name.encode("utf-8", "surrogateescape"), space) for name, space in self._facts.symvers.namespaces)
+        assert self._facts.table is not None
+        pairs = ((name.encode("utf-8", "surrogateescape"), space) for name, space in self._facts.table.namespaces)
         return {
             self._row_of[name]: b"\0import_ns=" + space.encode("utf-8", "surrogateescape") + b"\0"
             for name, space in pairs
@@ -251,15 +263,16 @@ class Quick:
         """Whether all its exports are the kernel's own rows for this very module."""
         if _EXPORTS.isdisjoint(file.at):
             return True
-        assert self._facts.symvers is not None
+        assert self._facts.table is not None
         strings = file.symbol_names
         names = _EXPORT.findall(strings)
         if strings.count(b"__ksymtab_") != len(names):
             return False
-        owners = self._facts.symvers.owners
-        found = {owners.get(name.decode("utf-8", "surrogateescape"), "") for name in names} - {""}
+        owners = self._facts.table.owners
+        exported = {name.decode("utf-8", "surrogateescape") for name in names}
+        found = {owners.get(name, "") for name in exported} - {""}
         said = file.struct_name.decode("utf-8", "surrogateescape")
-        return all(module_name(provider) == said for provider in found)
+        return self._touched.isdisjoint(exported) and all(module_name(provider) == said for provider in found)
 
     def _relocations(self, file: View) -> bool:
         """Whether every relocation is of a known kind and its target as it should be."""

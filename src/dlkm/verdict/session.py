@@ -81,10 +81,19 @@ class Session:
         """Name and taint of a module that surely loads without a finding; None for one that needs its verdict."""
         return None if self.quick is None or self._providers else self.quick.look(str(path))
 
-    @property
-    def has_givers(self) -> bool:
-        """Whether a module that was given may serve others."""
-        return bool(self._providers)
+    @cached_property
+    def touched(self) -> frozenset[str]:
+        """Symbols of the kernel and its modules that come from elsewhere, or from nowhere, with the modules given.
+
+        Either a given module exports one, too, or it takes the place of the installed module that does.
+        """
+        table = self.facts.table
+        if table is None or not self._providers:
+            return frozenset()
+        names = {normalise_module_name(module.name) for module in self._providers}
+        replaced = {provider for provider in table.providers if module_name(provider) in names}
+        given = {export.name for module in self._providers for export in module.exports}
+        return frozenset(name for name, owner in table.owners.items() if name in given or owner in replaced)
 
     def prepare(self) -> None:
         """Read what all files need, before the work is shared among processes."""
@@ -135,9 +144,11 @@ class Session:
 
     @cached_property
     def _providers(self) -> tuple[Module, ...]:
-        """The given modules that may serve others, each after those whose symbols it uses."""
-        exporting = [module for module in map(_foreign, self._outside()) if module is not None and module.exports]
-        return tuple(_in_order(exporting))
+        """The given modules that serve others, or should in place of one of the kernel's, each after those it uses."""
+        owners = frozenset(map(module_name, self.facts.table.providers)) if self.facts.table is not None else ()
+        found = (module for module in map(_foreign, self._outside()) if module is not None)
+        serving = [one for one in found if one.exports or normalise_module_name(one.name) in owners]
+        return tuple(_in_order(serving))
 
     def _outside(self) -> Iterator[Path]:
         """The given files that are not the kernel's own installed ones."""
@@ -226,7 +237,7 @@ def _foreign(path: Path) -> Module | None:
     """A module that was not built with a kernel; None for one that was, and for what is no module at all."""
     try:
         module = read_module(path)
-        return module if module.field("intree") is None and module.elf.section("__ksymtab_strings") else None
+        return module if module.field("intree") is None else None
     except DlkmError:
         return None
 
