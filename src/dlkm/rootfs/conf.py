@@ -1,22 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""modprobe.d, modules-load.d and depmod.d of a root filesystem: what the tools there read, and what we add to it."""
+"""Configuration that is to be added to a root filesystem: words of the command line to files of its directories."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dlkm.core.errors import UsageError
 from dlkm.core.names import normalise_module_name
 from dlkm.rootfs.root import Kind, Root
-
-# Earlier directories hide files of the same name in later ones (modprobe.d(5), modules-load.d(5), depmod.d(5)).
-MODPROBE_DIRS = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
-LOAD_DIRS = ("etc/modules-load.d", "run/modules-load.d", "usr/local/lib/modules-load.d", "usr/lib/modules-load.d",
-             "lib/modules-load.d")  # fmt: skip
-DEPMOD_DIRS = ("etc/depmod.d", "run/depmod.d", "usr/local/lib/depmod.d", "usr/lib/depmod.d", "lib/depmod.d")
-
-MOST_CONF_FILES = 10_000
+from dlkm.rootfs.statements import Directive
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,126}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -27,25 +20,6 @@ class ConfDir(StrEnum):
 
     ETC = "etc"
     USR = "usr"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directive:
-    """One line of modprobe.d: `blacklist NAME`, `options NAME …`, `alias WILDCARD NAME` …; `file` is its path."""
-
-    kind: str
-    name: str
-    rest: str = ""
-    file: str = ""
-
-    @property
-    def text(self) -> str:
-        """The line as it is written."""
-        return " ".join(part for part in (self.kind, self.name, self.rest) if part)
-
-    def about(self, module: str) -> bool:
-        """Whether it names this module; '-' and '_' are the same, as for kmod."""
-        return normalise_module_name(self.name) == normalise_module_name(module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +40,6 @@ class Wanted:
             mine = dict.fromkeys(line.text for line in self.lines if line.about(name))
             files[f"{name}.conf"] = "".join(f"{line}\n" for line in mine).encode()
         return files
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Present:
-    """What a root filesystem's configuration says already."""
-
-    directives: tuple[Directive, ...] = ()
-    autoload: Mapping[str, str] = field(default_factory=dict)  # name as written → file
-
-    def blacklisted(self, module: str) -> Directive | None:
-        """The line that blacklists a module."""
-        return next((line for line in self.directives if line.kind == "blacklist" and line.about(module)), None)
 
 
 def wanted(
@@ -105,44 +67,6 @@ def modprobe_dir(root: Root, conf_dir: ConfDir) -> str:
         return "etc/modprobe.d"
     split = root.place("lib").kind is Kind.DIRECTORY and root.place("lib").path == "lib"
     return "lib/modprobe.d" if split else "usr/lib/modprobe.d"
-
-
-def present(root: Root) -> Present:
-    """Read a root's modprobe.d and modules-load.d; odd lines are skipped, as kmod skips them."""
-    autoload: dict[str, str] = {}
-    for name, data in conf_files(root, LOAD_DIRS).items():
-        for line in data.decode("utf-8", "replace").splitlines():
-            word = line.strip()
-            if word and word[0] not in "#;":
-                autoload.setdefault(word, f"modules-load.d/{name}")
-    directives = []
-    for name, data in conf_files(root, MODPROBE_DIRS).items():
-        for line in logical_lines(data):
-            words = line.split(None, 2)
-            if len(words) > 1:
-                rest = words[2] if len(words) > 2 else ""
-                directives.append(Directive(kind=words[0], name=words[1], rest=rest, file=f"modprobe.d/{name}"))
-    return Present(directives=tuple(directives), autoload=autoload)
-
-
-def conf_files(root: Root, folders: Sequence[str]) -> dict[str, bytes]:
-    """The *.conf files that a tool reads from these directories: file name → bytes, sorted by name."""
-    found: dict[str, bytes] = {}
-    for folder in folders:
-        for entry in root.entries(folder)[:MOST_CONF_FILES]:
-            name = entry.path.rpartition("/")[2]
-            if name.endswith(".conf") and name not in found:
-                found[name] = root.read(f"{folder}/{name}") or b""
-    return dict(sorted(found.items()))
-
-
-def logical_lines(data: bytes) -> Iterator[str]:
-    """Lines as kmod reads them: a backslash at the end joins, '#' begins a comment, blank ones are left out."""
-    joined = data.decode("utf-8", "surrogateescape").replace("\\\n", "")
-    for line in joined.split("\n"):
-        stripped = line.strip()
-        if stripped and not stripped.startswith("#"):
-            yield stripped
 
 
 def _once(names: Sequence[str]) -> list[str]:

@@ -20,8 +20,10 @@ from dlkm.core.files import cannot_write, scratch_dir
 from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
 from dlkm.core.tools import missing
-from dlkm.rootfs.conf import DEPMOD_DIRS, conf_files, logical_lines
+from dlkm.rootfs.conffiles import read_files
+from dlkm.rootfs.kmod import Kmod
 from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.statements import kmod_lines
 
 MOST_FILES = 200_000  # a distribution's kernel has 5,000
 MOST_LEVELS = 40
@@ -200,12 +202,12 @@ def _holds(folder: str, paths: frozenset[str]) -> bool:
 def _copy_configuration(root: Root, into: Path, warnings: list[str]) -> None:
     """The target's depmod.d. `external` names directories of the target that depmod would take for this machine's."""
     into.mkdir()
-    for name, data in conf_files(root, DEPMOD_DIRS).items():
-        lines = list(logical_lines(data))
+    for file in read_files(root, Kmod.of(root).folders("depmod.d")):
+        lines = [line.text for line in kmod_lines(file.data)]
         kept = [line for line in lines if line.split()[0] != "external"]
         if len(kept) < len(lines):
-            warnings.append(f"depmod.d/{name}: 'external' is not followed")
-        (into / name).write_text("".join(f"{line}\n" for line in kept), "utf-8", "surrogateescape")
+            warnings.append(f"{file.path}: 'external' is not followed")
+        (into / file.name).write_text("".join(f"{line}\n" for line in kept), "utf-8", "surrogateescape")
 
 
 def _outputs(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -8,9 +8,11 @@ from functools import cached_property
 
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.ko.module import Module
-from dlkm.rootfs.conf import Directive, Present, Wanted
+from dlkm.rootfs.conf import Wanted
 from dlkm.rootfs.depmod import Depmod, modules_dir
 from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.settings import Settings
+from dlkm.rootfs.statements import Directive
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin
 EVERY_MODULES = frozenset({"async_probe", "dyndbg"})  # kernel/module/main.c: unknown_module_param_cb
@@ -52,7 +54,7 @@ class Situation:
     """What is asked for, what the configuration said before, the trees as they will be, the files we write."""
 
     wanted: Wanted
-    present: Present
+    present: Settings
     trees: tuple[Tree, ...]
     files: tuple[str, ...]
 
@@ -128,12 +130,12 @@ def _blacklisted(situation: Situation) -> Iterator[str]:
         new = next((line for line in asked if line.about(name)), None)
         old = situation.present.blacklisted(name)
         if new is not None or old is not None:
-            where = f" in {old.file}" if new is None and old is not None else ""
+            where = f" in {old.place}" if new is None and old is not None else ""
             yield f"{name} is to load at boot but is blacklisted{where}: systemd-modules-load will not load it"
     for line in asked:
-        for name, file in situation.present.autoload.items():
-            if line.about(name) and name not in situation.wanted.autoload:
-                yield f"{line.name} is blacklisted but {file} names it: it will not load at boot any more"
+        for other in situation.present.autoload:
+            if line.about(other.name) and other.name not in situation.wanted.autoload:
+                yield f"{line.name} is blacklisted but {other.place} names it: it will not load at boot any more"
 
 
 def _unknown_parameters(situation: Situation) -> Iterator[str]:

@@ -11,12 +11,14 @@ from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
-from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, logical_lines, modprobe_dir, present
+from dlkm.rootfs.conf import ConfDir, Wanted, load_dir, modprobe_dir
 from dlkm.rootfs.depmod import depmod, modules_dir
 from dlkm.rootfs.judge import Situation, Tree, builtin_modules, warnings_of
 from dlkm.rootfs.packaged import Extra
 from dlkm.rootfs.plan import Content, Plan, Planner, digest_of
 from dlkm.rootfs.root import Kind, Place, Root
+from dlkm.rootfs.settings import Settings
+from dlkm.rootfs.statements import kmod_lines
 
 UPDATES = "updates"  # depmod's default order is "updates built-in": what lies here wins (depmod.d(5))
 
@@ -81,7 +83,7 @@ def stage(
         staged += _staged(root, tree)
     for extra in extras:
         planner.write(extra.path, extra.content)
-    before = present(root)
+    before = Settings.of(root)
     files = _conf_files(root, wanted, conf_dir)
     lost = list(_lost_lines(root, files))
     for path, data in files.items():
@@ -162,6 +164,10 @@ def _conf_files(root: Root, wanted: Wanted, conf_dir: ConfDir) -> dict[str, byte
 def _lost_lines(root: Root, files: Mapping[str, bytes]) -> Iterator[str]:
     for path, data in files.items():
         had = root.read(path)
-        gone = set(logical_lines(had)) - set(logical_lines(data)) if had else set()
+        gone = _lines(had) - _lines(data) if had else set()
         if gone:
             yield f"{path}: its lines {', '.join(repr(line) for line in sorted(gone))} are replaced"
+
+
+def _lines(data: bytes) -> set[str]:
+    return {line.text.strip() for line in kmod_lines(data)}

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configuration files: what we write, and what we read as modprobe.d(5) and modules-load.d(5) say."""
+"""Configuration files: what we write, and where."""
 
 from pathlib import Path
 
 import pytest
 
 from dlkm.core.errors import UsageError
-from dlkm.rootfs.conf import ConfDir, conf_files, logical_lines, modprobe_dir, present, wanted
+from dlkm.rootfs.conf import ConfDir, modprobe_dir, wanted
 from dlkm.rootfs.root import Root
 from tests.unit.rootfs.support import put
 
@@ -45,35 +45,6 @@ def test_options_that_are_none(text: str) -> None:
 def test_softdeps_that_are_none(text: str) -> None:
     with pytest.raises(UsageError):
         wanted(autoload=[], options=[], blacklist=[], softdep=[text])
-
-
-def test_lines_as_kmod_reads_them() -> None:
-    text = b"# comment\n\n  options a \\\n x=1\nblacklist b\r\n\xff\n"
-    assert list(logical_lines(text)) == ["options a  x=1", "blacklist b", "\udcff"]
-
-
-def test_earlier_directories_hide_later_ones(tmp_path: Path) -> None:
-    put(tmp_path, {"etc/modprobe.d/a.conf": "blacklist mine", "usr/lib/modprobe.d/a.conf": "blacklist theirs",
-                   "usr/lib/modprobe.d/b.conf": "options x-y z=1\nalias foo* bar\nnothing",
-                   "usr/lib/modprobe.d/readme": "blacklist no", "lib": "-> usr/lib",
-                   "etc/modules": "# list\nloop\n", "etc/modules-load.d/modules.conf": "-> ../modules",
-                   "usr/lib/modules-load.d/x.conf": "; c\n fuse \n"})  # fmt: skip
-    with Root(tmp_path) as root:
-        found = present(root)
-    assert [(line.text, line.file) for line in found.directives] == [
-        ("blacklist mine", "modprobe.d/a.conf"),
-        ("options x-y z=1", "modprobe.d/b.conf"),
-        ("alias foo* bar", "modprobe.d/b.conf"),
-    ]
-    assert found.autoload == {"loop": "modules-load.d/modules.conf", "fuse": "modules-load.d/x.conf"}
-    assert found.blacklisted("mine") is not None
-    assert found.blacklisted("theirs") is None
-
-
-def test_a_masking_link_hides_too(tmp_path: Path) -> None:
-    put(tmp_path, {"etc/modules-load.d/x.conf": "-> /dev/null", "usr/lib/modules-load.d/x.conf": "fuse"})
-    with Root(tmp_path) as root:
-        assert conf_files(root, ("etc/modules-load.d", "usr/lib/modules-load.d")) == {"x.conf": b""}
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_targets_own_configuration_goes_with_it(tmp_path: Path) -> None:
         "a.conf": "search extra updates built-in\noverride x * extra\n",
         "b.conf": "exclude foo\n",
     }
-    assert made.warnings == ("depmod.d/a.conf: 'external' is not followed",)
+    assert made.warnings == ("etc/depmod.d/a.conf: 'external' is not followed",)
 
 
 def test_complaints_that_are_nobodys_mistake_are_left_out(tmp_path: Path) -> None:

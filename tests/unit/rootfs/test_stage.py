@@ -127,13 +127,13 @@ def test_autoload_of_what_is_blacklisted(tmp_path: Path, root_dir: Path, where: 
     told = _told(root_dir, tmp_path, _asked(("hello",), (), ("hello",) if where == "asked" else ()))
     assert len(told) == 1
     assert "blacklisted" in told[0]
-    assert ("in modprobe.d/x.conf" in told[0]) is (where == "present")
+    assert ("in usr/lib/modprobe.d/x.conf:1" in told[0]) is (where == "present")
 
 
 def test_a_blacklist_against_an_autoload_that_is_there(root_dir: Path) -> None:
     put(root_dir, {"etc/modules-load.d/mine.conf": "snd-my\n"})
     (told,) = planned(root_dir, asked=_asked(blacklist=("snd_my",))).warnings
-    assert "modules-load.d/mine.conf names it" in told
+    assert "etc/modules-load.d/mine.conf:1 names it" in told
 
 
 def test_what_it_needs_is_not_there(tmp_path: Path, root_dir: Path) -> None:

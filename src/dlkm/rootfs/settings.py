@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a root filesystem's configuration says of modules: read once, as the tools on that root would."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlkm.core.names import normalise_module_name
+from dlkm.rootfs.conffiles import ConfFile, Standing, survey
+from dlkm.rootfs.kmod import Kmod
+from dlkm.rootfs.root import Root
+from dlkm.rootfs.statements import Directive, directives, load_lines
+
+# systemd: CONF_PATHS("modules-load.d"); /lib is one of them where /usr is not merged.
+LOAD_DIRS = ("etc/modules-load.d", "run/modules-load.d", "usr/local/lib/modules-load.d", "usr/lib/modules-load.d",
+             "lib/modules-load.d")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoload:
+    """A name to load at boot, as written in `file`."""
+
+    name: str
+    file: str
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for a message."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every file of modprobe.d, modules-load.d and depmod.d, and what those say that are read."""
+
+    kmod: Kmod
+    modprobe: tuple[ConfFile, ...] = ()
+    load: tuple[ConfFile, ...] = ()
+    depmod: tuple[ConfFile, ...] = ()
+
+    @classmethod
+    def of(cls, root: Root, kmod: Kmod | None = None) -> "Settings":
+        """Read a root's; MalformedError for more than anyone has."""
+        tool = kmod or Kmod.of(root)
+        return cls(
+            kmod=tool,
+            modprobe=survey(root, tool.folders("modprobe.d"), tool.suffixes),
+            load=survey(root, LOAD_DIRS),
+            depmod=survey(root, tool.folders("depmod.d")),
+        )
+
+    @cached_property
+    def directives(self) -> tuple[Directive, ...]:
+        """The lines of modprobe.d in the order in which modprobe reads them, bad ones left out."""
+        return tuple(line for line in self._lines if line.kind)
+
+    @cached_property
+    def bad_lines(self) -> tuple[Directive, ...]:
+        """The lines of modprobe.d that modprobe skips, with a message."""
+        return tuple(line for line in self._lines if not line.kind)
+
+    @cached_property
+    def _lines(self) -> tuple[Directive, ...]:
+        return tuple(line for file in read(self.modprobe) for line in directives(file.data, file.path))
+
+    @cached_property
+    def autoload(self) -> tuple[Autoload, ...]:
+        """What is to load at boot, in order."""
+        return tuple(
+            Autoload(name=line.text, file=file.path, line=line.number)
+            for file in read(self.load)
+            for line in load_lines(file.data)
+        )
+
+    def of_kind(self, kind: str) -> tuple[Directive, ...]:
+        """The lines that begin with this word."""
+        return tuple(line for line in self.directives if line.kind == kind)
+
+    @cached_property
+    def _blacklist(self) -> dict[str, Directive]:
+        found: dict[str, Directive] = {}
+        for line in self.of_kind("blacklist"):
+            found.setdefault(normalise_module_name(line.name), line)
+        return found
+
+    def blacklisted(self, module: str) -> Directive | None:
+        """The line that blacklists a module."""
+        return self._blacklist.get(normalise_module_name(module))
+
+
+def read(files: tuple[ConfFile, ...]) -> tuple[ConfFile, ...]:
+    """The files among them that are read."""
+    return tuple(file for file in files if file.standing is Standing.READ)
