@@ -6,10 +6,12 @@ are but never followed, devices and pipes are left out, owners and special permi
 """
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,7 @@ ENTRIES = 400_000  # files in an archive; a kernel's full source has 80,000
 DEPTH = 64  # directories in one another
 _BLOCK = 1 << 20
 _AR, _AR_HEADER = b"!<arch>\n", 60
+_FILL = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,25 @@ class Limits:
 
     size: int = LIMIT
     entries: int = ENTRIES
+
+
+class Kind(StrEnum):
+    """What an entry of an archive is; a hard link is a FILE."""
+
+    FILE = "file"
+    LINK = "link"
+    DIRECTORY = "directory"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry as the archive has it; `mode` the permission bits, `target` a symbolic link's text."""
+
+    name: str
+    kind: Kind
+    mode: int
+    target: str = ""
 
 
 def everything(_name: str) -> bool:
@@ -46,19 +68,23 @@ def unpack(
     limits: Limits = Limits(),
     *,
     of: str = "data",
-) -> int:
-    """Unpack the files (in a .deb: of its part `of`) whose name is wanted (relative, no "./"); the number of them.
+) -> tuple[Entry, ...]:
+    """Unpack the files (in a .deb: of its part `of`) whose name is wanted (relative, no "./").
+
+    What they are, each name once, its last entry.
 
     MalformedError when it is no archive, is damaged, holds more than the limits, or names what lies outside `into`.
     """
     into.mkdir(parents=True, exist_ok=True)
     writer = _Writer(path, into, limits)
+    written: dict[str, Entry] = {}
     with _entries(path, of) as entries:
         for entry in entries:
             name = _relative(entry.pathname, path)
             if name and wanted(name):
                 writer.write(entry, name)
-    return writer.number
+                written[name] = _entry(entry, name)
+    return tuple(written.values())
 
 
 def names_in(path: Path, limit: int = ENTRIES) -> Iterator[str]:
@@ -152,6 +178,14 @@ def _part(stream: BinaryIO, path: Path, of: str) -> _Part:
     raise MalformedError(f"{path}: is no Debian package: it has no part {of}.tar")
 
 
+def _entry(entry: Any, name: str) -> Entry:
+    kind = Kind.DIRECTORY if entry.isdir else Kind.LINK if entry.issym else Kind.OTHER
+    if entry.isreg or entry.islnk:
+        kind = Kind.FILE
+    target = _text(entry.linkpath) if kind is Kind.LINK else ""
+    return Entry(name=name, kind=kind, mode=stat.S_IMODE(entry.mode), target=target)
+
+
 def _text(reason: object) -> str:
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
@@ -222,10 +256,14 @@ class _Writer:
         if first.is_file() and not first.is_symlink() and first != target:
             target.unlink(missing_ok=True)
             os.link(first, target, follow_symlinks=False)
+            if entry.size:  # cpio, and with it .rpm, has the bytes with the last of several names
+                self._fill(entry, os.open(target, _FILL))
 
     def _file(self, entry: Any, target: Path) -> None:
+        self._fill(entry, os.open(target, _FILL | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def _fill(self, entry: Any, descriptor: int) -> None:
         mode = 0o755 if entry.mode & 0o100 else 0o644
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
             for block in entry.get_blocks(min(max(int(entry.size or 0), 4096), _BLOCK)):
                 self._left -= len(block)

@@ -42,13 +42,18 @@ def deb(
         "control.tar.xz": tar({"./control": control} | {f"./{beside}": text for beside, text in (more or {}).items()}),
         "data.tar.xz": tar({f"./{place}": content for place, content in files.items()}),
     }
+    path.write_bytes(ar(members))
+    return path
+
+
+def ar(members: Mapping[str, bytes]) -> bytes:
+    """An ar archive."""
     out = b"!<arch>\n"
     for member, data in members.items():
         out += (
             f"{member:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
         )
-    path.write_bytes(out)
-    return path
+    return out
 
 
 def kernel_debs(folder: Path, release: str = "6.1.0-10-amd64") -> dict[str, Path]:
