@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "kernel": {"kernel", "ko"} | CORE,
     "build": {"build"} | VALUES,
     "verdict": {"verdict"} | VALUES,
-    "package": {"package"} | CORE,
+    "package": {"package"} | VALUES,
     "yocto": {"yocto", "package", "build"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict", "package"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
