@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Real Debian kernels for contract and integration tests, from the user's own pool: fetched once, kept afterwards."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,20 @@ from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
 from dlkm.rootfs.minimal.fetch import Kind
 from dlkm.rootfs.minimal.make import Maker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _builds_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is known of builds is known from this run: an earlier state of the code must not have made it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLKM_CACHE", str(tmp_path_factory.mktemp("actions")))
+        yield
+
+
+@pytest.fixture
+def no_builds_known(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of builds when the test begins."""
+    monkeypatch.setenv("DLKM_CACHE", str(tmp_path_factory.mktemp("actions")))
 
 
 def fetched(spec: str) -> Kernel:

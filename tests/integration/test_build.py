@@ -25,7 +25,7 @@ from dlkm.core.processes import Processes, environment
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import find
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
 DLKM = Path(sys.executable).with_name("dlkm")
 DRIVERS = Path(__file__).parents[1] / "drivers"

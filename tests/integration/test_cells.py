@@ -15,7 +15,7 @@ import pytest
 from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
 DLKM = Path(sys.executable).with_name("dlkm")
 SOURCE = Path(__file__).parents[1] / "drivers" / "kdir" / "kdir.c"
@@ -35,7 +35,7 @@ endif
 def _slow(folder: Path, seconds: str) -> Path:
     folder.mkdir()
     shutil.copy(SOURCE, folder / "x.c")
-    (folder / "Makefile").write_text(SLOW.replace("SECONDS", seconds))
+    (folder / "Makefile").write_text(f"# {folder.name}\n{SLOW.replace('SECONDS', seconds)}")
     return folder
 
 

@@ -24,14 +24,15 @@ MAY_IMPORT = {
     "ko": {"ko"} | CORE,
     "source": {"source"} | CORE,
     "kernel": {"kernel", "ko"} | CORE,
-    "build": {"build"} | VALUES,
+    "action": {"action"} | CORE,
+    "build": {"build", "action"} | VALUES,
     "verdict": {"verdict"} | VALUES,
     "package": {"package"} | VALUES,
     "yocto": {"yocto", "package", "build"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict", "package"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
-    "report": {"report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
-    "cli": {"cli", "report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "report": {"report", "action", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "cli": {"cli", "action", "report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
 }
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from dlkm.build.job import build_in, identity
 from dlkm.build.options import BuildOptions
+from dlkm.build.order import Given
 from dlkm.build.result import BuildOutcome, Cell
-from dlkm.build.work import Given, Workshop
+from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError, ExitStatus
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from dlkm.build.harvest import Product, chosen, collect, collect_symvers, products
 from dlkm.build.judge import Judgement, Run, judge
+from dlkm.build.kerneltree import KernelTree
 from dlkm.build.output import move_tree, prepared
-from dlkm.build.place import Place
+from dlkm.build.ran import Ran
 from dlkm.build.record import Evidence, write_record
 from dlkm.build.result import BuildOutcome, Cell, moved
-from dlkm.build.scratch import Scratch
 from dlkm.build.work import Made
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
@@ -28,42 +28,49 @@ class Finished:
     identity: str
     driver: Driver
     kernel: Kernel
-    place: Place
-    scratch: Scratch
+    tree: KernelTree
+    ran: Ran
     made: Made
     start: float
     environment: Mapping[str, str]
     compiler: str
+    cached: bool
 
 
 def deliver(job: Finished, target: Path) -> Cell:
     """Put the modules, the log and the record where the user wants them, at once or not at all."""
-    made, log = job.made, job.scratch.log
-    found = (
-        products(job.scratch.driver, job.scratch.root, job.kernel) if made.named is None else chosen(made, job.kernel)
-    )
+    made, ran = job.made, job.ran
+    found = products(ran.copy, ran.root, job.kernel) if made.named is None else chosen(made, ran.copy, job.kernel)
     judgement = _judgement(job, found)
     with prepared(target) as new:
-        shutil.copyfile(log, new / LOG)
+        _copy_log(ran.log, new / LOG)
         cell = _cell(job, judgement, found if not judgement.reason else (), new)
         cell = replace(cell, seconds=round(time.monotonic() - job.start, 3))
         write_record(new, cell, _evidence(job, judgement))
     return moved(cell, target)
 
 
+def _copy_log(log: Path, target: Path) -> None:
+    """A driver that nothing was run for has none."""
+    if log.is_file():
+        shutil.copyfile(log, target)
+    else:
+        target.touch()
+
+
 def _judgement(job: Finished, found: tuple[Product, ...]) -> Judgement:
     made = job.made
     if made.skipped or made.refused:
         return Judgement(reason=made.skipped or made.refused, diagnostics=())
-    run = Run(status=made.status, log=job.scratch.log, folder=made.folder, sandboxed=job.place.sandboxed)
-    return judge(job.driver, job.kernel, job.place.tree, run, found)
+    run = Run(status=made.status, log=job.ran.log, folder=made.folder, sandboxed=job.ran.bare is None)
+    return judge(job.driver, job.kernel, job.tree, run, found)
 
 
 def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folder: Path) -> Cell:
     """The cell with its files in `folder`; a failed one has no modules: what is there may be for another kernel."""
     built = not judgement.reason
     if built:
-        move_tree(job.scratch.root, folder / "root")
+        move_tree(job.ran.root, folder / "root")
     return Cell(
         id=job.identity,
         source=job.driver.path,
@@ -71,8 +78,9 @@ def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folde
         arch=job.kernel.arch.name,
         outcome=BuildOutcome.BUILT if built else BuildOutcome.SKIPPED if job.made.skipped else BuildOutcome.FAILED,
         reason=judgement.reason,
+        cached=built and job.cached,
         modules=collect(found, folder),
-        symvers=collect_symvers(job.scratch.driver, folder) if built else None,
+        symvers=collect_symvers(job.ran.copy, folder) if built else None,
         log=folder / LOG,
     )
 
@@ -82,6 +90,6 @@ def _evidence(job: Finished, judgement: Judgement) -> Evidence:
         commands=job.made.commands,
         environment=job.environment,
         compiler=job.compiler,
-        sandboxed=job.place.sandboxed,
+        sandboxed=job.ran.bare is None,
         diagnostics=judgement.diagnostics,
     )

@@ -1,220 +1,254 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A driver made as DKMS makes it: what its dkms.conf says, step by step, in the job's place. Installs nothing.
+"""A driver made as DKMS makes it: what its dkms.conf says, as steps, and what came of them. Runs and installs nothing.
 
-The rules are those of dkms(8) and of the program itself (DKMS 3); what DKMS skips is skipped here.
+The rules are those of dkms(8) and of the program itself (DKMS 3); what DKMS skips is skipped here. bash reads the conf
+in the sandbox, in a step of its own; what it told is in the sandbox's words, whatever place it was read in.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 
 from dlkm.build.environment import SERIAL_OUTSIDE_KBUILD
-from dlkm.build.mounts import DKMS_TREE
-from dlkm.build.work import Job, Made, Named
+from dlkm.build.order import Order
+from dlkm.build.ran import Ran
+from dlkm.build.steps import Plan, Step, environment_of
+from dlkm.build.view import View, translated
+from dlkm.build.work import Made, Named
 from dlkm.core.errors import MalformedError
+from dlkm.core.events import Events
 from dlkm.kernel.distribution import distribution_of
 from dlkm.source.dkms import CONF, DkmsConf, DkmsModule, Target, names_in, read_conf, table
 
-_SCRIPT = "dlkm-dkms"  # our interpreter of a dkms.conf, first in PATH
-_CONF_TIME = 60.0  # seconds; a dkms.conf greps a configuration, no more
+SCRIPT = "dlkm-dkms"  # our interpreter of a dkms.conf, first in PATH
+# How many jobs there may be is the job server's to say, whatever number a conf writes into its command.
+_JOBS = re.compile(r"(?<=\s)(?:-j\s*\d*|--jobs(?:=\d+)?)(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Yard:
-    """Where DKMS keeps a driver: `here` on this machine, `seen` as the job's place sees it."""
+class Yard:
+    """Where DKMS keeps a driver, below its tree."""
 
-    here: Path
-    seen: str
     name: str
     version: str
 
+    @property
+    def place(self) -> str:
+        """Below DKMS's tree."""
+        return f"{self.name}/{self.version}"
 
-def make_as_dkms(job: Job) -> Made:
-    """Run a dkms.conf; MalformedError when DKMS would refuse it too."""
-    _install_script(job)
-    yard = _yard(job)
-    conf = read_conf(job.driver.path / CONF, _told(job, yard), _target(job, yard))
-    if conf.excluded is not None:
-        return Made(status=0, folder=yard.seen, commands=(), skipped=f"dkms.conf: {conf.excluded}")
-    if conf.obsolete_by:
-        job.workshop.events.warning(
-            f"{job.driver.name}: OBSOLETE_BY={conf.obsolete_by}: from then on DKMS leaves the kernel's own in its place"
-        )
-    return _Steps(job, yard, conf).made()
+    def folder(self, view: View) -> str:
+        """Where the copy is, as the view has it."""
+        return f"{view.dkms}/{self.place}/build"
 
 
-def _install_script(job: Job) -> None:
-    path = job.scratch.tools / _SCRIPT
-    path.write_text(files("dlkm.data").joinpath("dkms.sh").read_text("utf-8"), "utf-8")
-    path.chmod(0o755)
-
-
-def _yard(job: Job) -> _Yard:
-    """Move the copy to where DKMS would build it; the usual place is a link to it from now on."""
-    name, version = names_in(job.driver.path / CONF)
-    name, version = (text if _is_name(text) else "driver" for text in (name, version))
-    own = job.scratch.dkms / name / version
-    own.mkdir(parents=True)
-    job.scratch.driver.rename(own / "build")
-    (own / "source").symlink_to("build")
-    job.scratch.driver.symlink_to(own / "build")
-    tree = DKMS_TREE if job.place.sandboxed else str(job.scratch.dkms)
-    return _Yard(here=own / "build", seen=f"{tree}/{name}/{version}/build", name=name, version=version)
+def yard_of(order: Order) -> Yard:
+    """From the text of the dkms.conf, before bash reads it."""
+    name, version = (text if _is_name(text) else "driver" for text in names_in(order.driver.path / CONF))
+    return Yard(name=name, version=version)
 
 
 def _is_name(text: str) -> bool:
     return bool(text) and "/" not in text and text not in {".", ".."}
 
 
-def _kernel_dir(job: Job) -> str:
-    return f"/lib/modules/{job.kernel.release}/build" if job.place.sandboxed else job.place.around.kernel
+def conf_plan(order: Order, yard: Yard, view: View) -> Plan:
+    """Let bash read the conf; what it tells is for `told_by`."""
+    step = Step(
+        argv=(SCRIPT, "conf", yard.name, yard.version),
+        environment=_environment(order, view),
+        folder=yard.folder(view),
+        told=True,
+        silent=True,
+    )
+    return Plan(steps=(step,), yard=yard.place)
 
 
-def _environment(job: Job) -> Mapping[str, str]:
-    words, patterns = table()["words"], table()["words"]["patterns"]
-    own = {
-        "CC": job.compiler.path.name,
-        "DKMS_ARRAYS": " ".join(words["arrays"]),
-        "DKMS_JOBS": str(job.options.jobs),
-        "DKMS_KERNEL": _kernel_dir(job),
-        "DKMS_LINK": "yes" if job.place.sandboxed else "",
-        "DKMS_MACHINE": job.kernel.arch.uname,
-        "DKMS_PATTERNS": " ".join(f"{word}={subject}" for word, subject in patterns.items()),
-        "DKMS_RELEASE": job.kernel.release,
-        "DKMS_SINGLE": " ".join(words["single"]),
-        "DKMS_SOURCE": "/usr/src",
-        "DKMS_TREE": DKMS_TREE if job.place.sandboxed else str(job.scratch.dkms),
-    }
-    return {**job.environment, **own}
+def told_by(order: Order, ran: Ran) -> bytes:
+    """What bash told; MalformedError when it failed."""
+    if ran.status != 0:
+        why = "ran into its time limit" if ran.status < 0 else f"ended with status {ran.status}"
+        words = ran.log.read_text("utf-8", "replace").strip().splitlines()
+        raise MalformedError(f"{order.driver.path / CONF}: {why}{': ' + words[-1] if words else ''}")
+    return ran.told
 
 
-def _told(job: Job, yard: _Yard) -> bytes:
-    """What bash makes of the dkms.conf."""
-    command = job.place.command((_SCRIPT, "conf", yard.name, yard.version), _environment(job), yard.seen)
-    done = job.workshop.runner.run(command, cwd=job.scratch.path, timeout=_CONF_TIME)
-    said = done.errors.decode("utf-8", "replace")
-    with job.scratch.log.open("a", encoding="utf-8") as stream:
-        stream.write(said)
-    if not done.ok:
-        why = "ran into its time limit" if done.timed_out else f"ended with status {done.status}"
-        words = said.strip().splitlines()
-        raise MalformedError(f"{job.driver.path / CONF}: {why}{': ' + words[-1] if words else ''}")
-    return done.output
-
-
-def _target(job: Job, yard: _Yard) -> Target:
-    config = job.kernel.config
-    return Target(
-        release=job.kernel.release,
-        machine=job.kernel.arch.uname,
-        kernel_dir=_kernel_dir(job),
-        build_dir=yard.seen,
+def conf_of(order: Order, yard: Yard, told: bytes, usual: View) -> DkmsConf:
+    """The conf for the order's kernel; MalformedError when DKMS would refuse it too."""
+    config = order.kernel.config
+    target = Target(
+        release=order.kernel.release,
+        machine=order.kernel.arch.uname,
+        kernel_dir=usual.kernel_dir,
+        build_dir=yard.folder(usual),
         options=frozenset(f"CONFIG_{name}" for name, value in config.options.items() if value in {"y", "m"}),
         clang=config.on("CC_IS_CLANG"),
     )
+    return read_conf(order.driver.path / CONF, told, target)
 
 
-class _Steps:
-    """The steps of one build, in DKMS's order."""
+def _environment(order: Order, view: View) -> Mapping[str, str]:
+    words, patterns = table()["words"], table()["words"]["patterns"]
+    own = {
+        "CC": order.compiler.path.name,
+        "DKMS_ARRAYS": " ".join(words["arrays"]),
+        "DKMS_JOBS": "1",
+        "DKMS_KERNEL": view.kernel_dir,
+        "DKMS_LINK": "yes" if view.sandboxed else "",
+        "DKMS_MACHINE": order.kernel.arch.uname,
+        "DKMS_PATTERNS": " ".join(f"{word}={subject}" for word, subject in patterns.items()),
+        "DKMS_RELEASE": order.kernel.release,
+        "DKMS_SINGLE": " ".join(words["single"]),
+        "DKMS_SOURCE": "/usr/src",
+        "DKMS_TREE": view.dkms,
+    }
+    return {**environment_of(order, view), **own}
 
-    def __init__(self, job: Job, yard: _Yard, conf: DkmsConf) -> None:
-        self._job, self._yard, self._conf = job, yard, conf
-        self._environment = _environment(job)
-        self._commands: list[tuple[str, ...]] = []
 
-    def made(self) -> Made:
-        """Patch, prepare, clean, make, strip, finish; the first step that must not fail and does ends it."""
-        refused = self._patched()
-        if refused:
-            return self._made(0, refused)
-        self._script(self._conf.pre_build)
-        self._run(self._conf.clean, self._environment)
-        command, environment = self._make()
-        status = self._run(command, environment)
-        if status != 0:
-            return self._made(status)
-        missing = [str(module.built) for module in self._conf.modules if not (self._yard.here / module.built).is_file()]
-        if missing:
-            return self._made(
-                0, f"make succeeded, but dkms.conf's BUILT_MODULE_NAME is not there: {', '.join(missing)}"
-            )
-        self._strip()
-        self._script(self._conf.post_build)
-        return self._made(0)
+class Dkms:
+    """The steps of one build, in DKMS's order: patch, prepare, clean, make, strip, finish."""
 
-    def _made(self, status: int, refused: str = "") -> Made:
+    def __init__(self, order: Order, yard: Yard, conf: DkmsConf) -> None:
+        self._order, self._yard, self._conf = order, yard, conf
+
+    def plan(self, view: View, usual: View) -> Plan:
+        """The steps as a view has them; the conf speaks of the usual one."""
+        return Plan(steps=tuple(step for _meaning, step in self._steps(view, usual)), yard=self._yard.place)
+
+    def made(self, ran: Ran, events: Events, usual: View) -> Made:
+        """What the steps' statuses mean."""
+        steps = list(self._steps(usual, usual))
+        status, refused = 0, ""
+        for (meaning, step), ended in zip(steps, ran.statuses, strict=False):
+            if meaning == "script" and ended != 0:
+                events.warning(
+                    f"{self._order.driver.name}: the script {step.shown.partition(' ')[0]} of dkms.conf failed; "
+                    "going on, as DKMS does"
+                )
+            elif meaning == "make":
+                status = ended
+            elif meaning == "there" and ended != 0:
+                refused = f"make succeeded, but dkms.conf's BUILT_MODULE_NAME is not there: {self._missing(ran)}"
+            elif meaning == "patch" and ended != 0:
+                refused = f"dkms.conf: PATCH {step.environment['DKMS_PATCH']} does not apply: see the log"
         return Made(
             status=status,
-            folder=self._yard.seen,
-            commands=tuple(self._commands),
+            folder=ran.seen(self._yard.folder(usual)),
+            commands=tuple(step.argv for _meaning, step in steps[: len(ran.statuses)]),
             named=tuple(self._named()),
             refused=refused,
         )
 
+    def refused(self) -> str:
+        """Why nothing can be run, or ""."""
+        root = self._order.driver.path
+        for name in self._conf.patches:
+            path = root / "patches" / name
+            if not path.resolve().is_relative_to(root) or not path.is_file():
+                return f"dkms.conf: PATCH {name} is not in patches/"
+        return ""
+
+    def warn(self, events: Events) -> None:
+        """Say what is odd about the conf."""
+        driver = self._order.driver.name
+        if self._conf.obsolete_by:
+            events.warning(
+                f"{driver}: OBSOLETE_BY={self._conf.obsolete_by}: "
+                "from then on DKMS leaves the kernel's own in its place"
+            )
+        for words in (self._conf.pre_build, self._conf.post_build):
+            if words and not self._has(words):
+                events.warning(
+                    f"{driver}: the script {words.partition(' ')[0]} of dkms.conf is not there or not executable; "
+                    "going on"
+                )
+
+    def _has(self, words: str) -> bool:
+        path = self._order.driver.path / words.partition(" ")[0]
+        return path.is_file() and bool(path.stat().st_mode & 0o100)
+
+    def _missing(self, ran: Ran) -> str:
+        return ", ".join(str(one.built) for one in self._conf.modules if not (ran.copy / one.built).is_file())
+
     def _named(self) -> Iterator[Named]:
         for module in self._conf.modules:
-            yield Named(built=self._yard.here / module.built, name=module.name, destination=self._destination(module))
+            yield Named(built=module.built, name=module.name, destination=self._destination(module))
 
     def _destination(self, module: DkmsModule) -> str:
-        kernel = self._job.kernel
+        kernel = self._order.kernel
         distribution = distribution_of(kernel.release, kernel.origin)
         return str(table()["destinations"].get(distribution, module.location)).rstrip("/")
 
-    def _patched(self) -> str:
-        """Apply the patches; why that failed, or ""."""
-        for name in self._conf.patches:
-            path = self._yard.here / "patches" / name
-            if not path.resolve().is_relative_to(self._yard.here.resolve()) or not path.is_file():
-                return f"dkms.conf: PATCH {name} is not in patches/"
-            environment = {**self._environment, "DKMS_PATCH": name}
-            if self._run('patch -p1 < "./patches/$DKMS_PATCH"', environment, shown=f"patch -p1 < patches/{name}") != 0:
-                return f"dkms.conf: PATCH {name} does not apply: see the log"
-        return ""
+    def _steps(self, view: View, usual: View) -> Iterator[tuple[str, Step]]:
+        conf, plain = self._conf, _environment(self._order, view)
+        for name in conf.patches:
+            environment = {**plain, "DKMS_PATCH": name}
+            yield (
+                "patch",
+                self._run(view, 'patch -p1 < "./patches/$DKMS_PATCH"', environment, f"patch -p1 < patches/{name}"),
+            )
+        yield from self._script(view, conf.pre_build, plain)
+        clean = translated(conf.clean, usual, view)
+        yield "clean", self._run(view, clean, plain, clean, required=False)
+        command, variables = self._make(translated(conf.make, usual, view), plain)
+        yield "make", self._run(view, command, variables, command)
+        yield (
+            "there",
+            Step(
+                argv=("sh", "-c", _ALL_THERE, "sh", *(str(module.built) for module in conf.modules)),
+                environment=plain,
+                folder=self._yard.folder(view),
+                silent=True,
+            ),
+        )
+        yield from self._strip(view, plain)
+        yield from self._script(view, conf.post_build, plain)
 
-    def _script(self, words: str) -> None:
-        """Run one of the driver's scripts; DKMS goes on when it fails, and so does this."""
-        name, _, _ = words.partition(" ")
-        if not words:
-            return
-        path = self._yard.here / name
-        events, driver = self._job.workshop.events, self._job.driver.name
-        if not path.is_file() or not path.stat().st_mode & 0o100:
-            events.warning(f"{driver}: the script {name} of dkms.conf is not there or not executable; going on")
-            return
-        environment = {**self._environment, "DKMS_WORDS": f"{self._yard.seen}/{words}"}
-        if self._run("exec $DKMS_WORDS", environment, shown=words) != 0:
-            events.warning(f"{driver}: the script {name} of dkms.conf failed; going on, as DKMS does")
+    def _script(self, view: View, words: str, plain: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
+        """One of the driver's scripts; DKMS goes on when it fails, and so does this."""
+        if words and self._has(words):
+            environment = {**plain, "DKMS_WORDS": f"{self._yard.folder(view)}/{words}"}
+            yield "script", self._run(view, "exec $DKMS_WORDS", environment, words, required=False)
 
-    def _make(self) -> tuple[str, Mapping[str, str]]:
+    def _make(self, command: str, plain: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
         """The command, as DKMS begins it; variables of the user's go to every make below it."""
-        options, release = self._job.options, self._job.kernel.release
-        command, flags = self._conf.make, self._environment.get("MAKEFLAGS", "")
+        options, flags = self._order.options, ""
         if command.startswith("make"):
-            command = f"make KERNELRELEASE={release}{command.removeprefix('make')}"
-        elif options.jobs > 1:
+            command = f"make KERNELRELEASE={self._order.kernel.release}{command.removeprefix('make')}"
+        else:
             # DKMS leaves these serial; Kbuild's own makes can always run side by side.
-            flags += f" {_in_flags(SERIAL_OUTSIDE_KBUILD)}"
+            flags = f" {_in_flags([SERIAL_OUTSIDE_KBUILD])}"
         if options.variables:
-            flags += f" -- {' '.join(_in_flags(f'{name}={value}') for name, value in options.variables)}"
-        return command, {**self._environment, **({"MAKEFLAGS": flags} if flags else {})}
+            flags += f" -- {_in_flags([f'{name}={value}' for name, value in options.variables])}"
+        return _JOBS.sub("", command), {**plain, **({"MAKEFLAGS": flags} if flags else {})}
 
-    def _strip(self) -> None:
-        strip = f"{self._job.kernel.arch.cross_compile}strip"
+    def _strip(self, view: View, plain: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
+        strip = f"{self._order.kernel.arch.cross_compile}strip"
         for module in self._conf.modules:
             if module.strip:
-                self._call((strip, "-g", str(module.built)), self._environment)
+                argv = (strip, "-g", str(module.built))
+                yield "strip", Step(argv=argv, environment=plain, folder=self._yard.folder(view), required=False)
 
-    def _run(self, command: str, environment: Mapping[str, str], shown: str = "") -> int:
-        yard = self._yard
-        return self._call((_SCRIPT, "run", yard.name, yard.version, command), environment, shown or command)
+    def _run(
+        self, view: View, command: str, environment: Mapping[str, str], shown: str, *, required: bool = True
+    ) -> Step:
+        return Step(
+            argv=(SCRIPT, "run", self._yard.name, self._yard.version, command),
+            environment=environment,
+            folder=self._yard.folder(view),
+            shown=shown,
+            required=required,
+        )
 
-    def _call(self, argv: tuple[str, ...], environment: Mapping[str, str], shown: str = "") -> int:
-        self._commands.append(argv)
-        return self._job.run(argv, environment, self._yard.seen, shown)
+
+_ALL_THERE = 'for file; do [ -f "$file" ] || exit 1; done'
 
 
-def _in_flags(word: str) -> str:
-    """A word as MAKEFLAGS holds it."""
-    return re.sub(r"([\\\s])", r"\\\1", word.replace("$", "$$"))
+def excluded(yard: Yard, conf: DkmsConf, view: View) -> Made:
+    """A driver that is not for this kernel."""
+    return Made(status=0, folder=yard.folder(view), commands=(), skipped=f"dkms.conf: {conf.excluded}")
+
+
+def _in_flags(words: Sequence[str]) -> str:
+    """Words as MAKEFLAGS holds them."""
+    return " ".join(re.sub(r"([\\\s])", r"\\\1", word.replace("$", "$$")) for word in words)

@@ -102,9 +102,6 @@ def _make(
 ) -> tuple[str, ...]:
     where = ("-C", around.kernel, f"M={around.folder(driver)}") if driver.style is Style.KBUILD else ()
     variables = (f"{name}={value}" for name, value in options.variables)
-    return ("make", *_parallel(driver, options.jobs), *where, *variables, *extra, *goals)
-
-
-def _parallel(driver: Driver, jobs: int) -> tuple[str, ...]:
-    """How many jobs there may be is the job server's to say."""
-    return (SERIAL_OUTSIDE_KBUILD,) if jobs > 1 and driver.style is not Style.KBUILD else ()
+    # How many jobs there may be is the job server's to say, in MAKEFLAGS.
+    serial = () if driver.style is Style.KBUILD else (SERIAL_OUTSIDE_KBUILD,)
+    return ("make", *serial, *where, *variables, *extra, *goals)

@@ -30,12 +30,12 @@ class Product:
     destination: str = ""
 
 
-def chosen(made: Made, kernel: Kernel) -> tuple[Product, ...]:
-    """The modules that the driver names, those of them that are there."""
+def chosen(made: Made, copy: Path, kernel: Kernel) -> tuple[Product, ...]:
+    """The modules in the copy that the driver names, those of them that are there."""
     return tuple(
-        replace(_product(named.built, kernel), name=f"{named.name}.ko", destination=named.destination)
+        replace(_product(copy / named.built, kernel), name=f"{named.name}.ko", destination=named.destination)
         for named in made.named or ()
-        if named.built.is_file()
+        if (copy / named.built).is_file()
     )
 
 

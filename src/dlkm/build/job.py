@@ -1,34 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One job: one driver built for one kernel, in a copy. The steps in their order; each step lives elsewhere."""
+"""One job: one driver built for one kernel. The steps in their order; each step lives elsewhere."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
+from dlkm.action.store import Store
 from dlkm.build.bubblewrap import LOST, find_bubblewrap
-from dlkm.build.compiler import Compiler, choose
-from dlkm.build.environment import install_environment, make_commands
+from dlkm.build.caching import Cache
+from dlkm.build.compiler import choose
 from dlkm.build.jobserver import JobServer
-from dlkm.build.kerneltree import headers_of, tree_on_the_target, tree_on_this_machine
+from dlkm.build.kerneltree import headers_of
 from dlkm.build.options import BuildOptions
+from dlkm.build.order import Given, Order
 from dlkm.build.output import ensure_replaceable, output_directory
-from dlkm.build.place import Place, bare, prepare_tools
-from dlkm.build.result import Cell
-from dlkm.build.sandbox import sandbox
-from dlkm.build.scratch import Scratch, scratch
-from dlkm.build.work import Given, Job, Made, Workshop, symvers_place
+from dlkm.build.ran import Ran
+from dlkm.build.result import BuildOutcome, Cell
+from dlkm.build.running import Job
+from dlkm.build.scratch import scratch
+from dlkm.build.steps import environment_of, make_plan
+from dlkm.build.work import Made, Workshop
 from dlkm.core.events import Events
-from dlkm.core.files import StorageError, cache_home
+from dlkm.core.files import StorageError
 from dlkm.core.processes import Foreman
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
-from dlkm.source.copy import copy_source
 from dlkm.source.driver import Driver, Style
 
 
@@ -37,11 +38,13 @@ def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Wor
     if runner.find("make") is None:
         raise missing("make")
     jobs = JobServer(options.jobs) if options.jobs > 1 else None
-    if not options.sandbox:
+    cache = Cache(store=Store(), runner=runner) if options.cache else None
+    if options.sandbox:
+        bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
+    else:
+        bubblewrap = None
         events.info(f"no sandbox, as asked: {LOST}")
-        return Workshop(runner=runner, events=events, bubblewrap=None, jobs=jobs)
-    found = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
-    return Workshop(runner=runner, events=events, bubblewrap=found, jobs=jobs)
+    return Workshop(runner=runner, events=events, bubblewrap=bubblewrap, jobs=jobs, cache=cache)
 
 
 def identity(driver: Driver, kernel: Kernel) -> str:
@@ -74,66 +77,16 @@ def build_in(
     target = output_directory(output.absolute(), identity(driver, kernel))
     ensure_replaceable(target)
     compiler = choose(kernel, workshop.runner, workshop.events)
+    order = Order(driver=driver, kernel=kernel, options=options, compiler=compiler, given=given)
     try:
-        with scratch() as own, workshop.events.task(f"building {identity(driver, kernel)}") as task:
-            _copy(driver, own, output, workshop.events)
-            _lay_out(given, own)
-            job = Job(
-                driver=driver,
-                kernel=kernel,
-                options=options,
-                compiler=compiler,
-                place=_place(workshop, own, kernel, compiler),
-                scratch=own,
-                workshop=workshop,
-                task=task,
-                given=given,
-            )
-            with _imported_meanwhile("dlkm.build.delivery"), workshop.turn():
-                done = _made(job)
+        with scratch() as own, workshop.events.task(f"building {order.identity}") as task:
+            job = Job(order, workshop, own, task, output)
+            with _imported_meanwhile("dlkm.build.delivery"):
+                done = _make(job)
             return _delivered(job, done, target, start)
     except OSError as error:
         # A full disk, a cache that may not be written: it is the machine that lacks something.
-        raise StorageError(f"{identity(driver, kernel)} cannot be built: {error}") from error
-
-
-def _copy(driver: Driver, own: Scratch, output: Path, events: Events) -> None:
-    leave_out = (cache_home(), output) if output.resolve() != driver.path else (cache_home(),)
-    for warning in copy_source(driver.path, own.driver, leave_out):
-        events.warning(f"{driver.name}: {warning}")
-
-
-def _lay_out(given: tuple[Given, ...], own: Scratch) -> None:
-    for one in given:
-        path = own.tools / symvers_place(one.name)
-        path.parent.mkdir(parents=True)
-        shutil.copyfile(one.symvers, path)
-
-
-def _place(workshop: Workshop, own: Scratch, kernel: Kernel, compiler: Compiler) -> Place:
-    prepare_tools(own, kernel, compiler)
-    if workshop.bubblewrap is not None:
-        return sandbox(workshop.bubblewrap, own, tree_on_the_target(kernel), compiler)
-    return bare(own, kernel, tree_on_this_machine(kernel), os.environ.get("PATH", ""))
-
-
-def _run(job: Job) -> int:
-    """Run make as often as is needed; the last status."""
-    around, status = job.place.around, 0
-    for number, argv in enumerate(_commands(job)):
-        environment = {**job.environment, **(install_environment(around) if number else {})}
-        status = job.run(argv, environment, around.folder(job.driver))
-        if status != 0:
-            break
-    return status
-
-
-def _commands(job: Job) -> tuple[tuple[str, ...], ...]:
-    """A Makefile that looks for its givers itself, beside it, does not find them: it is told on the command line."""
-    options, looked_for = job.options, "KBUILD_EXTRA_SYMBOLS"
-    if job.given and any(name == looked_for for name, _value, _line in job.driver.makefile.assignments):
-        options = replace(options, variables=((looked_for, job.extra_symbols), *options.variables))
-    return make_commands(job.driver, options, job.place.around)
+        raise StorageError(f"{order.identity} cannot be built: {error}") from error
 
 
 @contextmanager
@@ -145,28 +98,62 @@ def _imported_meanwhile(module: str) -> Iterator[None]:
     thread.join()
 
 
-def _made(job: Job) -> Made:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """A job after its last step; `cached`: none was run for it."""
+
+    ran: Ran
+    made: Made
+    cached: bool
+
+
+def _make(job: Job) -> _Done:
     """Let the driver be made in its own way; goals that were asked for are its Makefile's."""
-    if job.driver.style is Style.DKMS and not job.options.targets:
-        from dlkm.build.dkms import make_as_dkms
+    if job.order.driver.style is Style.DKMS and not job.order.options.targets:
+        return _make_as_dkms(job)
+    ran = job.run(lambda view: make_plan(job.order, view))
+    steps = make_plan(job.order, job.usual).steps
+    folder = ran.seen(job.usual.around.folder(job.order.driver))
+    commands = tuple(step.argv for step in steps)
+    return _Done(ran=ran, made=Made(status=ran.status, folder=folder, commands=commands), cached=ran.cached)
 
-        return make_as_dkms(job)
-    status, around = _run(job), job.place.around
-    return Made(status=status, folder=around.folder(job.driver), commands=_commands(job))
+
+def _make_as_dkms(job: Job) -> _Done:
+    from dlkm.build import dkms
+
+    order, usual = job.order, job.usual
+    yard = dkms.yard_of(order)
+    asked = job.run(lambda view: dkms.conf_plan(order, yard, view), keep=True)
+    conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), usual)
+    if conf.excluded is not None:
+        return _Done(ran=asked, made=dkms.excluded(yard, conf, usual), cached=asked.cached)
+    steps = dkms.Dkms(order, yard, conf)
+    steps.warn(job.workshop.events)
+    if reason := steps.refused():
+        made = Made(status=0, folder=yard.folder(usual), commands=(), refused=reason)
+        return _Done(ran=asked, made=made, cached=asked.cached)
+    ran = job.run(lambda view: steps.plan(view, usual))
+    made = steps.made(ran, job.workshop.events, usual)
+    return _Done(ran=ran, made=made, cached=ran.cached and asked.cached)
 
 
-def _delivered(job: Job, made: Made, target: Path, start: float) -> Cell:
+def _delivered(job: Job, done: _Done, target: Path, start: float) -> Cell:
     from dlkm.build.delivery import Finished, deliver
 
+    order = job.order
     finished = Finished(
-        identity=identity(job.driver, job.kernel),
-        driver=job.driver,
-        kernel=job.kernel,
-        place=job.place,
-        scratch=job.scratch,
-        made=made,
+        identity=order.identity,
+        driver=order.driver,
+        kernel=order.kernel,
+        tree=job.tree,
+        ran=done.ran,
+        made=done.made,
         start=start,
-        environment=job.environment,
-        compiler=str(job.compiler.path),
+        environment=environment_of(order, job.usual),
+        compiler=str(order.compiler.path),
+        cached=done.cached,
     )
-    return deliver(finished, target)
+    cell = deliver(finished, target)
+    if cell.outcome is BuildOutcome.BUILT:
+        job.keep()
+    return cell

@@ -7,7 +7,8 @@ Protocol: GNU make manual, "POSIX Jobserver Interaction": a pipe holds one byte 
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from select import select
 
 _TOKEN = b"+"
 _MANY = 4096  # more threads than any run has; less than a pipe holds
@@ -35,11 +36,18 @@ class JobServer:
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Wait for a token, and give it back after the block."""
-        token = os.read(self._reader, 1)
+        token = self._take()
         try:
             yield
         finally:
             os.write(self._writer, token)
+
+    def _take(self) -> bytes:
+        """make sets the pipe that it shares with us to not blocking (since 4.3): who finds it empty waits for it."""
+        while True:
+            select([self._reader], [], [])
+            with suppress(BlockingIOError):
+                return os.read(self._reader, 1)
 
     def wake(self) -> None:
         """Let everybody have a token who waits for one: the run ends, and there is nothing left to share."""

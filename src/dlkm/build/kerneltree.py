@@ -19,12 +19,17 @@ class KernelTree:
     """A kernel's directories as a build sees them. `directory` is what `make -C` takes, `source` the sources.
 
     `binds` says what lies where (host path, path inside), read-only; `links` are symbolic links (text, place).
+    `usual` says where a target has what lies elsewhere (directory, usual place). `whole`: all in it counts; a tree
+    that was built in its place also holds what no module is built with.
     """
 
+    release: str
     directory: str
     source: str
     binds: tuple[tuple[Path, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    usual: tuple[tuple[str, str], ...] = ()
+    whole: bool = True
 
 
 def headers_of(kernel: Kernel) -> Path:
@@ -42,7 +47,13 @@ def headers_of(kernel: Kernel) -> Path:
 def tree_on_this_machine(kernel: Kernel) -> KernelTree:
     """As it lies here: what a build without a sandbox sees."""
     headers = headers_of(kernel)
-    return KernelTree(directory=str(headers), source=str(kernel.source or headers))
+    source = str(kernel.source or headers)
+    return KernelTree(
+        release=kernel.release,
+        directory=str(headers),
+        source=source,
+        usual=_usual(kernel.release, str(headers), source),
+    )
 
 
 def tree_on_the_target(kernel: Kernel) -> KernelTree:
@@ -64,6 +75,7 @@ def _of_packages(kernel: Kernel, tree: Path, headers: Path) -> KernelTree:
     if inside == str(source):
         binds.append((source, inside))
     return KernelTree(
+        release=kernel.release,
         directory=directory,
         source=inside,
         binds=(*binds, *_boot(kernel, tree)),
@@ -75,16 +87,25 @@ def _in_its_place(kernel: Kernel, headers: Path) -> KernelTree:
     """A tree that lies wherever its owner put it appears there and, by links, where a target has it."""
     directory, source = str(headers), str(kernel.source or _included(headers, Path("/")) or headers)
     links = list(_module_links(kernel, directory, source))
-    usual = f"/usr/src/linux-headers-{kernel.release}"
-    if directory != usual:
-        links.append((directory, usual))
+    places = _usual(kernel.release, directory, source)
+    links += [(here, place) for here, place in places if here == directory]
     folders = dict.fromkeys([headers, *([kernel.source] if kernel.source is not None else []), *_reached(headers)])
     return KernelTree(
+        release=kernel.release,
         directory=directory,
         source=source,
         binds=(*((path, str(path)) for path in folders), *_boot(kernel, None)),
         links=tuple(links),
+        usual=places,
+        whole=False,
     )
+
+
+def _usual(release: str, directory: str, source: str) -> tuple[tuple[str, str], ...]:
+    """Where a target has a tree that lies elsewhere; the inner one last, as the last of the compiler's maps wins."""
+    wanted = {source: f"/usr/src/linux-source-{release}", directory: f"/usr/src/linux-headers-{release}"}
+    moved = ((here, usual) for here, usual in wanted.items() if here != usual)
+    return tuple(sorted(moved, key=lambda pair: len(pair[0])))
 
 
 def _boot(kernel: Kernel, tree: Path | None) -> Iterator[tuple[Path, str]]:

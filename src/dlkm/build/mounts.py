@@ -21,8 +21,8 @@ _PROC = (
 _KMOD_NAMES = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
 
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d")
-_PASSWD = f"root:x:0:0:root:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n"
-_GROUP = "root:x:0:\nnogroup:x:65534:\n"
+PASSWD = f"root:x:0:0:root:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n"
+GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
 
 def mounts_of(host: Path, scratch: Scratch, tree: KernelTree, compiler: Compiler) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def _configuration(host: Path, scratch: Scratch) -> Iterator[str]:
     """The little of /etc that programs need to start; no host names, users or secrets of this machine."""
     for name in _ETC:
         yield from entry(host / "etc" / name, f"/etc/{name}")
-    for name, text in (("passwd", _PASSWD), ("group", _GROUP)):
+    for name, text in (("passwd", PASSWD), ("group", GROUP)):
         yield from _written(scratch, name, text, f"/etc/{name}")
 
 
@@ -59,10 +59,16 @@ def _written(scratch: Scratch, name: str, text: str, place: str) -> tuple[str, .
 
 def foreign_compiler(compiler: Compiler) -> Iterator[str]:
     """A compiler that lies outside the system's directories comes with the directory that holds its bin."""
+    for prefix in foreign_folders(compiler):
+        yield from ("--ro-bind", prefix, prefix)
+
+
+def foreign_folders(compiler: Compiler) -> Iterator[str]:
+    """Those directories."""
     for path in dict.fromkeys((compiler.path, compiler.path.resolve())):
         prefix = path.parent.parent
         if path.parts[1] not in {"usr", *TOP} and prefix != Path("/"):
-            yield from ("--ro-bind", str(prefix), str(prefix))
+            yield str(prefix)
 
 
 def _uname(host: Path, scratch: Scratch) -> Iterator[str]:

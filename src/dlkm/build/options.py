@@ -12,7 +12,8 @@ class BuildOptions:
     """How to build. `variables` go on make's command line as they are: make itself expands `$(KERNEL_SRC)` in them.
 
     `targets` replace the default goal; those with "install" in their name run after what they install was made.
-    `jobs` is how many compilers may run at once; `epoch` is SOURCE_DATE_EPOCH in seconds.
+    `jobs` is how many compilers may run at once; `epoch` is SOURCE_DATE_EPOCH in seconds; `cache` is whether to
+    take and keep what is known of builds.
     """
 
     variables: tuple[tuple[str, str], ...] = ()
@@ -20,6 +21,7 @@ class BuildOptions:
     sandbox: bool = True
     jobs: int = 1
     epoch: int = EPOCH
+    cache: bool = True
 
     @property
     def compile_goals(self) -> tuple[str, ...]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from dlkm.build.bubblewrap import ISOLATION, Bubblewrap
 from dlkm.build.compiler import Compiler
-from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
-from dlkm.build.mounts import DRIVER, HOME, ROOT, TOOLS, mounts_of
-from dlkm.build.place import PIPE, SYSTEM_PATH
+from dlkm.build.mounts import mounts_of
 from dlkm.build.scratch import Scratch
+from dlkm.build.view import View, sandbox_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +18,9 @@ class Sandbox:
     """One build's sandbox."""
 
     bubblewrap: Bubblewrap
-    scratch: Scratch
     tree: KernelTree
     mounts: tuple[str, ...]
-    around: Surroundings
-    sandboxed: bool = True
-
-    def environment(self) -> dict[str, str]:
-        """Nothing has to be replaced: all paths are the same everywhere."""
-        return {"KCFLAGS": PIPE}
+    view: View
 
     def command(self, argv: Sequence[str], environment: Mapping[str, str], folder: str) -> tuple[str, ...]:
         """bubblewrap with every mount and variable spelt out."""
@@ -38,11 +31,5 @@ class Sandbox:
 
 def sandbox(bubblewrap: Bubblewrap, scratch: Scratch, tree: KernelTree, compiler: Compiler) -> Sandbox:
     """The place in which the machine looks like the one whose kernel `tree` is. Writes small files into the scratch."""
-    path = ":".join([TOOLS, *SYSTEM_PATH, str(compiler.path.parent)])
-    return Sandbox(
-        bubblewrap=bubblewrap,
-        scratch=scratch,
-        tree=tree,
-        mounts=mounts_of(Path("/"), scratch, tree, compiler),
-        around=Surroundings(kernel=tree.directory, driver=DRIVER, root=ROOT, home=HOME, tools=TOOLS, path=path),
-    )
+    mounts = mounts_of(Path("/"), scratch, tree, compiler)
+    return Sandbox(bubblewrap=bubblewrap, tree=tree, mounts=mounts, view=sandbox_view(tree, compiler))

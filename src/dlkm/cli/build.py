@@ -46,6 +46,7 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
     add("--target", dest="targets", action="append", default=[], metavar="GOAL", help="instead of the default goal")
     add("--subdir", default="", metavar="DIR", help="where in SOURCE the Makefile lies")
     add("--no-sandbox", action="store_true", help="run make on this machine as it is; says what is lost")
+    add("--no-cache", action="store_true", help="make everything anew, and keep nothing of it for the next time")
     add_recipe_flags(parser)
 
 
@@ -104,6 +105,7 @@ def options_of(arguments: argparse.Namespace) -> "BuildOptions":
         sandbox=not arguments.no_sandbox,
         jobs=arguments.jobs,
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else EPOCH,
+        cache=not arguments.no_cache,
     )
 
 

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "stage": "install modules into a root filesystem",
     "prove": "boot the kernel, load, compare with the prediction",
     "rootfs": "root filesystems to try things in",
+    "cache": "what is kept of builds: show, prune, verify",
     "recipe": "Yocto recipes: check, mend, write",
     "doctor": "what this machine lacks, and the command that installs it",
 }

@@ -15,7 +15,18 @@ from dlkm.core.errors import DlkmError, MissingToolError
 from dlkm.core.tools import find_program, missing, search_path
 
 PATIENCE = 3.0  # seconds a program has to end when we are interrupted
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "DLKM_CACHE",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

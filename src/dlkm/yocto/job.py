@@ -16,7 +16,7 @@ from dlkm.build.harvest import Product, collect, collect_symvers, products
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.options import BuildOptions
 from dlkm.build.output import ensure_replaceable, output_directory, prepared
-from dlkm.build.place import prepare_tools
+from dlkm.build.place import prepare_tools, tools_of
 from dlkm.build.record import Evidence, write_record
 from dlkm.build.result import BuildOutcome, Cell, moved
 from dlkm.build.sandbox import Sandbox, sandbox
@@ -100,7 +100,7 @@ def build_recipe(job: RecipeJob, options: BuildOptions, output: Path, sysroot: P
     ensure_replaceable(target)
     try:
         with scratch() as own, job.place.events.task(f"building {identity}"):
-            prepare_tools(own, job.kernel, job.compiler)
+            prepare_tools(own, tools_of(job.kernel, job.compiler))
             _prefix_tools(job, own)
             ran = _run(job, options, own, start)
             _raise_if_refused(job, ran)
@@ -129,8 +129,8 @@ def _prefix_tools(job: RecipeJob, own: Scratch) -> None:
 def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _Ran:
     inside = sandbox(job.place.bubblewrap, own, job.tree, job.compiler)
     environment = fixed_environment(job.kernel, job.compiler, options) | {
-        "PATH": inside.around.path,
-        "HOME": inside.around.home,
+        "PATH": inside.view.around.path,
+        "HOME": inside.view.around.home,
         "TMPDIR": "/tmp",  # noqa: S108 — in the sandbox a private one
     }
     seen = _with_recipe(inside, job)
@@ -138,7 +138,7 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
     recipe = job.evaluation.recipe
     request = request_of("run", job.place, [recipe]) | {"revisions": dict(job.revisions)}
     request["preset"] |= {
-        "PATH": inside.around.path,
+        "PATH": inside.view.around.path,
         "SOURCE_DATE_EPOCH": str(options.epoch),
         "DLKM_SYSROOTS": " ".join(f"{SYSROOTS}/{number}" for number in range(len(job.sysroots))),
     }
@@ -159,7 +159,7 @@ def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
         words += ["--ro-bind", str(downloads()), str(downloads())]
     for number, folder in enumerate(job.sysroots):
         words += ["--ro-bind", str(folder), f"{SYSROOTS}/{number}"]
-    words += [*writable(inside.around.home), "--remount-ro", "/"]
+    words += [*writable(inside.view.around.home), "--remount-ro", "/"]
     return replace(inside, mounts=(*inside.mounts, *words))
 
 

@@ -12,6 +12,7 @@ from dlkm.source.driver import Driver, find
 from tests.unit.build.fakes import kernel
 
 AROUND = Surroundings(kernel="/k", driver="/build/driver", root="/build/root", home="/h", tools="/t", path="/bin")
+MAKE = ("make", SERIAL_OUTSIDE_KBUILD)
 GCC = Compiler(path=Path("/usr/bin/gcc-12"), family="gcc", major=12)
 RULE = "obj-m := x.o\nall:\n\tmake -C $(KERNEL_SRC) M=$(PWD)\n"
 
@@ -51,7 +52,7 @@ def test_kernelrelease_only_where_it_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_plain_make(tmp_path: Path) -> None:
-    assert make_commands(_driver(tmp_path), BuildOptions(), AROUND) == (("make",),)
+    assert make_commands(_driver(tmp_path), BuildOptions(), AROUND) == (MAKE,)
 
 
 def test_a_bare_kbuild_below(tmp_path: Path) -> None:
@@ -63,19 +64,22 @@ def test_a_bare_kbuild_below(tmp_path: Path) -> None:
 def test_variables_and_goals(tmp_path: Path) -> None:
     options = BuildOptions(variables=(("A", "b c"), ("K", "$(KERNEL_SRC)")), targets=("driver", "modules_install"))
     first, second = make_commands(_driver(tmp_path), options, AROUND)
-    assert first == ("make", "A=b c", "K=$(KERNEL_SRC)", "driver")
-    assert second == ("make", "A=b c", "K=$(KERNEL_SRC)", "DEPMOD=true", "modules_install")
+    assert first == (*MAKE, "A=b c", "K=$(KERNEL_SRC)", "driver")
+    assert second == (*MAKE, "A=b c", "K=$(KERNEL_SRC)", "DEPMOD=true", "modules_install")
 
 
 def test_an_install_goal_alone_makes_first(tmp_path: Path) -> None:
     options = BuildOptions(targets=("install",))
-    assert [command[-1] for command in make_commands(_driver(tmp_path), options, AROUND)] == ["make", "install"]
+    first, second = make_commands(_driver(tmp_path), options, AROUND)
+    assert (first, second[-1]) == (MAKE, "install")
 
 
 def test_only_kbuild_is_parallel(tmp_path: Path) -> None:
-    options = BuildOptions(jobs=4)
-    assert make_commands(_driver(tmp_path / "a"), options, AROUND) == (("make", SERIAL_OUTSIDE_KBUILD),)
-    (bare,) = make_commands(_driver(tmp_path / "b", "obj-m := x.o\n"), options, AROUND)
+    """However many jobs there are: what is run must not depend on it."""
+    for jobs in (1, 4):
+        options = BuildOptions(jobs=jobs)
+        assert make_commands(_driver(tmp_path / f"a{jobs}"), options, AROUND) == (MAKE,)
+    (bare,) = make_commands(_driver(tmp_path / "b", "obj-m := x.o\n"), BuildOptions(), AROUND)
     assert bare[:2] == ("make", "-C")
     # Kbuild (scripts/Makefile, `findstring s,$(filter-out --%,$(MAKEFLAGS))`) must not find flags in it.
     assert len(SERIAL_OUTSIDE_KBUILD.split()) == 1

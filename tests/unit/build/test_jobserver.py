@@ -3,7 +3,7 @@
 
 import os
 import select
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -74,3 +74,19 @@ def test_who_waits_when_the_run_is_stopped_does_not_begin() -> None:
     for thread in threads:
         thread.join(10)
     assert (begun, len(ended)) == ([], 3)
+
+
+def test_a_pipe_that_make_set_to_not_blocking_is_waited_for() -> None:
+    server, entered = JobServer(1), Event()
+    os.set_blocking(server.descriptors[0], False)
+
+    def enter() -> None:
+        with server.slot():
+            entered.set()
+
+    with server.slot():
+        thread = Thread(target=enter)
+        thread.start()
+        assert not entered.wait(0.2)
+    thread.join(10)
+    assert entered.is_set()

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run shares to know builds again: the store, the content of kernels and toolchains. Builds nothing."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from dlkm.action.store import Store
+from dlkm.build.content import KernelContent, kernel_content
+from dlkm.build.kerneltree import KernelTree, tree_on_the_target
+from dlkm.build.order import Order
+from dlkm.build.toolchain import Toolchain, toolchain_of
+from dlkm.core.processes import Runner
+from dlkm.kernel.kernel import Kernel
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(slots=True)
+class _Once:
+    """Values that are made once, whoever asks for them first, in whatever thread."""
+
+    lock: Lock = field(default_factory=Lock)
+    made: dict[Hashable, tuple[Lock, list[Any]]] = field(default_factory=dict)
+
+    def get(self, name: Hashable, make: Callable[[], _Value]) -> _Value:
+        with self.lock:
+            own, box = self.made.setdefault(name, (Lock(), []))
+        with own:
+            if not box:
+                box.append(make())
+            value: _Value = box[0]
+            return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """The store, and what is known in this run."""
+
+    store: Store
+    runner: Runner
+    _once: _Once = field(default_factory=_Once)
+
+    def tree(self, kernel: Kernel) -> KernelTree:
+        """A kernel's directories as a target has them."""
+        return self._once.get(("tree", kernel.id), lambda: tree_on_the_target(kernel))
+
+    def kernel(self, kernel: Kernel) -> KernelContent:
+        """Its content."""
+        tree = self.tree(kernel)
+        return self._once.get(("kernel", kernel.id), lambda: kernel_content(tree, self.runner, self.store))
+
+    def toolchain(self, order: Order) -> Toolchain:
+        """What compiles an order."""
+        name = ("toolchain", order.compiler, order.kernel.arch.name)
+        return self._once.get(name, lambda: toolchain_of(order.compiler, order.kernel.arch, self.runner, self.store))

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Directories by content: a driver's source, a kernel's tree. Reads them once, and again only what may have changed."""
+
+import os
+import re
+import stat
+import time
+import tomllib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from dlkm.action.digest import Digest, digest_of, digest_of_file
+from dlkm.action.remembered import Stamp, recall, remember
+from dlkm.action.store import Store
+from dlkm.action.tree import Blobs, Folder
+from dlkm.build.kerneltree import KernelTree
+from dlkm.core.processes import Runner
+from dlkm.source.copy import Listing
+
+_CHUNK = 256  # files hashed by a thread at a time
+_SECONDS = 120.0  # for looking at the status of a kernel's files, twenty to a hundred thousand of them
+
+
+# A driver
+
+
+def listing_stamp(listing: Listing) -> Stamp:
+    """The status of all that is to be copied."""
+    stamp = Stamp()
+    for entry in listing.entries:
+        stamp.add(entry.place, entry.status, entry.text or "")
+    return stamp
+
+
+def driver_folder(listing: Listing, copy: Path | None = None) -> tuple[Folder, Blobs]:
+    """The copy's content: read from the copy where that is made, else from the source."""
+    root, blobs = Folder(), Blobs()
+    for entry in listing.entries:
+        if entry.source is not None:
+            path = copy / entry.place if copy is not None else entry.source
+            digest = digest_of_file(path)
+            blobs.paths[digest] = path
+            root.put_file(entry.place, digest, executable=entry.executable)
+        elif entry.text is not None:
+            root.put_link(entry.place, entry.text)
+        else:
+            root.put_folder(entry.place)
+    return root, blobs
+
+
+def driver_digest(driver: Path, listing: Listing, store: Store) -> Digest:
+    """The digest of what a copy would hold, as remembered while nothing changed."""
+    began, stamp = time.time(), listing_stamp(listing)
+    name = digest_of(f"driver\0{driver}".encode("utf-8", "surrogateescape")).hash
+    known = recall(store, name, stamp.word)
+    if known is not None:
+        return Digest.parse(known)
+    digest = driver_folder(listing)[0].digest()
+    remember(store, name, stamp.word, stamp.newest, str(digest), began=began)
+    return digest
+
+
+# A kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelContent:
+    """A kernel's directories and files by the place where the build sees them; `blobs` gives what they are made of."""
+
+    places: tuple[tuple[str, Digest, bool], ...]  # place, digest, whether it is a directory
+    blobs: Callable[[], Blobs]
+
+
+def kernel_content(tree: KernelTree, runner: Runner, store: Store | None) -> KernelContent:
+    """The content of what a kernel's tree binds, as remembered while no status of any of its files changed."""
+    binds = outermost(tree)
+    name = digest_of("\0".join(["kernel", *(f"{path} {place}" for path, place in binds)]).encode()).hash
+    began = time.time()
+    stamp = _status_of_all([path for path, _place in binds], runner) if store is not None else None
+    known = recall(store, name, stamp) if store is not None and stamp is not None else None
+    if known is None:
+        read = _read(binds, whole=tree.whole)
+        known = read.table()
+        if store is not None and stamp == _status_of_all([path for path, _place in binds], runner):
+            assert stamp is not None
+            remember(store, name, stamp, read.newest, known, began=began)
+            remember(store, _blobs_name(name), stamp, read.newest, read.blobs_table(), began=began)
+        return KernelContent(places=_places(known), blobs=lambda: read.blobs)
+
+    def blobs() -> Blobs:
+        assert store is not None
+        assert stamp is not None
+        rows = recall(store, _blobs_name(name), stamp)
+        return _read(binds, whole=tree.whole).blobs if rows is None else _blobs(rows)
+
+    return KernelContent(places=_places(known), blobs=blobs)
+
+
+def outermost(tree: KernelTree) -> list[tuple[Path, str]]:
+    """The binds, but for those that lie in another of them."""
+    kept: list[tuple[Path, str]] = []
+    for path, place in sorted(tree.binds, key=lambda bind: (len(bind[1]), bind[1])):
+        if not any(place == other or place.startswith(f"{other}/") for _path, other in kept):
+            kept.append((path, place))
+    return kept
+
+
+def _blobs_name(name: str) -> str:
+    return digest_of(f"blobs\0{name}".encode()).hash
+
+
+def _places(rows: Iterable[tuple[str, str, bool]]) -> tuple[tuple[str, Digest, bool], ...]:
+    return tuple((place, Digest.parse(digest), folder) for place, digest, folder in rows)
+
+
+def _blobs(rows: dict[str, dict[str, str]]) -> Blobs:
+    return Blobs(
+        data={Digest.parse(name): b64decode(text) for name, text in rows["data"].items()},
+        paths={Digest.parse(name): Path(text) for name, text in rows["paths"].items()},
+    )
+
+
+def _status_of_all(paths: list[Path], runner: Runner) -> str | None:
+    """One word for the status of all files below some paths; None when it cannot be had.
+
+    `find` is three times as quick as Python, and another core's work.
+    """
+    if runner.find("find") is None:
+        return None
+    asked = ("-name", ".git", "-prune", "-o", "-printf", r"%P %y %m %s %i %T@ %C@ %l\n")
+    done = runner.run(["find", *paths, *asked], timeout=_SECONDS)
+    return digest_of(done.output).hash if done.ok else None
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of a kernel."""
+
+    places: dict[str, tuple[Digest, bool]]
+    blobs: Blobs
+    newest: float
+
+    def table(self) -> list[tuple[str, str, bool]]:
+        return [(place, str(digest), folder) for place, (digest, folder) in self.places.items()]
+
+    def blobs_table(self) -> dict[str, dict[str, str]]:
+        return {
+            "data": {str(digest): b64encode(data).decode() for digest, data in self.blobs.data.items()},
+            "paths": {str(digest): str(path) for digest, path in self.blobs.paths.items()},
+        }
+
+
+def _read(binds: list[tuple[Path, str]], *, whole: bool) -> _Read:
+    """Read every byte."""
+    read = _Read({}, Blobs(), 0.0)
+    for path, place in binds:
+        if path.is_dir():
+            read.places[place] = (_folder(path, read, whole=whole).digest(read.blobs.keep), True)
+        else:
+            digest = digest_of_file(path)
+            read.blobs.paths[digest] = path
+            read.newest = max(read.newest, path.stat().st_mtime, path.stat().st_ctime)
+            read.places[place] = (digest, False)
+    return read
+
+
+def _folder(path: Path, read: _Read, *, whole: bool) -> Folder:
+    root = Folder()
+    found = list(_files(str(path), "", root, whole=whole))
+    chunks = [found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for chunk in pool.map(_hashed, chunks):
+            for place, file, status, digest in chunk:
+                read.blobs.paths[digest] = Path(file)
+                read.newest = max(read.newest, status.st_mtime, status.st_ctime)
+                root.put_file(place, digest, executable=bool(status.st_mode & stat.S_IXUSR))
+    return root
+
+
+def _hashed(chunk: list[tuple[str, str, os.stat_result]]) -> list[tuple[str, str, os.stat_result, Digest]]:
+    return [(place, file, status, digest_of_file(Path(file))) for place, file, status in chunk]
+
+
+def _files(folder: str, below: str, root: Folder, *, whole: bool) -> Iterator[tuple[str, str, os.stat_result]]:
+    """The regular files (place, path, status); links and directories go into the tree at once."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            place = f"{below}{entry.name}"
+            if entry.name in _left_out().version_control:
+                continue
+            if entry.is_symlink():
+                root.put_link(place, os.readlink(entry.path))  # noqa: PTH115 — thousands of them
+            elif entry.is_dir():
+                root.put_folder(place)
+                yield from _files(entry.path, f"{place}/", root, whole=whole)
+            elif entry.is_file() and (whole or not _left_out().is_product(place)):
+                yield place, entry.path, entry.stat()
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    version_control: frozenset[str]
+    product: re.Pattern[str]
+    needed: tuple[str, ...]
+
+    def is_product(self, place: str) -> bool:
+        name = place.rpartition("/")[2]
+        return bool(self.product.match(name)) and not place.startswith(self.needed)
+
+
+@cache
+def _left_out() -> _LeftOut:
+    table = tomllib.loads(files("dlkm.data").joinpath("kbuild.toml").read_text("utf-8"))
+    return _LeftOut(
+        version_control=frozenset(table["leftovers"]["version_control"]),
+        product=re.compile("|".join(translate(pattern) for pattern in table["built_kernel"]["files"])),
+        needed=tuple(table["built_kernel"]["needed_in"]),
+    )

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One order at work: its plans looked up, or run here, with what they need laid out only then. Judges nothing."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from dlkm.action.digest import Digest
+from dlkm.build.caching import Cache
+from dlkm.build.content import driver_digest, driver_folder
+from dlkm.build.kerneltree import KernelTree, tree_on_the_target, tree_on_this_machine
+from dlkm.build.order import Order, symvers_place
+from dlkm.build.outputs import gathered, ran_from
+from dlkm.build.place import Place, Tools, bare, prepare_tools, shown_command, tools_of
+from dlkm.build.progress import followed
+from dlkm.build.ran import Ran
+from dlkm.build.request import Inputs, Request, request_of, worker_view
+from dlkm.build.sandbox import sandbox
+from dlkm.build.scratch import Scratch
+from dlkm.build.steps import Plan, Step
+from dlkm.build.view import View, sandbox_view, translated
+from dlkm.build.work import Workshop
+from dlkm.core.events import Task
+from dlkm.core.files import cache_home
+from dlkm.core.processes import Completed
+from dlkm.source.copy import Listing, copy_listed, list_source
+
+PlanFor = Callable[[View], Plan]
+
+_TELLING = 60.0  # seconds for a step that only tells
+
+
+class Job:
+    """One order on its way, in its scratch directory."""
+
+    def __init__(self, order: Order, workshop: Workshop, scratch: Scratch, task: Task, output: Path) -> None:
+        self.order, self.workshop, self.scratch, self.task = order, workshop, scratch, task
+        self._output = output
+        self._laid_out = False
+        self._known = 0
+        self._made: list[tuple[Request, Ran]] = []
+
+    def run(self, plan_for: PlanFor, *, keep: bool = False) -> Ran:
+        """What a plan left: as it is known from earlier, or from running it now.
+
+        What is run is remembered at once (`keep`), or when `keep` is called.
+        """
+        cache = self.workshop.cache
+        if cache is not None:
+            source = self._copied if self._laid_out else self._source(cache)
+            known = self._look_up(cache, self._request(cache, plan_for, source))
+            if known is not None:
+                return known
+        plan = plan_for(self._place.view)
+        self._lay_out(plan.yard)
+        ran = self._run_here(plan)
+        if cache is not None:
+            # Of the copy itself: the source may have changed since it was looked at.
+            self._made.append((self._request(cache, plan_for, self._copied), ran))
+            if keep and ran.status == 0:
+                self.keep()
+        return ran
+
+    def keep(self) -> None:
+        """Remember what was run so far: it led to what was asked for."""
+        assert self.workshop.cache is not None or not self._made
+        for request, ran in self._made:
+            assert self.workshop.cache is not None
+            store = self.workshop.cache.store
+            store.keep(request.digest, gathered(store, ran))
+            store.settle()
+        self._made.clear()
+
+    @cached_property
+    def usual(self) -> View:
+        """Where things are in the sandbox, the same on every machine."""
+        return sandbox_view(self.tree, self.order.compiler)
+
+    @cached_property
+    def tree(self) -> KernelTree:
+        """The kernel's directories as a target has them."""
+        cache, kernel = self.workshop.cache, self.order.kernel
+        return cache.tree(kernel) if cache is not None else tree_on_the_target(kernel)
+
+    # What is asked of the cache
+
+    def _request(self, cache: Cache, plan_for: PlanFor, source: Digest) -> Request:
+        order = self.order
+        inputs = Inputs(
+            order=order,
+            tree=self.tree,
+            tools=self._tools,
+            source=source,
+            kernel=cache.kernel(order.kernel),
+            toolchain=cache.toolchain(order),
+            sandboxed=self.workshop.bubblewrap is not None,
+        )
+        return request_of(inputs, plan_for(self.usual), plan_for(worker_view(order, self.tree)))
+
+    def _look_up(self, cache: Cache, request: Request) -> Ran | None:
+        outcome = cache.store.get(request.digest)
+        if outcome is None:
+            return None
+        self._known += 1
+        folder = self.scratch.path / f"known-{self._known}"
+        return ran_from(folder) if cache.store.lay_out(outcome, folder) else None
+
+    @cached_property
+    def _listing(self) -> Listing:
+        driver, output = self.order.driver.path, self._output
+        leave_out = (cache_home(), output) if output.resolve() != driver else (cache_home(),)
+        listing = list_source(driver, leave_out)
+        for warning in listing.warnings:
+            self.workshop.events.warning(f"{self.order.driver.name}: {warning}")
+        return listing
+
+    def _source(self, cache: Cache) -> Digest:
+        return driver_digest(self.order.driver.path, self._listing, cache.store)
+
+    @cached_property
+    def _copied(self) -> Digest:
+        return driver_folder(self._listing, self.scratch.driver)[0].digest()
+
+    @cached_property
+    def _tools(self) -> Tools:
+        return tools_of(self.order.kernel, self.order.compiler)
+
+    # What is run here
+
+    @cached_property
+    def _place(self) -> Place:
+        order, bubblewrap = self.order, self.workshop.bubblewrap
+        prepare_tools(self.scratch, self._tools)
+        if bubblewrap is not None:
+            return sandbox(bubblewrap, self.scratch, self.tree, order.compiler)
+        host_path = os.environ.get("PATH", "")
+        return bare(self.scratch, order.kernel, tree_on_this_machine(order.kernel), host_path)
+
+    def _lay_out(self, yard: str) -> None:
+        if self._laid_out:
+            return
+        self._laid_out = True
+        copy_listed(self._listing, self.scratch.driver)
+        for given in self.order.given:
+            path = self.scratch.tools / symvers_place(given.name)
+            path.parent.mkdir(parents=True)
+            shutil.copyfile(given.symvers, path)
+        if self.workshop.cache is not None:
+            self._copied  # noqa: B018 — taken before anything is built in the copy
+        if yard:
+            self._move_to(self.scratch.dkms / yard)
+
+    def _move_to(self, yard: Path) -> None:
+        """Move the copy to where DKMS would build it; the usual place is a link to it from now on."""
+        yard.mkdir(parents=True)
+        self.scratch.driver.rename(yard / "build")
+        (yard / "source").symlink_to("build")
+        self.scratch.driver.symlink_to(yard / "build")
+
+    def _run_here(self, plan: Plan) -> Ran:
+        statuses: list[int] = []
+        told, view = b"", self._place.view
+        with self.workshop.turn():
+            for step in plan.steps:
+                status, said = self._step(step)
+                statuses.append(status)
+                told += said
+                if status != 0 and step.required:
+                    break
+        return Ran(
+            statuses=tuple(statuses),
+            log=self.scratch.log,
+            copy=self.scratch.driver,
+            root=self.scratch.root,
+            told=_in_words_of(self.usual, told, view),
+            bare=None if view.sandboxed else (view.around.driver, view.dkms),
+        )
+
+    def _step(self, step: Step) -> tuple[int, bytes]:
+        """Run one step; its output, and its status and seconds, go to the log. Its exit status, and what it told."""
+        log, line = self.scratch.log, step.shown or shown_command(step.argv, step.environment, step.folder)
+        if step.silent:
+            done = self._start(step, None if step.told else log)
+            with log.open("ab") as stream:
+                stream.write(done.errors)
+            return done.status, done.output
+        self.workshop.events.detail(f"+ {line}")
+        start = time.monotonic()
+        with followed(log, self.task):
+            done = self._start(step, log)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"+ {line}\n+ status {done.status}, {time.monotonic() - start:.1f} seconds\n")
+        return done.status, b""
+
+    def _start(self, step: Step, log: Path | None) -> Completed:
+        jobs = self.workshop.jobs
+        environment = dict(step.environment)
+        if jobs is not None:
+            environment["MAKEFLAGS"] = jobs.flags + environment.get("MAKEFLAGS", "")
+        command = self._place.command(step.argv, environment, step.folder)
+        inherit = jobs.descriptors if jobs is not None else ()
+        seconds = _TELLING if step.told else None
+        return self.workshop.runner.run(command, cwd=self.scratch.path, log=log, inherit=inherit, timeout=seconds)
+
+
+def _in_words_of(usual: View, told: bytes, view: View) -> bytes:
+    return translated(told.decode("utf-8", "surrogateescape"), view, usual).encode("utf-8", "surrogateescape")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The programs and files of this machine that take part in a build, by content. Runs the compiler only to ask it."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dlkm.action.digest import Digest, digest_of, digest_of_file
+from dlkm.action.remembered import remembered
+from dlkm.action.store import Store, walk
+from dlkm.build.compiler import Compiler
+from dlkm.core.arch import Arch
+from dlkm.core.processes import Runner
+
+_LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)  # ldd's lines
+_AT_ONCE = 100  # files that ldd is asked for at once
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """`parts` are the files by what they are called ("gcc", "cc1", "make"), with their places and digests.
+
+    Those that are called by name come first; libraries and what the compiler reads have their paths for names.
+    """
+
+    parts: tuple[tuple[str, Path, Digest], ...]
+    binutils: frozenset[str]
+
+    @property
+    def digest(self) -> Digest:
+        """The same wherever the same files lie: names and contents count, places do not."""
+        lines = sorted(f"{name} {digest}\n" for name, _path, digest in self.parts)
+        return digest_of("".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def toolchain_of(compiler: Compiler, arch: Arch, runner: Runner, store: Store | None) -> Toolchain:
+    """What compiles for an architecture, as remembered while none of its files changed."""
+    called = _called(compiler, arch, runner)
+    name = digest_of("\0".join(["toolchain", *called, *map(str, called.values())]).encode()).hash
+
+    def look() -> tuple[Any, Iterable[str]]:
+        parts = _parts(compiler, called, runner)
+        return [[name, str(path), str(digest)] for name, path, digest in parts], (str(path) for _n, path, _d in parts)
+
+    rows = remembered(store, name, (str(path) for path in called.values()), look)
+    parts = tuple((name, Path(path), Digest.parse(digest)) for name, path, digest in rows)
+    return Toolchain(parts=parts, binutils=frozenset(_table()["binutils"][compiler.family]))
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("dlkm.data").joinpath("toolchain.toml").read_text("utf-8"))
+
+
+def _called(compiler: Compiler, arch: Arch, runner: Runner) -> dict[str, Path]:
+    """The programs that are called by name, and the real files that this means."""
+    table = _table()
+    names = {name: name for name in table["host"]["programs"]}
+    names |= {name: _prefixed(name, arch, compiler) for name in table["binutils"][compiler.family]}
+    found = {name: runner.find(program) for name, program in names.items()}
+    real = {name: path.resolve() for name, path in found.items() if path is not None}
+    return {"compiler": compiler.path.resolve(), **real}
+
+
+def _prefixed(name: str, arch: Arch, compiler: Compiler) -> str:
+    return f"{arch.cross_compile}{name}" if compiler.family == "gcc" else name
+
+
+def _parts(compiler: Compiler, called: dict[str, Path], runner: Runner) -> list[tuple[str, Path, Digest]]:
+    found = dict(called)
+    found |= dict(_inner(compiler, runner))
+    for path in _libraries(sorted({str(path) for path in found.values()}), runner):
+        found[path.name] = path
+    return [(name, path, digest_of_file(path)) for name, path in sorted(found.items()) if path.is_file()]
+
+
+def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
+    """What the compiler calls and reads by itself."""
+    table = _table()[compiler.family]
+    for flag, names in (("-print-prog-name", table["programs"]), ("-print-file-name", table["files"])):
+        for name in names:
+            path = Path(runner.run([compiler.path, f"{flag}={name}"], timeout=_SECONDS).text().strip())
+            if not path.is_absolute():
+                continue
+            if path.is_dir():
+                yield from ((f"{name}/{below.relative_to(path)}", below.resolve()) for below in walk(path))
+            else:
+                yield f"compiler's {name}", path.resolve()
+
+
+def _libraries(paths: list[str], runner: Runner) -> Iterator[Path]:
+    """What the dynamic linker loads with them."""
+    if runner.find("ldd") is None:
+        return
+    for start in range(0, len(paths), _AT_ONCE):
+        said = runner.run(["ldd", *paths[start : start + _AT_ONCE]], timeout=_SECONDS).text()
+        yield from sorted({Path(match[1]).resolve() for match in _LIBRARY.finditer(said)})
