@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError
-from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.root import DirectoryRoot, Kind
 
 pytestmark = pytest.mark.contract
 
@@ -45,7 +45,7 @@ def _by_the_kernel(root: Path, path: str) -> str | int:
         os.close(top)
 
 
-def _by_us(root: Root, path: str) -> str | int:
+def _by_us(root: DirectoryRoot, path: str) -> str | int:
     try:
         place = root.place(path)
     except MalformedError as error:
@@ -68,7 +68,7 @@ def test_both_lead_to_the_same_place(
         root = top / "x/y/root"
         root.mkdir(parents=True)
         _fill(root, folders, files, links)
-        with Root(root) as opened:
+        with DirectoryRoot(root) as opened:
             for path in asked:
                 ours, kernels = _by_us(opened, path), _by_the_kernel(root, path)
                 # Behind what is missing ".." has no meaning to the kernel; we take it away from the path to be made.

@@ -14,7 +14,7 @@ from dlkm.core.processes import Processes, environment
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.apply import apply
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.stage import Given, Staging, stage
 from tests.unit.rootfs.support import NOTHING, RELEASE, put, tiny
 
@@ -24,7 +24,7 @@ TWIN = "dummy"  # an in-tree driver that depends on nothing
 
 
 def _staged(root: Path, release: str, *modules: Module) -> Staging:
-    with Root(root) as opened:
+    with DirectoryRoot(root) as opened:
         given = [Given(module=module, release=release) for module in modules]
         staging = stage(opened, given, NOTHING, runner=Processes(), events=Events())
         apply(staging.plan, opened)

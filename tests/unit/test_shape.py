@@ -17,13 +17,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import its own modules and those of the rooms named here, never the others.
 CORE = {"core", "data"}
-VALUES = {"ko", "source", "kernel"} | CORE
+VALUES = {"ko", "source", "filesystem", "kernel"} | CORE
 MAY_IMPORT = {
     "data": {"data"},
     "core": CORE,
     "ko": {"ko"} | CORE,
     "source": {"source"} | CORE,
-    "kernel": {"kernel", "ko"} | CORE,
+    "filesystem": {"filesystem", "ko"} | CORE,
+    "kernel": {"kernel", "filesystem", "ko"} | CORE,
     "action": {"action"} | CORE,
     "build": {"build", "action"} | VALUES,
     "verdict": {"verdict"} | VALUES,

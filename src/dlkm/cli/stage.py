@@ -44,12 +44,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from dlkm.rootfs.admission import refusals
     from dlkm.rootfs.apply import apply
     from dlkm.rootfs.conf import ConfDir
-    from dlkm.rootfs.root import Root
+    from dlkm.rootfs.root import DirectoryRoot
     from dlkm.rootfs.stage import stage
 
     asked = _wanted(arguments)
     runner = Processes()
-    with Root(arguments.rootfs) as root:
+    with DirectoryRoot(arguments.rootfs) as root:
         gathered = _gather(arguments, terminal, runner)
         refused = list(refusals(root, gathered.given))
         if gathered.failed or (refused and not arguments.force):

@@ -123,6 +123,14 @@ def _lock_now(descriptor: int) -> bool:
     return True
 
 
+def temporary_dir() -> Path:
+    """Where things may lie for the time of a run; StorageError where the machine offers no place."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise cannot_write(Path("/tmp"), error) from error  # noqa: S108 — only named
+
+
 @contextmanager
 def scratch_dir(parent: Path, prefix: str = "tmp-") -> Iterator[Path]:
     """A directory below `parent` that is gone afterwards, unless its content was renamed away."""

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.files import cannot_write, open_regular
-from dlkm.core.tools import all_tools, missing
+from dlkm.filesystem import library
 
 LIMIT = 8 << 30  # bytes that an archive may unpack to; a kernel with all debug information takes 5
 ENTRIES = 400_000  # files in an archive; a kernel's full source has 80,000
@@ -113,7 +111,7 @@ def member(path: Path, name: str, limit: int, *, of: str = "data") -> bytes | No
 @contextmanager
 def _entries(path: Path, of: str = "data") -> Iterator[Any]:
     """The archive's entries; errors of the library as ours."""
-    libarchive = _library()
+    libarchive = library.libarchive()
     from libarchive.exception import ArchiveError
 
     with open_regular(path) as stream:
@@ -124,19 +122,6 @@ def _entries(path: Path, of: str = "data") -> Iterator[Any]:
         except (ArchiveError, UnicodeError, ValueError) as error:
             reason = getattr(error, "msg", None) or error
             raise MalformedError(f"{path}: is no archive that can be read: {_text(reason)}") from error
-
-
-@cache
-def _library() -> Any:
-    """libarchive; MissingToolError without it. Told where it lies, it need not run ldconfig to find out."""
-    found = next(tool for tool in all_tools() if tool.name == "libarchive").find()
-    if found is None:
-        raise missing("libarchive")
-    os.environ.setdefault("LIBARCHIVE", str(found))
-    try:
-        return import_module("libarchive")
-    except (OSError, AttributeError) as error:  # what ctypes says of a library of another kind
-        raise missing("libarchive") from error
 
 
 class _Part:

@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A root filesystem in a file (ext2 to ext4, tar, cpio): what of it is a kernel's, into the pool. Mounts nothing.
-
-debugfs reads ext4 without root; it trusts the names it finds, so it runs where it can write one directory alone.
-"""
+"""A root filesystem in a file (ext2 to ext4, tar, initramfs): what of it is a kernel's, into the pool."""
 
 from pathlib import Path
 
-from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import open_regular, remove_tree, tree_size
-from dlkm.core.processes import Runner, bound_to_us, failed
-from dlkm.core.tools import missing
-from dlkm.kernel import archive, rooted
+from dlkm.core.processes import Runner
+from dlkm.filesystem.members import lay_out
+from dlkm.filesystem.opening import open_holder
+from dlkm.filesystem.place import Kind
+from dlkm.kernel import rooted
 from dlkm.kernel.adopt import free_id, present, record_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import Unpacked
 
 FOLDERS = ("boot", "lib/modules", "usr/lib/modules", "etc/modprobe.d", "etc/modules-load.d")
-TIMEOUT = 600.0  # seconds that debugfs may take
-_EXT_MAGIC, _EXT_AT = b"\x53\xef", 0x438  # s_magic of the superblock (fs/ext4/ext4.h)
-_SQUASHFS = b"hsqs"
-_LINK_LIMIT = 4096
 
 
 def add(path: Path, pool: Pool, events: Events, runner: Runner) -> tuple[Kernel, ...]:
@@ -50,7 +44,8 @@ def _added(
     with pool.locked("0-rootfs", events), pool.scratch("0-rootfs") as made:
         tree = made / "tree"
         with events.task(f"reading {image.name}"):
-            _unpack(image, tree, runner)
+            tree.mkdir()
+            _unpack(image, tree, made, runner)
         releases = rooted.releases_in(tree)
         if not releases:
             raise UsageError(f"{image}: no kernel's modules below lib/modules or usr/lib/modules")
@@ -82,46 +77,12 @@ def _copy(tree: Path, target: Path, release: str) -> None:
     shutil.copytree(tree, target, symlinks=True, ignore=left_out, copy_function=link)
 
 
-def _unpack(image: Path, tree: Path, runner: Runner) -> None:
-    with open_regular(image) as stream:
-        start = stream.read(_EXT_AT + 2)
-    if start[_EXT_AT:] == _EXT_MAGIC:
-        _unpack_ext(image, tree, runner)
-    elif start.startswith(_SQUASHFS):
-        raise MalformedError(
-            f"{image}: squashfs is not read here", hint=f"unsquashfs {image}, then rootfs:squashfs-root"
-        )
-    else:
-        archive.unpack(image, tree, _is_wanted)
-
-
-def _is_wanted(name: str) -> bool:
-    """The folders, and the links that a merged /usr consists of."""
-    return name in {"lib", "usr", "usr/lib"} or any(
-        name == folder or name.startswith(f"{folder}/") for folder in FOLDERS
-    )
-
-
-def _unpack_ext(image: Path, tree: Path, runner: Runner) -> None:
-    for program in ("debugfs", "bwrap"):
-        if runner.find(program) is None:
-            raise missing(program)
-    tree.mkdir(parents=True)
+def _unpack(image: Path, tree: Path, scratch: Path, runner: Runner) -> None:
+    """What a kernel consists of, and the links on the way there, of which a merged /usr has some."""
+    holder = open_holder(image, scratch, runner)
     for folder in FOLDERS:
-        target = tree / folder
-        target.parent.mkdir(parents=True, exist_ok=True)
-        done = runner.run(
-            [
-                *bound_to_us(runner),
-                *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp", "--unshare-all"),  # noqa: S108
-                *("--die-with-parent", "--new-session"),
-                *("--ro-bind", image, "/tmp/image", "--bind", target.parent, "/tmp/out"),  # noqa: S108
-                *("debugfs", "-R", f"rdump /{folder} /tmp/out", "/tmp/image"),  # noqa: S108
-            ],
-            timeout=TIMEOUT,
-        )
-        if not done.ok:
-            raise failed(done, f"cannot read {image}", MalformedError)
-        if tree_size(tree) > archive.LIMIT:
-            remove_tree(tree)
-            raise MalformedError(f"{image}: more than {archive.LIMIT} bytes below /{folder}")
+        names = folder.split("/")
+        above = ["/".join(names[:length]) for length in range(1, len(names) + 1)]
+        links = [path for path in above if (member := holder.members.look(path)) and member.kind is Kind.LINK]
+        below = [path for path, _member in holder.members.below(holder.members.place(folder))]
+        lay_out(holder, [*links, *below], tree)

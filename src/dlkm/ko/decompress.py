@@ -69,7 +69,7 @@ def _parts(data: bytes, kind: Compression, limit: int) -> Iterator[bytes]:
         return
     start = 0
     for _ in range(_STREAMS):
-        decoder = _DECODERS[kind]()
+        decoder = DECODERS[kind]()
         while not decoder.eof:
             piece = data[start : start + decoder.piece]
             if not piece:
@@ -84,16 +84,21 @@ def _parts(data: bytes, kind: Compression, limit: int) -> Iterator[bytes]:
     raise EOFError(f"it has more than {_STREAMS} streams")
 
 
-class _Decoder(Protocol):
+class Decoder(Protocol):
     """One stream; `piece` is how many bytes it may be fed at a time without giving too much at once."""
 
     piece: int
 
-    def feed(self, piece: bytes) -> Iterator[bytes]: ...
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What these further bytes give; LZMAError, zlib.error or EOFError for damaged ones."""
+
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
     @property
-    def unused(self) -> int: ...
+    def unused(self) -> int:
+        """How many of the bytes fed last lie behind its end."""
 
 
 class _Xz:
@@ -158,7 +163,7 @@ class _Zstd:
         return len(self._decoder.unused_data)
 
 
-_DECODERS: dict[Compression, Callable[[], _Decoder]] = {
+DECODERS: dict[Compression, Callable[[], Decoder]] = {
     Compression.XZ: _Xz,
     Compression.GZIP: _Gzip,
     Compression.ZSTD: _Zstd,

@@ -13,12 +13,12 @@ from pathlib import Path
 from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.core.files import StorageError
 from dlkm.rootfs.plan import DIRECTORY_MODE, Action, Content, Operation, Plan
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def apply(plan: Plan, root: Root) -> None:
+def apply(plan: Plan, root: DirectoryRoot) -> None:
     """Do it: new files are written beside their places first, then renamed into them.
 
     On any failure, an interruption included, what was done is taken back before the error goes on: StorageError for
@@ -50,7 +50,7 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _explained(error: OSError | DlkmError, root: Root, at: str, left: list[str]) -> DlkmError:
+def _explained(error: OSError | DlkmError, root: DirectoryRoot, at: str, left: list[str]) -> DlkmError:
     rest = f"; could not be taken back: {', '.join(left)}" if left else "; nothing was changed"
     if isinstance(error, DlkmError):
         return type(error)(error.what + rest, hint=error.hint)
@@ -60,7 +60,7 @@ def _explained(error: OSError | DlkmError, root: Root, at: str, left: list[str])
 class _Transaction:
     """What has been done so far, and how to undo it. `at` is the path in work."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: DirectoryRoot) -> None:
         self._root = root
         self._mark = secrets.token_hex(4)
         self._undo: list[tuple[str, Callable[[], None]]] = []

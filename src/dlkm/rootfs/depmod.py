@@ -9,14 +9,13 @@ own depmod.d goes with it. What it leaves there is then written into the root li
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
-from dlkm.core.files import cannot_write, scratch_dir
+from dlkm.core.files import scratch_dir, temporary_dir
 from dlkm.core.names import is_module_file, module_name
 from dlkm.core.processes import Runner
 from dlkm.core.tools import missing
@@ -68,7 +67,7 @@ def depmod(
     """
     if runner.find("depmod") is None:
         raise missing("depmod")
-    with scratch_dir(_temporary(), "dlkm-depmod-") as scratch:
+    with scratch_dir(temporary_dir(), "dlkm-depmod-") as scratch:
         likeness = _Likeness(root, modules_dir(release), _modules_place(scratch, release))
         likeness.fill(added, removed)
         _copy_configuration(root, scratch / "depmod.d", likeness.warnings)
@@ -82,13 +81,6 @@ def depmod(
         why = "ran into its time limit" if completed.timed_out else f"ended with status {completed.status}"
         raise MalformedError("\n  ".join([f"depmod for {release} in {root.path} {why}", *complaints[-5:]]))
     return Depmod(files=files, winners=winners(files), warnings=(*likeness.warnings, *complaints))
-
-
-def _temporary() -> Path:
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        raise cannot_write(Path("/tmp"), error) from error  # noqa: S108 — only named
 
 
 def winners(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -117,14 +109,14 @@ class _Likeness:
         self.warnings: list[str] = []
 
     def fill(self, added: Mapping[str, Path], removed: frozenset[str]) -> None:
+        self._root.host_path(self._base)  # what lies there is at hand below `tree` from now on
         for name in INPUTS:
-            place = self._root.place(f"{self._base}/{name}")
-            if place.kind is Kind.FILE:
-                (self.into / name).symlink_to(self._root.path / place.path)
+            if self._root.place(f"{self._base}/{name}").kind is Kind.FILE:
+                (self.into / name).symlink_to(self._root.host_path(f"{self._base}/{name}"))
         touched = frozenset((*added, *removed))
         _, found = self._survey("", (), touched)
         for path, real in found:
-            self._link(path, self._root.path / real)
+            self._link(path, self._root.tree / real)
         for path, source in added.items():
             self._link(path, source.absolute())
 
@@ -134,7 +126,7 @@ class _Likeness:
         place.symlink_to(to)
 
     def _survey(
-        self, below: str, above: tuple[tuple[int, int], ...], touched: frozenset[str]
+        self, below: str, above: tuple[str, ...], touched: frozenset[str]
     ) -> tuple[bool, list[tuple[str, str]]]:
         """What depmod is to see: paths below the modules directory, and where those lie in the root.
 
@@ -142,8 +134,8 @@ class _Likeness:
         of them `touched`): then one link to it serves for all.
         """
         folder = f"{self._base}/{below}"
-        inode = self._inode(folder, above)
-        if inode is None:
+        here = self._directory(folder, above)
+        if here is None:
             return False, []
         plain, found = True, []
         for entry in self._root.entries(folder):
@@ -152,7 +144,7 @@ class _Likeness:
             kind, real = self._followed(entry.kind, f"{folder}{name}", entry.path)
             plain = plain and entry.kind in {Kind.FILE, Kind.DIRECTORY} and path not in touched
             if kind is Kind.DIRECTORY and name not in {"build", "source"}:
-                whole, inside = self._survey(f"{path}/", (*above, inode), touched)
+                whole, inside = self._survey(f"{path}/", (*above, here), touched)
                 plain = plain and whole
                 found += [(path, real)] if whole and not _holds(path, touched) else inside
             elif kind is Kind.FILE and is_module_file(name):
@@ -161,16 +153,16 @@ class _Likeness:
                 found += [(path, real)] if sane and path not in touched else []
         return plain, found
 
-    def _inode(self, folder: str, above: tuple[tuple[int, int], ...]) -> tuple[int, int] | None:
-        """A directory's own mark; None when there is no such directory, or when it lies within itself."""
-        if self._root.place(folder).kind is not Kind.DIRECTORY:
+    def _directory(self, folder: str, above: tuple[str, ...]) -> str | None:
+        """Where a directory really lies; None when there is no such directory, or when it lies within itself."""
+        place = self._root.place(folder)
+        if place.kind is not Kind.DIRECTORY:
             return None
         self._count_one()
-        inode = self._root.inode(folder)
-        if inode in above or len(above) > MOST_LEVELS:
+        if place.path in above or len(above) > MOST_LEVELS:
             self.warnings.append(f"{folder}: links lead in a circle; not followed")
             return None
-        return inode
+        return place.path
 
     def _followed(self, kind: Kind, path: str, real: str) -> tuple[Kind, str]:
         if kind is not Kind.LINK:
@@ -180,6 +172,8 @@ class _Likeness:
         except MalformedError as error:
             self.warnings.append(error.what)
             return Kind.OTHER, real
+        if place.kind is not Kind.MISSING:
+            self._root.host_path(place.path)
         return place.kind, place.path
 
     def _count_one(self) -> None:

@@ -12,7 +12,7 @@ from dlkm.core.names import is_module_file
 from dlkm.core.processes import Completed
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.conf import ConfDir, Wanted, wanted
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.stage import Given, Staging, stage
 from tests.unit.ko.elf_builder import Exported, tiny_module
 
@@ -85,7 +85,7 @@ def planned(
 ) -> Staging:
     """The staging of modules for RELEASE with the listing depmod."""
     given = [Given(module=module, release=RELEASE) for module in modules]
-    with Root(root) as opened:
+    with DirectoryRoot(root) as opened:
         return stage(opened, given, asked, conf_dir=conf_dir, runner=runner or ListingDepmod(), events=Events())
 
 

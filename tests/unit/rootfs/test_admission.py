@@ -7,7 +7,7 @@ import pytest
 
 from dlkm.ko.module import module_of
 from dlkm.rootfs.admission import refusals
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.stage import Given
 from tests.unit.verdict.trials import CRCS, World, module
 from tests.unit.verdict.world import make_kernel
@@ -38,7 +38,7 @@ def test_only_what_cannot_be_mended_is_refused(
     path = tmp_path / "tiny.ko"
     path.write_bytes(data)
     given = Given(module=module_of(data, path), release=kernel.release, kernel=kernel)
-    with Root(tmp_path / "root") as root:
+    with DirectoryRoot(tmp_path / "root") as root:
         verdicts = list(refusals(root, [given]))
     assert [bool(verdicts)] == [bool(refused)]
     for rule in refused:

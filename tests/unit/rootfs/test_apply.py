@@ -16,7 +16,7 @@ from dlkm.core.errors import MalformedError
 from dlkm.core.files import StorageError
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.plan import Action, Content, Plan, Planner
-from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.root import DirectoryRoot, Kind
 from tests.unit.rootfs.support import put, snapshot
 
 ALL_DONE = {"etc/old.conf": b"new", "etc/link.conf": b"file now", "etc/same": b"same",
@@ -37,7 +37,7 @@ def _root_in(parent: Path) -> Path:
     return folder
 
 
-def _plan(root: Root) -> Plan:
+def _plan(root: DirectoryRoot) -> Plan:
     planner = Planner(root)
     planner.write("etc/old.conf", Content.of(b"new"))
     planner.write("etc/link.conf", Content.of(b"file now"))
@@ -50,7 +50,7 @@ def _plan(root: Root) -> Plan:
 
 
 def test_all_is_done_and_a_second_time_nothing(root_dir: Path) -> None:
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         apply(_plan(root), root)
         assert _plan(root).operations == ()
     assert (root_dir / "etc/old.conf").read_bytes() == b"new"
@@ -61,7 +61,7 @@ def test_all_is_done_and_a_second_time_nothing(root_dir: Path) -> None:
 
 
 def test_the_plan_says_it_all(root_dir: Path) -> None:
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         operations = {operation.path: operation for operation in _plan(root).operations}
     assert [(operation.action, path) for path, operation in operations.items()] == [
         (Action.MKDIR, "lib"),
@@ -84,7 +84,7 @@ def test_the_plan_says_it_all(root_dir: Path) -> None:
 
 def test_planning_changes_nothing(root_dir: Path) -> None:
     before = snapshot(root_dir.parent)
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         _plan(root)
     assert snapshot(root_dir.parent) == before
 
@@ -92,7 +92,7 @@ def test_planning_changes_nothing(root_dir: Path) -> None:
 def test_modes_are_the_targets_not_the_users(root_dir: Path) -> None:
     old = os.umask(0o077)
     try:
-        with Root(root_dir) as root:
+        with DirectoryRoot(root_dir) as root:
             apply(_plan(root), root)
     finally:
         os.umask(old)
@@ -105,7 +105,7 @@ def test_a_wrong_mode_is_put_right_without_touching_other_links_of_the_file(root
     same = root_dir / "etc/same"
     same.chmod(0o600)
     os.link(same, root_dir.parent / "other")
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         apply(_plan(root), root)
     assert stat.S_IMODE(same.stat().st_mode) == 0o644
     assert stat.S_IMODE((root_dir.parent / "other").stat().st_mode) == 0o600
@@ -135,7 +135,7 @@ def test_wherever_it_fails_all_is_as_before(tmp_path: Path, monkeypatch: pytest.
     for at in range(1, 200):
         root_dir = _root_in(tmp_path / str(at))
         before = snapshot(root_dir.parent)
-        with Root(root_dir) as root:
+        with DirectoryRoot(root_dir) as root:
             plan = _plan(root)
             with _failing(monkeypatch, call, at, full) as count:
                 done = _done(plan, root)
@@ -149,7 +149,7 @@ def test_wherever_it_fails_all_is_as_before(tmp_path: Path, monkeypatch: pytest.
     raise AssertionError(call)
 
 
-def _done(plan: Plan, root: Root) -> bool:
+def _done(plan: Plan, root: DirectoryRoot) -> bool:
     try:
         apply(plan, root)
     except StorageError:
@@ -160,7 +160,7 @@ def _done(plan: Plan, root: Root) -> bool:
 @pytest.mark.parametrize("call", ["mkdir", "fchmod", "link", "rename"])
 def test_an_interruption_takes_all_back(root_dir: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     before = snapshot(root_dir.parent)
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         with _failing(monkeypatch, call, 2, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
             apply(plan, root)
@@ -174,7 +174,7 @@ def test_a_signal_between_two_renames_waits_until_all_is_done(root_dir: Path, mo
         real(*args, **options)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         monkeypatch.setattr(os, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -185,7 +185,7 @@ def test_a_signal_between_two_renames_waits_until_all_is_done(root_dir: Path, mo
 
 def test_no_space_says_what_and_that_nothing_changed(root_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         with _failing(monkeypatch, "fchmod", 1, full), pytest.raises(StorageError) as caught:
             apply(plan, root)
@@ -193,7 +193,7 @@ def test_no_space_says_what_and_that_nothing_changed(root_dir: Path, monkeypatch
 
 
 def test_a_source_that_changes_meanwhile_is_refused(root_dir: Path) -> None:
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         (root_dir.parent / "hello.ko").write_bytes(b"another")
         before = snapshot(root_dir.parent)
@@ -205,7 +205,7 @@ def test_a_source_that_changes_meanwhile_is_refused(root_dir: Path) -> None:
 def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere(root_dir: Path) -> None:
     outside = root_dir.parent / "outside-dir"
     outside.mkdir()
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         (root_dir / "etc").rename(root_dir / "etc-old")
         (root_dir / "etc").symlink_to(outside)
@@ -217,12 +217,12 @@ def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere(root_dir: Path)
 @pytest.mark.parametrize("place", ["etc", "pipe"])
 def test_what_is_no_file_is_not_replaced(root_dir: Path, place: str) -> None:
     os.mkfifo(root_dir / "pipe")
-    with Root(root_dir) as root, pytest.raises(MalformedError, match="no regular file"):
+    with DirectoryRoot(root_dir) as root, pytest.raises(MalformedError, match="no regular file"):
         Planner(root).write(place, Content.of(b"x"))
 
 
 def test_a_file_in_place_of_a_directory_is_told(root_dir: Path) -> None:
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         with pytest.raises(MalformedError, match="no directory"):
             Planner(root).write("etc/same/hello.conf", Content.of(b"x"))
         with pytest.raises(MalformedError, match="no directory"):

@@ -7,7 +7,7 @@ import pytest
 
 from dlkm.core.errors import UsageError
 from dlkm.rootfs.conf import ConfDir, modprobe_dir, wanted
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from tests.unit.rootfs.support import put
 
 
@@ -57,6 +57,6 @@ def test_softdeps_that_are_none(text: str) -> None:
 )
 def test_the_distributions_directory(tmp_path: Path, files: dict[str, str], folder: str) -> None:
     put(tmp_path, files)
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         assert modprobe_dir(root, ConfDir.USR) == folder
         assert modprobe_dir(root, ConfDir.ETC) == "etc/modprobe.d"

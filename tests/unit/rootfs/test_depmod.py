@@ -10,14 +10,14 @@ from dlkm.core.errors import MalformedError, MissingToolError
 from dlkm.core.events import Events
 from dlkm.rootfs import depmod as depmod_room
 from dlkm.rootfs.depmod import Depmod, depmod, winners
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from tests.unit.rootfs.support import RELEASE, ListingDepmod, put
 
 BASE = f"lib/modules/{RELEASE}"
 
 
 def _run(root: Path, runner: ListingDepmod, *removed: str, **added: Path) -> Depmod:
-    with Root(root) as opened:
+    with DirectoryRoot(root) as opened:
         gone = frozenset(removed)
         paths = {f"updates/{name}.ko": path for name, path in added.items()}
         return depmod(opened, RELEASE, paths, gone, runner=runner, events=Events())

@@ -14,7 +14,7 @@ from dlkm.package.store import FOLDER, INDEX, write_packages
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.packaged import Extra, extras_of
 from dlkm.rootfs.plan import Content, Plan, Planner
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 
 
 def _cell(output: Path) -> Cell:
@@ -34,7 +34,7 @@ def _packaged(output: Path, name: str, **files: str) -> Package:
     return Package(name=name, version="1", arch="all", files=tuple(made))
 
 
-def _planned(root: Root, extras: list[Extra]) -> Plan:
+def _planned(root: DirectoryRoot, extras: list[Extra]) -> Plan:
     planner = Planner(root)
     for extra in extras:
         planner.write(extra.path, extra.content)
@@ -62,7 +62,7 @@ def test_modes_and_links_in_the_root(tmp_path: Path) -> None:
         Extra(path="usr/sbin/tool", content=Content.of(b"#!/bin/sh\n", 0o755)),
         Extra(path="etc/two", content=Content.to("one")),
     ]
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         apply(_planned(root, extras), root)
         assert stat.S_IMODE((tmp_path / "usr/sbin/tool").stat().st_mode) == 0o755
         assert (tmp_path / "etc/two").readlink() == Path("one")
@@ -72,7 +72,7 @@ def test_modes_and_links_in_the_root(tmp_path: Path) -> None:
 def test_a_link_in_place_of_another_and_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("elsewhere")
     (tmp_path / "b").write_text("was a file")
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         apply(_planned(root, [Extra(path=name, content=Content.to("here")) for name in ("a", "b")]), root)
     assert [(tmp_path / name).readlink() for name in ("a", "b")] == [Path("here"), Path("here")]
 
@@ -80,7 +80,7 @@ def test_a_link_in_place_of_another_and_of_a_file(tmp_path: Path) -> None:
 def test_another_mode_is_a_change(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("same")
     (tmp_path / "x").chmod(0o644)
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         apply(_planned(root, [Extra(path="x", content=Content.of(b"same", 0o600))]), root)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlkm.core.errors import MalformedError, UsageError
-from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.root import DirectoryRoot, Kind
 from tests.unit.rootfs.support import put
 
 
@@ -33,14 +33,14 @@ def test_where_a_path_leads(tmp_path: Path, path: str, real: str, kind: Kind) ->
                    "up": "-> ../../../../usr", "chain": "-> etc/../lib", "gone": "-> /data/elsewhere"})  # fmt: skip
     (tmp_path / "data").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         place = root.place(path)
     assert (place.path, place.kind) == (real, kind)
 
 
 def test_a_last_link_can_be_looked_at(tmp_path: Path) -> None:
     put(tmp_path, {"a": "-> /b", "dir": "-> .", "b": "x"})
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         place = root.place("dir/dir/a", follow=False)
     assert (place.path, place.kind, place.target) == ("a", Kind.LINK, "/b")
 
@@ -49,13 +49,13 @@ def test_a_last_link_can_be_looked_at(tmp_path: Path) -> None:
 def test_paths_that_lead_nowhere(tmp_path: Path, path: str) -> None:
     put(tmp_path, {"loop": "-> loop", "one": "-> two", "two": "-> one", "self": "-> self/self", "file": "x",
                    "tolink": "-> file"})  # fmt: skip
-    with Root(tmp_path) as root, pytest.raises(MalformedError):
+    with DirectoryRoot(tmp_path) as root, pytest.raises(MalformedError):
         root.place(path)
 
 
 def test_long_chains_are_followed_as_far_as_the_kernel_does(tmp_path: Path) -> None:
     put(tmp_path, {"l0": "x"} | {f"l{number}": f"-> l{number - 1}" for number in range(1, 42)})
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         assert root.place("l40").path == "l0"
         with pytest.raises(MalformedError):
             root.place("l41")
@@ -65,7 +65,7 @@ def test_reading_stays_inside(tmp_path: Path) -> None:
     root_dir = tmp_path / "root"
     put(tmp_path, {"secret": "outside", "root/in": f"-> {tmp_path}/secret", "root/up": "-> ../secret"})
     os.mkfifo(root_dir / "pipe")
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         assert [root.read(name) for name in ("in", "up", "pipe", "nothing")] == [None] * 4
         put(root_dir, {"secret": "inside"})
         assert root.read("up") == b"inside"
@@ -73,7 +73,7 @@ def test_reading_stays_inside(tmp_path: Path) -> None:
 
 def test_a_directory_that_became_a_link_is_not_entered(tmp_path: Path) -> None:
     put(tmp_path, {"root/a/b/file": "x", "outside/b/file": "secret"})
-    with Root(tmp_path / "root") as root:
+    with DirectoryRoot(tmp_path / "root") as root:
         place = root.place("a/b")
         (tmp_path / "root/a").rename(tmp_path / "root/old")
         put(tmp_path, {"root/a": "-> ../outside"})
@@ -84,7 +84,7 @@ def test_a_directory_that_became_a_link_is_not_entered(tmp_path: Path) -> None:
 def test_descriptors_are_given_back(tmp_path: Path) -> None:
     put(tmp_path, {"a/b/c/d": "x", "loop": "-> loop"})
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         for path in ("a/b/c/d", "a/../a/b/../../a/b/c", "loop", "a/b/c/d/e"):
             try:
                 root.place(path)
@@ -97,7 +97,7 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
 def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
     put(tmp_path, {"file": ""})
     with pytest.raises(UsageError) as missing:
-        Root(tmp_path / "nowhere")
+        DirectoryRoot(tmp_path / "nowhere")
     assert missing.value.hint == f"mkdir -p {tmp_path}/nowhere"
     with pytest.raises(UsageError):
-        Root(tmp_path / "file")
+        DirectoryRoot(tmp_path / "file")

@@ -9,7 +9,7 @@ import pytest
 from dlkm.core.errors import MalformedError
 from dlkm.rootfs.conffiles import Standing
 from dlkm.rootfs.kmod import Kmod, Loader
-from dlkm.rootfs.root import CONF_LIMIT, Root
+from dlkm.rootfs.root import CONF_LIMIT, DirectoryRoot
 from dlkm.rootfs.settings import Settings
 from dlkm.rootfs.statements import directives, kmod_lines, load_lines, underscores
 from tests.unit.rootfs.support import put
@@ -19,7 +19,7 @@ KMOD_34 = b"\x7fELF\0kmod version 34.2\0+ZSTD +XZ +ZLIB\0/usr/local/lib/modprobe
 
 
 def settings(root: Path) -> Settings:
-    with Root(root) as opened:
+    with DirectoryRoot(root) as opened:
         return Settings.of(opened)
 
 
@@ -156,6 +156,6 @@ def test_a_root_with_busybox(tmp_path: Path) -> None:
 
 
 def test_a_root_without_any(tmp_path: Path) -> None:
-    with Root(tmp_path) as root:
+    with DirectoryRoot(tmp_path) as root:
         assert Kmod.of(root) == Kmod()
     assert str(Kmod()) == "none"

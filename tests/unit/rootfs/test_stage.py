@@ -9,7 +9,7 @@ from dlkm.core.errors import UsageError
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.conf import ConfDir, Wanted, wanted
 from dlkm.rootfs.plan import Action, Content
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from tests.unit.rootfs.support import RELEASE, ListingDepmod, planned, put, snapshot, tiny
 
 BASE = f"lib/modules/{RELEASE}"
@@ -50,7 +50,7 @@ def test_an_empty_root(tmp_path: Path, root_dir: Path) -> None:
 def test_a_second_time_there_is_nothing_to_do(tmp_path: Path, root_dir: Path) -> None:
     module = tiny(tmp_path)
     asked = _asked(autoload=("hello",), options=("hello who=x",), blacklist=("pcspkr",))
-    with Root(root_dir) as root:
+    with DirectoryRoot(root_dir) as root:
         apply(planned(root_dir, module, asked=asked).plan, root)
     assert planned(root_dir, module, asked=asked).plan.operations == ()
 

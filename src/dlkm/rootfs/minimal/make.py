@@ -22,7 +22,7 @@ from dlkm.rootfs.minimal.fetch import Kind, Packages
 from dlkm.rootfs.minimal.record import write_record
 from dlkm.rootfs.minimal.settle import merge_usr, settle
 from dlkm.rootfs.minimal.table import table, text
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 
 FORMAT = 1  # of what this code makes of the same packages
 MOST_KEPT = 8
@@ -110,7 +110,7 @@ class Maker:
         _copy(kernel.modules, where, linked=linked)
         for name in ("build", "source"):  # lead to headers, which are not there
             (where / name).unlink(missing_ok=True)
-        with Root(root) as opened:
+        with DirectoryRoot(root) as opened:
             made = depmod(opened, kernel.release, {}, frozenset(), runner=self.runner, events=self.events)
         for name, data in made.files.items():
             (where / name).unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packed streams in files, unpacked to files: bounded in what comes out and in memory. Knows no archive."""
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import BinaryIO
+
+from dlkm.core.errors import MalformedError
+from dlkm.ko.decompress import DECODERS, Compression, Decoder
+from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
+
+_CHUNK = 1 << 20  # bytes of output at a time
+_AT_ONCE = 8  # times what a decoder is fed at a time in memory: 128 MiB come out of it at most
+_MEMORY = 144 << 20  # bytes for xz's window, which is 64 MiB at most with its own presets
+_WHOLE = 1 << 30  # bytes of a stream that is unpacked in memory (LZ4, LZO)
+PEEK = 2048  # bytes that tell what a file is
+_DAMAGED = (lzma.LZMAError, zlib.error, EOFError, ValueError)
+
+
+class Packing(StrEnum):
+    """How a file, or a part of it, is packed; the value is the suffix's word."""
+
+    NONE = "none"
+    GZIP = "gz"
+    XZ = "xz"
+    ZSTD = "zst"
+    BZIP2 = "bz2"
+    LZMA = "lzma"
+    LZ4 = "lz4"  # its first form, as the kernel takes it
+    LZO = "lzo"
+
+
+# The kernel tells them by the same bytes (lib/decompress.c: compressed_formats).
+_MAGIC = {
+    b"\x1f\x8b": Packing.GZIP,
+    b"\xfd7zXZ\0": Packing.XZ,
+    b"\x28\xb5\x2f\xfd": Packing.ZSTD,
+    b"BZh": Packing.BZIP2,
+    b"\x5d\0\0": Packing.LZMA,
+    LZ4_MAGIC: Packing.LZ4,
+    LZO_MAGIC: Packing.LZO,
+}
+
+
+def packing_of(start: bytes) -> Packing:
+    """By the first bytes (sixteen are enough)."""
+    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), Packing.NONE)
+
+
+def peek(source: BinaryIO, packing: Packing, where: str) -> bytes:
+    """The first bytes of what a file holds, `PEEK` of them where there are so many; errors as `unpack_stream`."""
+    source.seek(0)
+    if packing is Packing.NONE:
+        return source.read(PEEK)
+    found = b""
+    try:
+        for part in _parts(source, packing, where, _WHOLE):
+            found += part[: PEEK - len(found)]
+            if len(found) == PEEK:
+                break
+    except _DAMAGED as error:
+        raise MalformedError(f"{where}: {packing} data is damaged: {error}") from error
+    return found
+
+
+def unpack_stream(source: BinaryIO, packing: Packing, sink: BinaryIO, where: str, limit: int) -> None:
+    """One stream from where `source` stands, which then stands behind it; LZ4 and LZO go to the end of the file.
+
+    MalformedError when it is damaged, cut off, or gives more than `limit` bytes.
+    """
+    try:
+        for part in _parts(source, packing, where, limit):
+            limit -= len(part)
+            if limit < 0:
+                raise MalformedError(f"{where}: unpacks to more than is sensible")
+            sink.write(part)
+    except _DAMAGED as error:
+        raise MalformedError(f"{where}: {packing} data is damaged: {error}") from error
+
+
+def unpack_streams(source: BinaryIO, packing: Packing, sink: BinaryIO, where: str, limit: int) -> None:
+    """All streams to the end of the file as one; zeroes between and behind them are nothing. Errors as above."""
+    while True:
+        unpack_stream(source, packing, sink, where, limit - sink.tell())
+        skip_zeroes(source)
+        start = source.read(16)
+        if not start:
+            return
+        if packing_of(start) is not packing:
+            raise MalformedError(
+                f"{where}: something else follows the {packing} data", offset=source.tell() - len(start)
+            )
+        source.seek(-len(start), 1)
+
+
+def skip_zeroes(source: BinaryIO) -> None:
+    """Go on to the next byte that is not zero, or to the end."""
+    while block := source.read(_CHUNK):
+        rest = len(block.lstrip(b"\0"))
+        if rest:
+            source.seek(-rest, 1)
+            return
+
+
+def _parts(source: BinaryIO, packing: Packing, where: str, limit: int) -> Iterator[bytes]:
+    if packing in {Packing.LZ4, Packing.LZO}:
+        unpack = unlz4 if packing is Packing.LZ4 else unlzo
+        yield unpack(source.read(_WHOLE), where, min(limit, _WHOLE))
+        return
+    decoder = _DECODERS[packing]()
+    while not decoder.eof:
+        piece = source.read(decoder.piece * _AT_ONCE)
+        if not piece:
+            raise EOFError("it ends too early")
+        yield from decoder.feed(piece)
+    source.seek(-decoder.unused, 1)
+
+
+class _Limited:
+    """A decoder of the standard library that gives no more than it is asked for."""
+
+    piece = 1 << 16
+
+    def __init__(self, decoder: "lzma.LZMADecompressor | bz2.BZ2Decompressor") -> None:
+        self._decoder = decoder
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        try:
+            yield self._decoder.decompress(piece, _CHUNK)
+            while not self._decoder.eof and not self._decoder.needs_input:
+                yield self._decoder.decompress(b"", _CHUNK)
+        except OSError as error:  # what bz2 says of damaged data
+            raise EOFError(str(error)) from error
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused(self) -> int:
+        return len(self._decoder.unused_data)
+
+
+_DECODERS: dict[Packing, Callable[[], Decoder]] = {
+    Packing.GZIP: DECODERS[Compression.GZIP],
+    Packing.XZ: DECODERS[Compression.XZ],
+    Packing.ZSTD: DECODERS[Compression.ZSTD],
+    Packing.BZIP2: lambda: _Limited(bz2.BZ2Decompressor()),
+    Packing.LZMA: lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY)),
+}

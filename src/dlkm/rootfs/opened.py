@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A root filesystem opened, whatever holds it: a directory, an image of ext2 to ext4, a tar archive, an initramfs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dlkm.core.events import Events
+from dlkm.core.files import held_dir, temporary_dir
+from dlkm.core.processes import Runner
+from dlkm.filesystem.members import Form
+from dlkm.filesystem.opening import open_holder
+from dlkm.kernel import rooted
+from dlkm.kernel.kernel import Kernel
+from dlkm.rootfs.root import DirectoryRoot, HeldRoot, Root
+
+KERNEL_FOLDERS = ("boot", "lib/modules", "usr/lib/modules")
+
+
+@contextmanager
+def opened(path: Path, runner: Runner, events: Events) -> Iterator[Root]:
+    """The root filesystem at `path`. What has to be unpacked lies in the temporary directory until it is closed.
+
+    UsageError for what does not exist; MalformedError for a file that is no root filesystem, is damaged or cut off;
+    MissingToolError where debugfs or bubblewrap is needed and missing; StorageError where there is no room to unpack.
+    """
+    if not path.exists() or path.is_dir():
+        with DirectoryRoot(path) as root:
+            yield root
+        return
+    with held_dir(temporary_dir(), "dlkm-rootfs-") as scratch:
+        with events.task(f"reading {path.name}"):
+            holder = open_holder(path, scratch, runner)
+        yield HeldRoot(path, holder, scratch / "tree")
+
+
+def kernels_in(root: Root) -> tuple[Kernel, ...]:
+    """All kernels that are installed in it (modules, image, configuration); none where there are no modules."""
+    if root.form is not Form.DIRECTORY:
+        for folder in KERNEL_FOLDERS:
+            root.host_path(folder)
+    releases = rooted.releases_in(root.tree)
+    return tuple(rooted.kernel_in(root.tree, release, origin=f"rootfs:{root.path}") for release in releases)
