@@ -201,6 +201,8 @@ def remove_tree(path: Path) -> None:
 
 def inside(name: str) -> str:
     """A relative path that stays below where it starts, as it was; ValueError for any other."""
+    if name and name[0] != "/" and ".." not in name and "\0" not in name:
+        return name  # lists of files have twenty thousand such
     pure = PurePosixPath(name)
     if not name or pure.is_absolute() or ".." in pure.parts or "\0" in name:
         raise ValueError(name)

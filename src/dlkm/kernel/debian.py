@@ -76,15 +76,22 @@ def is_flavoured(release: str) -> bool:
 
 
 def add(
-    text: str, pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str] = (), apt_home: Path | None = None
+    text: str,
+    pool: Pool,
+    events: Events,
+    runner: Runner,
+    mirrors: Sequence[str] = (),
+    apt_home: Path | None = None,
+    *,
+    verify: bool = True,
 ) -> tuple[Kernel, ...]:
     """The kernels that `debian:TEXT` names, fetched and unpacked where the pool does not have them yet.
 
-    No network is used for a release that is there and whole; a damaged one is restored.
+    No network is used for a release that is there and whole; a damaged one is restored, unless nobody is to `verify`.
     UsageError: no such release; FetchError: network, signature, digest; MissingToolError: no apt or dpkg.
     """
     wanted = Wanted.parse(text)
-    adder = _Adder(pool, events, runner, tuple(mirrors), apt_home or pool.root.parent / "apt")
+    adder = _Adder(pool, events, runner, tuple(mirrors), apt_home or pool.root.parent / "apt", verify=verify)
     if wanted.exact and (kernel := adder.present(text)) is not None:
         return (kernel,)
     return tuple(adder.added(release, wanted.arch) for release in adder.releases(wanted))
@@ -149,9 +156,18 @@ def _from_pool(pool: Pool, release: str) -> Kernel | None:
 class _Adder:
     """One `debian:` word being carried out."""
 
-    def __init__(self, pool: Pool, events: Events, runner: Runner, mirrors: tuple[str, ...], apt_home: Path) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        events: Events,
+        runner: Runner,
+        mirrors: tuple[str, ...],
+        apt_home: Path,
+        *,
+        verify: bool = True,
+    ) -> None:
         self._pool, self._events, self._runner = pool, events, runner
-        self._mirrors, self._apt_home = mirrors, apt_home
+        self._mirrors, self._apt_home, self._verify = mirrors, apt_home, verify
         self._debian = Debian.read()
         self._archives: dict[tuple[str, bool], Archive] = {}
         self._everywhere = bool(mirrors)
@@ -163,6 +179,8 @@ class _Adder:
                 record = self._pool.record(name)
                 if record is None or record.origin != f"debian:{release}":
                     continue
+                if not self._verify:
+                    return record.kernel(self._pool.home(name))
                 kernel = self._pool.take(name)
                 damage = self._pool.damage(name, whole=False)
             except (DamagedError, MalformedError) as error:

@@ -74,7 +74,7 @@ class Manifest:
         for a Debian kernel.
         """
         for name, entry in self.entries.items():
-            if not _same(root / name, entry, whole=whole):
+            if not _same(f"{root}/{name}", entry, whole=whole):
                 yield name
 
 
@@ -92,14 +92,14 @@ def _entry(path: Path) -> Entry:
     return Entry(size=status.st_size, mtime=status.st_mtime_ns, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _same(path: Path, entry: Entry, *, whole: bool) -> bool:
+def _same(path: str, entry: Entry, *, whole: bool) -> bool:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
         if entry.target is not None:
-            return stat.S_ISLNK(status.st_mode) and str(path.readlink()) == entry.target
+            return stat.S_ISLNK(status.st_mode) and os.readlink(path) == entry.target  # noqa: PTH115 — as above
         if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
             return False
-        return (status.st_mtime_ns == entry.mtime and not whole) or sha256_file(path) == entry.sha256
+        return (status.st_mtime_ns == entry.mtime and not whole) or sha256_file(Path(path)) == entry.sha256
     except OSError:
         return False
 

@@ -23,7 +23,7 @@ class Given:
     """What a user says besides the words: where Debian's kernels come from, and what `source:PATH` cannot know.
 
     `partial`: a running kernel of which next to nothing is at hand will do, to be shown. `lock`: a lock file; then
-    only what it pins is taken, byte for byte.
+    only what it pins is taken, byte for byte. `unverified`: what the pool has is only to be named, not used.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -32,6 +32,7 @@ class Given:
     release: str | None = None
     partial: bool = False
     lock: Path | None = None
+    unverified: bool = False
 
 
 def resolve(
@@ -48,17 +49,31 @@ def resolve(
     UsageError: a word names nothing that exists, or not enough of a kernel; NothingSelectedError: a glob matches no
     kernel of the pool; FetchError: the network, or a damaged kernel; MissingToolError: apt, dpkg, a compiler.
     """
-    found: dict[str, Kernel] = {}
     given = given or Given(mirrors=tuple(mirrors))
     if given.lock is not None:
         return _locked(patterns, pool, events, runner, given)
-    selection = _Selection(pool, events, runner, given, found)
-    for pattern in packages_together(patterns):
-        for kernel in selection.kernels(pattern):
-            found.setdefault(kernel.id, kernel)
+    groups = resolve_each(packages_together(patterns), pool, events, runner, given)
+    found = {kernel.id: kernel for group in groups for kernel in group}
     if not found:
         raise NothingSelectedError("no kernel selected", hint="name one: -k debian:RELEASE, or see dlkm kernel list")
     return tuple(found.values())
+
+
+def resolve_each(
+    patterns: Sequence[str], pool: Pool, events: Events, runner: Runner, given: Given
+) -> tuple[tuple[Kernel, ...], ...]:
+    """As `resolve`, the kernels of each word apart; one that several words name is in each group."""
+    if given.lock is not None:
+        return tuple(_locked([pattern], pool, events, runner, given) for pattern in patterns)
+    found: dict[str, Kernel] = {}
+    selection = _Selection(pool, events, runner, given, found)
+    groups = []
+    for pattern in patterns:
+        group = selection.kernels(pattern)
+        for kernel in group:
+            found.setdefault(kernel.id, kernel)
+        groups.append(tuple(found[kernel.id] for kernel in group))
+    return tuple(groups)
 
 
 def add(
@@ -151,7 +166,8 @@ class _Selection:
         urls = [
             mirror if "://" in mirror else Path(mirror).expanduser().resolve().as_uri() for mirror in self.given.mirrors
         ]
-        return debian.add(text, self.pool, self.events, self.runner, urls)
+        verify = not self.given.unverified
+        return debian.add(text, self.pool, self.events, self.runner, urls, verify=verify)
 
     def running(self, _argument: str) -> tuple[Kernel, ...]:
         """This machine's own."""
@@ -215,9 +231,9 @@ class _Selection:
     def take(self, kernel: str) -> Kernel:
         """A kernel of the pool: verified, or, when it only is registered, read anew where it lies."""
         record = self.pool.record(kernel)
-        if record is None or record.parts:
-            return self.pool.take(kernel)
-        return _reread(record)
+        if record is not None and not record.parts:
+            return _reread(record)
+        return record.kernel(self.pool.home(kernel)) if record and self.given.unverified else self.pool.take(kernel)
 
     def identified(self, kernel: Kernel) -> Kernel:
         """With an id that no other kernel of the pool has: the release, or the release and where it lies."""
