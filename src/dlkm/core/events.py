@@ -22,13 +22,19 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened. `task` ties STARTED, ADVANCED and FINISHED together; `done` and `total` share a unit."""
+    """One thing that happened. `task` ties STARTED, ADVANCED and FINISHED together; `done` and `total` share a unit.
+
+    `left` is how many seconds a task will still take, where that can be told. `whole`: what starts before this task
+    ends is a part of it.
+    """
 
     kind: EventKind
     text: str
     task: int = 0
     done: float = 0
     total: float | None = None
+    left: float | None = None
+    whole: bool = False
 
 
 class Listener(Protocol):
@@ -54,15 +60,18 @@ class Task:
     listener: Listener
     total: float | None = None
 
-    def advance(self, done: float, total: float | None = None) -> None:
-        """Say that `done` of `total` is finished."""
+    def advance(
+        self, done: float, total: float | None = None, *, text: str | None = None, left: float | None = None
+    ) -> None:
+        """Say that `done` of `total` is finished, in other words than the title's where there are some."""
         self.listener(
             Event(
                 kind=EventKind.ADVANCED,
-                text=self.title,
+                text=text or self.title,
                 task=self.number,
                 done=done,
                 total=self.total if total is None else total,
+                left=left,
             )
         )
 
@@ -86,10 +95,13 @@ class Events:
         self.listener(Event(kind=EventKind.WARNING, text=text))
 
     @contextmanager
-    def task(self, title: str, total: float | None = None) -> Iterator[Task]:
-        """A piece of work with a title, and its total when that is known, in whatever unit `advance` counts."""
+    def task(self, title: str, total: float | None = None, *, whole: bool = False) -> Iterator[Task]:
+        """A piece of work with a title, and its total when that is known, in whatever unit `advance` counts.
+
+        `whole`: it consists of what other tasks tell.
+        """
         number = next(_task_numbers)
-        self.listener(Event(kind=EventKind.STARTED, text=title, task=number, total=total))
+        self.listener(Event(kind=EventKind.STARTED, text=title, task=number, total=total, whole=whole))
         try:
             yield Task(title=title, number=number, listener=self.listener, total=total)
         finally:

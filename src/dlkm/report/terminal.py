@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -60,6 +61,7 @@ class Terminal:
         self._colour = colour
         self._progress: Progress | None = None
         self._rows: dict[int, TaskID] = {}
+        self._wholes: set[int] = set()  # tasks that stand for what runs meanwhile, where there is no screen
         self.answered: list[str] = []  # what went to standard output
         self.told = False  # whether anything went to standard error
         self.events = Events(self._listen)
@@ -115,6 +117,7 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+            self._rows.clear()
 
     def _say(self, kind: str, text: str, style: Style) -> None:
         self._write(text, f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: ")
@@ -149,27 +152,39 @@ class Terminal:
         if self._quiet:
             return
         if not self.err.isatty():
-            if event.kind is EventKind.STARTED:
-                self._write(f"{event.text} ...")
+            self._announce(event)
             return
-        progress = self._bars()
+        ends = None if event.left is None else time.monotonic() + event.left
         if event.kind is EventKind.STARTED:
-            self._rows[event.task] = progress.add_task(event.text, total=event.total)
+            self._rows[event.task] = self._bars().add_task(event.text, total=event.total, ends=ends)
         elif event.task in self._rows and event.kind is EventKind.ADVANCED:
-            progress.update(self._rows[event.task], completed=event.done, total=event.total)
+            row = self._rows[event.task]
+            self._bars().update(row, description=event.text, completed=event.done, total=event.total, ends=ends)
         elif event.task in self._rows:
-            progress.remove_task(self._rows.pop(event.task))
+            self._bars().remove_task(self._rows.pop(event.task))
+
+    def _announce(self, event: Event) -> None:
+        """Where there is no screen: one line when work begins, none for its parts."""
+        if event.kind is EventKind.STARTED:
+            if not self._wholes:
+                self._write(f"{event.text} ...")
+            self._wholes |= {event.task} if event.whole else set()
+        elif event.kind is EventKind.FINISHED:
+            self._wholes.discard(event.task)
 
     def _bars(self) -> "Progress":
         if self._progress is None:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+            from dlkm.report.remaining import RemainingColumn
+
             self._progress = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TimeElapsedColumn(),
+                RemainingColumn(),
                 console=Console(file=self.err, no_color=not _wants_colour(self._colour, self.err)),
                 transient=True,
             )

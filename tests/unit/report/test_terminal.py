@@ -98,6 +98,27 @@ def test_what_is_said_off_a_terminal(quiet: bool, verbose: bool, said: list[str]
     assert out.getvalue() == ""
 
 
+def test_off_a_terminal_a_whole_stands_for_its_parts() -> None:
+    terminal, _out, err = _terminal()
+    with terminal.events.task("building 2 cells", 2, whole=True) as whole:
+        with terminal.events.task("building a"):
+            whole.advance(1, text="1 of 2 cells", left=3.0)
+        terminal.events.warning("warn")
+    with terminal.events.task("judging"):
+        pass
+    assert err.getvalue().splitlines() == ["building 2 cells ...", "dlkm: warning: warn", "judging ..."]
+
+
+def test_on_a_terminal_the_rest_is_counted_down() -> None:
+    terminal, _out, err = _terminal(Colour.NEVER, screen=True)
+    with terminal.events.task("building 2 cells", 2, whole=True) as whole:
+        whole.advance(1, text="1 of [2] cells", left=400.0)
+        terminal.events.info("let it draw")
+        terminal.close()
+    assert "1 of [2] cells" in err.getvalue()
+    assert "about 7 min left" in err.getvalue()
+
+
 def test_progress_on_a_terminal_goes_away() -> None:
     terminal, out, err = _terminal(Colour.NEVER, screen=True)
     with terminal.events.task("fetching kernels", 10) as task:
