@@ -2,6 +2,7 @@
 """Writes docs/reference/ from the code: the command line from its parsers, tables from src/dlkm/data."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from dlkm.cli.common import add_common_flags
 from dlkm.cli.main import VERBS, parser_of
 from dlkm.core.arch import all_archs
 from dlkm.core.errors import ExitStatus
-from tools import load_rules
+from dlkm.matrix.schema import schema
+from tools import load_rules, project_file
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/reference.py from the code; change the code, then run it again. -->\n"
@@ -106,6 +108,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "exit-statuses.md": exit_statuses,
     "architectures.md": architectures,
+    "dlkm-toml.md": lambda: MADE + project_file.page(),
+    "dlkm.schema.json": lambda: json.dumps(schema(), indent=1) + "\n",
     "load-rules.md": lambda: MADE + load_rules.page(),
 }
 

@@ -32,8 +32,9 @@ MAY_IMPORT = {
     "yocto": {"yocto", "package", "build"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict", "package"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
-    "report": {"report", "action", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
-    "cli": {"cli", "action", "report", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "matrix": {"matrix", "prove", "build", "verdict", "yocto", "action", "package"} | VALUES,
+    "report": {"report", "matrix", "action", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "cli": {"cli", "action", "report", "matrix", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
 }
 
 

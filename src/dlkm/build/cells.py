@@ -7,16 +7,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from dlkm.build.job import build_in, identity
 from dlkm.build.options import BuildOptions
 from dlkm.build.order import Given
 from dlkm.build.result import BuildOutcome, Cell
 from dlkm.build.work import Workshop
-from dlkm.core.errors import DlkmError, ExitStatus
+from dlkm.core.errors import DlkmError
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
 from dlkm.source.symbols import in_order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One driver that is to be built for one kernel, and how."""
+
+    driver: Driver
+    kernel: Kernel
+    options: BuildOptions
+
+    @property
+    def id(self) -> str:
+        """The cell's."""
+        return identity(self.driver, self.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,34 +42,57 @@ class Attempt:
     error: DlkmError | None = None
 
 
+class Watcher(Protocol):
+    """Whoever follows the cells of a run; called from several threads."""
+
+    def begin(self, cell: str) -> None:
+        """A cell, by its id, begins."""
+
+    def end(self, attempt: Attempt) -> None:
+        """It is over."""
+
+
+class Nobody:
+    """Nobody follows."""
+
+    def begin(self, cell: str) -> None:
+        """Nothing."""
+
+    def end(self, attempt: Attempt) -> None:
+        """Nothing."""
+
+
 def build_all(
-    workshop: Workshop, drivers: Sequence[Driver], kernels: Sequence[Kernel], options: BuildOptions, output: Path
+    workshop: Workshop, wanted: Sequence[Wanted], output: Path, watcher: Watcher | None = None
 ) -> Iterator[Attempt]:
     """Try every cell, as many at once as there are jobs; the answers come in the order of the cells.
 
     A driver comes after those whose symbols it uses, and gets their Module.symvers.
     """
-    order = in_order(drivers)
+    order = in_order(tuple({one.driver.path: one.driver for one in wanted}.values()))
     for ring in order.rings:
         names = " → ".join(driver.name for driver in ring)
         workshop.events.warning(f"{names}: each uses symbols of the next: such modules need one Kbuild that makes both")
-    cells = [(driver, kernel) for driver in drivers for kernel in kernels]
-    with _pool(workshop, len(cells)) as pool:
+    by_driver: dict[Path, list[Wanted]] = {}
+    for one in wanted:
+        by_driver.setdefault(one.driver.path, []).append(one)
+    job = partial(_attempt, workshop, output, watcher or Nobody())
+    with _pool(workshop, len(wanted)) as pool:
         started: dict[tuple[Path, str], Future[Attempt]] = {}
         for driver in order.drivers:
-            for kernel in kernels:
-                givers = [started[giver.path, kernel.id] for giver in order.givers[driver.path]]
-                job = partial(_attempt, workshop, driver, kernel, options, output)
-                started[driver.path, kernel.id] = pool.submit(_after, givers, job)
-        for driver, kernel in cells:
-            yield started[driver.path, kernel.id].result()
+            for one in by_driver[driver.path]:
+                places = [(giver.path, one.kernel.id) for giver in order.givers[driver.path]]
+                givers = [started[place] for place in places if place in started]
+                started[driver.path, one.kernel.id] = pool.submit(_after, givers, partial(job, one))
+        for one in wanted:
+            yield started[one.driver.path, one.kernel.id].result()
 
 
 @contextmanager
 def _pool(workshop: Workshop, cells: int) -> Iterator[Executor]:
     """Threads for the cells; when the block is interrupted, or nobody wants the rest, what they wait for is ended."""
     jobs = workshop.jobs
-    with ThreadPoolExecutor(max_workers=min(cells, jobs.jobs) if jobs is not None else 1) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(cells, jobs.jobs)) if jobs is not None else 1) as pool:
         try:
             yield pool
         except BaseException:
@@ -69,32 +107,19 @@ def _after(givers: Sequence[Future[Attempt]], job: Callable[[tuple[Given, ...]],
     return job(tuple(Given(name=cell.id, symvers=cell.symvers) for cell in cells if cell.symvers is not None))
 
 
-def _attempt(
-    workshop: Workshop,
-    driver: Driver,
-    kernel: Kernel,
-    options: BuildOptions,
-    output: Path,
-    given: tuple[Given, ...],
-) -> Attempt:
+def _attempt(workshop: Workshop, output: Path, watcher: Watcher, one: Wanted, given: tuple[Given, ...]) -> Attempt:
+    watcher.begin(one.id)
     try:
-        return Attempt(cell=build_in(workshop, driver, kernel, options, output, given))
+        attempt = Attempt(cell=build_in(workshop, one.driver, one.kernel, one.options, output, given))
     except DlkmError as error:
         cell = Cell(
-            id=identity(driver, kernel),
-            source=driver.path,
-            kernel=kernel.id,
-            arch=kernel.arch.name,
+            id=one.id,
+            source=one.driver.path,
+            kernel=one.kernel.id,
+            arch=one.kernel.arch.name,
             outcome=BuildOutcome.FAILED,
             reason=error.what,
         )
-        return Attempt(cell=cell, error=error)
-
-
-def status_of(attempts: Sequence[Attempt]) -> ExitStatus:
-    """OK when all were built; the errors' status when nothing else went wrong and they agree; NO otherwise."""
-    failed = [attempt for attempt in attempts if attempt.cell.outcome is BuildOutcome.FAILED]
-    statuses = {ExitStatus.NO if attempt.error is None else attempt.error.status for attempt in failed}
-    if not statuses:
-        return ExitStatus.OK
-    return statuses.pop() if len(statuses) == 1 else ExitStatus.NO
+        attempt = Attempt(cell=cell, error=error)
+    watcher.end(attempt)
+    return attempt

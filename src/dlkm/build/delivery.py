@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlkm.build.diagnostics import first_cause
 from dlkm.build.harvest import Product, chosen, collect, collect_symvers, products
 from dlkm.build.judge import Judgement, Run, judge
 from dlkm.build.kerneltree import KernelTree
@@ -82,6 +83,7 @@ def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folde
         modules=collect(found, folder),
         symvers=collect_symvers(job.ran.copy, folder) if built else None,
         log=folder / LOG,
+        error=None if built else first_cause(judgement.diagnostics),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 from dlkm.core.files import cannot_write, scratch_dir
+from dlkm.core.records import PROOF, VERDICT
 from dlkm.source.leftovers import RECORD
 
 _TRIES = 100
@@ -29,15 +30,26 @@ def ensure_replaceable(target: Path) -> None:
 
 @contextmanager
 def prepared(target: Path) -> Iterator[Path]:
-    """A new directory that takes the place of `target` when the block ends well, and is gone when it does not."""
+    """A new directory that takes the place of `target` when the block ends well, and is gone when it does not.
+
+    What is recorded there of verdicts and proofs moves in with it: whether it still holds of the new modules is told by
+    their content (core/records.py).
+    """
     with scratch_dir(target.parent, prefix=f".{target.name}.") as aside:
         new = aside / "new"
         new.mkdir(mode=0o755)
         try:
             yield new
+            _take_over(target, new)
             _put_in_place(new, target, aside / "old")
         except OSError as error:
             raise cannot_write(target, error) from error
+
+
+def _take_over(target: Path, new: Path) -> None:
+    for name in (VERDICT, PROOF):
+        if (target / name).is_file() and not (target / name).is_symlink():
+            shutil.copyfile(target / name, new / name)
 
 
 def _put_in_place(new: Path, target: Path, old: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dlkm.build.diagnostics import Diagnostic
+from dlkm.build.diagnostics import Diagnostic, Severity, Teller
 from dlkm.build.result import BuildOutcome, BuiltModule, Cell
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import write_atomically
@@ -86,6 +86,19 @@ def _parse(table: Any, folder: Path) -> Cell:
         symvers=_beside(cell["symvers"], folder),
         log=_beside(cell["log"], folder),
         packages=tuple(_text(name) for name in cell.get("packages", ())),
+        error=_diagnostic(cell.get("error")),
+    )
+
+
+def _diagnostic(entry: Any) -> Diagnostic | None:
+    if entry is None:
+        return None
+    return Diagnostic(
+        teller=Teller(entry["teller"]),
+        severity=Severity(entry["severity"]),
+        text=_text(entry["text"]),
+        file=None if entry["file"] is None else _text(entry["file"]),
+        line=None if entry["line"] is None else int(entry["line"]),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from dlkm.build.diagnostics import Diagnostic
+
 
 class BuildOutcome(StrEnum):
     """How a cell ended."""
@@ -32,7 +34,8 @@ class Cell:
     """One source built for one kernel; the fields are those of `dlkm build --json` (dlkm.build/1).
 
     `id` is `NAME@KERNEL`, the same everywhere. `kernel` is the kernel's id. `seconds` is wall time. `packages` are the
-    names of those that a recipe made; what they are lies in packages.json beside the record.
+    names of those that a recipe made; what they are lies in packages.json beside the record. `error` is the first that
+    explains a failure, as the log has it.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Cell:
     symvers: Path | None = None
     log: Path | None = None
     packages: tuple[str, ...] = ()
+    error: Diagnostic | None = None
 
 
 def moved(cell: Cell, folder: Path) -> Cell:

@@ -6,29 +6,33 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
-from dlkm.cli.inputs import distinct
-from dlkm.cli.recipes import add_recipe_flags, build_all_recipes
+from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.cli.project import add_cell_flags, project_of
+from dlkm.cli.recipes import add_recipe_flags, recipe_options_of
 from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dlkm.build.cells import Attempt
     from dlkm.build.options import BuildOptions
+    from dlkm.build.work import Workshop
+    from dlkm.cli.project import Project
     from dlkm.kernel.image_record import ImageRecord
     from dlkm.kernel.kernel import Kernel
-    from dlkm.source.driver import Driver
+    from dlkm.matrix.outcome import Result
+    from dlkm.matrix.plan import Flags, Plan
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    what = "a driver's directory or a .bb recipe (default: .)"
-    add("sources", nargs="*", type=Path, default=[Path()], metavar="SOURCE", help=what)
-    add_kernel_flag(parser)
-    add_output_flag(parser)
+    what = "a driver's directory or a .bb recipe (default: what dlkm.toml here says, or else the driver here)"
+    add("sources", nargs="*", type=Path, metavar="SOURCE", help=what)
+    add_kernel_flag(parser, required=False)
+    add_output_flag(parser, project=True)
+    add_cell_flags(parser)
     add_build_flags(parser)
 
 
@@ -51,40 +55,38 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Find the drivers and kernels, build every cell, show."""
+    """Find the cells, build every one, show."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from dlkm.build.cells import build_all, status_of
     from dlkm.build.job import open_workshop
     from dlkm.core.processes import Processes
     from dlkm.kernel.image_record import recorded
+    from dlkm.matrix.outcome import results_of, status_of
     from dlkm.report.build import build_document, show_builds
 
     options = options_of(arguments)
-    drivers = _drivers(arguments)
     with ThreadPoolExecutor(max_workers=1) as beside:
         # Trying out the sandbox takes a while in which the kernels can be looked up.
         opening = beside.submit(open_workshop, options, Processes(), terminal.events)
-        kernels = kernels_of(arguments, terminal)
+        project = project_of(arguments, arguments.sources, terminal)
         workshop = opening.result()
-        images = [beside.submit(recorded, kernel) for kernel in kernels if kernel.symvers is not None]
-        attempts = list(build_all(workshop, drivers, kernels, options, arguments.output)) if drivers else []
-        attempts += build_all_recipes(workshop, _recipes(arguments), kernels, options, arguments)
+        kernels = [kernel for kernel in project.kernels if kernel.symvers is not None]
+        images = [beside.submit(recorded, kernel) for kernel in kernels]
+        attempts = list(run_plan_with(workshop, project.plan, project.output, arguments))
         _warn_of_stale(kernels, [image.result() for image in images], terminal)
     terminal.close()
-    cells = [attempt.cell for attempt in attempts]
+    results = results_of(attempts, project.plan.cells)
     if arguments.json:
-        terminal.document(build_document(cells))
+        terminal.document(build_document(results))
     else:
-        show_builds([attempt.cell for attempt in attempts if attempt.error is None], terminal)
-    _say_errors(attempts, terminal)
-    return status_of(attempts)
+        show_builds(results, terminal)
+    say_errors(attempts, terminal)
+    return status_of(results)
 
 
 def _warn_of_stale(kernels: "Sequence[Kernel]", images: "Sequence[ImageRecord | None]", terminal: Terminal) -> None:
     """Say of which kernels the image exports other versions than the Module.symvers that modules were built with."""
-    known = [kernel for kernel in kernels if kernel.symvers is not None]
-    for kernel, image in zip(known, images, strict=True):
+    for kernel, image in zip(kernels, images, strict=True):
         if image is not None and image.stale is not None:
             stale = image.stale
             terminal.events.warning(
@@ -123,18 +125,49 @@ def _goal(text: str) -> str:
     return text
 
 
-def _drivers(arguments: argparse.Namespace) -> "tuple[Driver, ...]":
-    from dlkm.source.driver import find
+def flags_of(arguments: argparse.Namespace) -> "Flags":
+    """What the flags say of cells."""
+    from dlkm.matrix.plan import Flags
 
-    sources = [source for source in arguments.sources if source not in _recipes(arguments)]
-    return tuple(distinct(find(source, arguments.subdir) for source in sources).values())
+    options = options_of(arguments)
+    return Flags(
+        variables=dict(options.variables),
+        targets=options.targets,
+        only=tuple(getattr(arguments, "only", ())),
+        skip=tuple(getattr(arguments, "skip", ())),
+    )
 
 
-def _recipes(arguments: argparse.Namespace) -> tuple[Path, ...]:
-    return tuple(source for source in arguments.sources if source.suffix == ".bb" and not source.is_dir())
+def run_plan_with(
+    workshop: "Workshop", plan: "Plan", output: Path, arguments: argparse.Namespace
+) -> "Iterator[Attempt]":
+    """Build every cell of a plan, in the way that the flags ask for."""
+    from dlkm.matrix.run import run_plan
+    from dlkm.yocto.options import RecipeOptions
+
+    recipes = any(cell.source.driver is None for cell in plan.cells)
+    reading = recipe_options_of(arguments) if recipes else RecipeOptions()
+    return run_plan(workshop, plan.cells, (options_of(arguments), reading), output)
 
 
-def _say_errors(attempts: "list[Attempt]", terminal: Terminal) -> None:
-    for attempt in attempts:
-        if attempt.error is not None:
-            terminal.error(attempt.error)
+def build_project(project: "Project", arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Result, ...]":
+    """Build the cells for a verb that goes on with what they bring; warns of those that were to fail and did not."""
+    from dlkm.build.job import open_workshop
+    from dlkm.core.processes import Processes
+    from dlkm.matrix.outcome import Standing, results_of
+
+    workshop = open_workshop(options_of(arguments), Processes(), terminal.events)
+    attempts = run_plan_with(workshop, project.plan, project.output, arguments)
+    results = results_of(attempts, project.plan.cells)
+    for result in results:
+        if result.standing is Standing.SURPRISING and result.expected is not None:
+            expected = f"{result.expected.where} says that it fails: {result.expected.reason}"
+            terminal.events.warning(f"{result.attempt.cell.id} was built, but {expected}")
+    return results
+
+
+def say_errors(attempts: "Sequence[Attempt]", terminal: Terminal) -> None:
+    """Why cells could not even be tried, each reason once."""
+    errors = [attempt.error for attempt in attempts if attempt.error is not None]
+    for error in {error.what: error for error in errors}.values():
+        terminal.error(error)

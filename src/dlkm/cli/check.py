@@ -3,30 +3,36 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkm.cli.build import add_build_flags
+from dlkm.cli.build import add_build_flags, build_project
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
-from dlkm.cli.conditions import add_conditions, conditions_of, on
-from dlkm.cli.selection import Selection, background_of, select
+from dlkm.cli.conditions import add_conditions, are_given, conditions_of, on
+from dlkm.cli.project import add_cell_flags, project_of, runs_project
+from dlkm.cli.selection import Selection, background_of, builds_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
 from dlkm.report.terminal import Terminal
 from dlkm.verdict.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
+    from dlkm.matrix.plan import Expected
     from dlkm.verdict.conditions import Conditions
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     parser.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a .ko, a directory of them, a glob, a BUILD, or a SOURCE"
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a .ko, a directory of them, a glob, a BUILD, or a SOURCE (default: what dlkm.toml here says)",
     )
     add_kernel_flag(parser, required=False)
-    add_output_flag(parser)
+    add_output_flag(parser, project=True)
+    add_cell_flags(parser)
     parser.add_argument(
         "--rootfs", type=Path, metavar="DIR", help="the kernels installed in this root filesystem; no PATH: its modules"
     )
@@ -42,19 +48,23 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
     since = time.time_ns()
     _require_folders(arguments)
-    kernels = _kernels(arguments, terminal)
     conditions = conditions_of(arguments, arguments.rootfs)
-    selection = _selection(arguments, kernels, terminal)
+    if runs_project(arguments, [*arguments.paths, *filter(None, [arguments.rootfs])]):
+        kernels, selection, expected = _of_project(arguments, terminal)
+    else:
+        kernels = _kernels(arguments, terminal)
+        selection, expected = _selection(arguments, kernels, terminal), {}
     errors = selection.errors
     verdicts: list[Verdict] = []
     for kernel in kernels:
-        for result in _judged(kernel, selection, kernels, conditions, arguments):
-            if isinstance(result, DlkmError):
-                errors.append(result)
-            else:
-                verdicts.append(result)
+        answers = list(_judged(kernel, selection, kernels, conditions, arguments))
+        errors += [answer for answer in answers if isinstance(answer, DlkmError)]
+        judged = [answer for answer in answers if isinstance(answer, Verdict)]
+        verdicts += judged
+        if not are_given(arguments):
+            _keep(kernel, selection, judged)
     terminal.close()
-    _show(verdicts, errors, arguments, terminal)
+    _show(verdicts, expected, errors, arguments, terminal)
     if arguments.kept_as is not None:
         from dlkm.cli.remember import remember
 
@@ -65,7 +75,32 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.error(error)
     if errors:
         return max(error.status for error in errors)
-    return ExitStatus.NO if selection.failed else _status(verdicts, strict=arguments.strict)
+    if selection.failed or selection.surprised:
+        return ExitStatus.NO
+    return _status(verdicts, expected, strict=arguments.strict)
+
+
+def _of_project(
+    arguments: argparse.Namespace, terminal: Terminal
+) -> "tuple[tuple[Kernel, ...], Selection, Mapping[str, Expected]]":
+    """What the project's cells bring, and which modules are expected not to load."""
+    from dlkm.matrix.outcome import Standing, expected_loads, surprised
+
+    arguments.kept_as = None  # sources are no ground for an answer that is kept
+    project = project_of(arguments, (), terminal)
+    results = build_project(project, arguments, terminal)
+    selection = Selection(project=True, surprised=surprised(results))
+    selection.take(result.attempt for result in results if result.standing is not Standing.EXPECTED)
+    return project.kernels, selection, expected_loads(results, project.plan.cells)
+
+
+def _keep(kernel: Kernel, selection: Selection, verdicts: Sequence[Verdict]) -> None:
+    """Beside builds, for the report of the whole matrix."""
+    cells = builds_of(selection, kernel)
+    if cells:
+        from dlkm.matrix.evidence import keep_verdicts
+
+        keep_verdicts(cells, verdicts, kernel, project=selection.project)
 
 
 def _require_folders(arguments: argparse.Namespace) -> None:
@@ -75,11 +110,19 @@ def _require_folders(arguments: argparse.Namespace) -> None:
             raise UsageError(f"cannot write {path}: there is no directory {path.parent}")
 
 
-def _status(verdicts: Sequence[Verdict], *, strict: bool) -> ExitStatus:
-    outcomes = {verdict.outcome for verdict in verdicts}
+def _status(verdicts: Sequence[Verdict], expected: "Mapping[str, Expected]", *, strict: bool) -> ExitStatus:
+    outcomes = {_against(verdict, expected.get(verdict.path)) for verdict in verdicts}
     if Outcome.FAILS in outcomes:
         return ExitStatus.NO
     return ExitStatus.CANNOT_TELL if strict and Outcome.CANNOT_TELL in outcomes else ExitStatus.OK
+
+
+def _against(verdict: Verdict, expected: "Expected | None") -> Outcome:
+    """What a verdict counts as: one that is expected not to load is right when it does not."""
+    if expected is None or verdict.outcome is Outcome.CANNOT_TELL:
+        return verdict.outcome
+    surprising = verdict.outcome is Outcome.LOADS and expected.strict
+    return Outcome.FAILS if surprising else Outcome.LOADS
 
 
 def _kernels(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Kernel, ...]:
@@ -120,7 +163,11 @@ def _judged(
 
 
 def _show(
-    verdicts: Sequence[Verdict], errors: Sequence[DlkmError], arguments: argparse.Namespace, terminal: Terminal
+    verdicts: Sequence[Verdict],
+    expected: "Mapping[str, Expected]",
+    errors: Sequence[DlkmError],
+    arguments: argparse.Namespace,
+    terminal: Terminal,
 ) -> None:
     from dlkm.report import check
 
@@ -133,6 +180,7 @@ def _show(
 
         write_junit(arguments.junit, verdicts, errors)
     if arguments.json:
-        terminal.document(check.check_document(verdicts, errors))
+        terminal.document(check.check_document(verdicts, errors, expected))
     elif verdicts:
         check.show(verdicts, terminal, all_findings=arguments.verbose)
+        check.show_expected(verdicts, expected, terminal)

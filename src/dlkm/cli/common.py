@@ -65,9 +65,12 @@ def add_locked_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lock-file", dest="locked", type=Path, metavar="FILE", help="the same with another lock file")
 
 
-def add_output_flag(parser: argparse.ArgumentParser, default: str = "out") -> None:
-    """`-o DIR`."""
-    parser.add_argument("-o", "--output", type=Path, default=Path(default), metavar="DIR", help="where results go")
+def add_output_flag(parser: argparse.ArgumentParser, *, project: bool = False) -> None:
+    """`-o DIR`. `project`: where it is not given, a project file may say it (cli/project.py)."""
+    default = None if project else Path("out")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=default, metavar="DIR", help="where results go (default: out)"
+    )
 
 
 def positive(text: str) -> int:

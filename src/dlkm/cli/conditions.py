@@ -22,6 +22,12 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter that is given")
 
 
+def are_given(arguments: argparse.Namespace) -> bool:
+    """Whether a flag says something that need not be so: what is found out then does not hold in general."""
+    given = (arguments.lockdown, arguments.cmdline, arguments.trusted_cert, arguments.loaded, arguments.param)
+    return arguments.sig_enforce is not None or any(given)
+
+
 def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> "Conditions":
     """What the flags say, and what modprobe.d of a root filesystem hands to modules.
 

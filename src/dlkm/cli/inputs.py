@@ -11,6 +11,7 @@ from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
+    from dlkm.build.cells import Attempt
     from dlkm.build.result import Cell
     from dlkm.core.processes import Foreman
     from dlkm.kernel.kernel import Kernel
@@ -64,26 +65,33 @@ def cells_of(
     item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
 ) -> "Iterator[Cell]":
     """The builds of a path as they were recorded, or its SOURCE built for each kernel; none for a FILE."""
-    from dlkm.build.job import build, open_workshop
     from dlkm.build.record import read_build
-    from dlkm.cli.build import options_of
-    from dlkm.cli.recipes import build_all_recipes
 
-    if item.is_source and not kernels:
-        what = f"{item.path} is a source: which kernel is it to be built for?"
-        raise UsageError(what, hint="name it: -k KERNEL")
-    if item.recipe:
-        options = options_of(arguments)
-        workshop = open_workshop(options, runner, terminal.events)
-        for attempt in build_all_recipes(workshop, [item.path], kernels, options, arguments):
+    if item.is_source:
+        if not kernels:
+            what = f"{item.path} is a source: which kernel is it to be built for?"
+            raise UsageError(what, hint="name it: -k KERNEL")
+        for attempt in _built(item, kernels, arguments, terminal, runner):
             if attempt.error is not None:
                 raise attempt.error
             yield attempt.cell
-    if item.driver is not None:
-        options = options_of(arguments)
-        for kernel in kernels:
-            yield build(item.driver, kernel, options, arguments.output, runner=runner, events=terminal.events)
     yield from (read_build(one) for one in item.builds)
+
+
+def _built(
+    item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
+) -> "Iterator[Attempt]":
+    from dlkm.build.job import open_workshop
+    from dlkm.cli.build import flags_of, options_of, run_plan_with
+    from dlkm.matrix.declaration import SourceTable
+    from dlkm.matrix.plan import PlannedKernel, plan
+    from dlkm.matrix.sources import find_sources
+
+    name = item.driver.name if item.driver is not None else None
+    sources = find_sources([SourceTable(path=str(item.path), name=name, subdir=arguments.subdir)])
+    made = plan(sources, [PlannedKernel(kernel=kernel) for kernel in kernels], flags_of(arguments))
+    options = options_of(arguments)
+    yield from run_plan_with(open_workshop(options, runner, terminal.events), made, arguments.output, arguments)
 
 
 def _recognised(path: Path, subdir: str) -> Input:

@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What verbs share that take recipes: their flags, and building them."""
+"""What verbs share that take recipes: their flags."""
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from dlkm.build.cells import Attempt
-    from dlkm.build.options import BuildOptions
-    from dlkm.build.work import Workshop
-    from dlkm.kernel.kernel import Kernel
     from dlkm.yocto.options import RecipeOptions
 
 _RELEASES = "kirkstone|scarthgap|styhead|walnascar|whinlatter|wrynose|master"
@@ -52,29 +46,3 @@ def recipe_options_of(arguments: argparse.Namespace) -> "RecipeOptions":
         conf=tuple(arguments.conf),
         jobs=arguments.jobs,
     )
-
-
-def build_all_recipes(
-    workshop: "Workshop",
-    paths: Sequence[Path],
-    kernels: "Sequence[Kernel]",
-    options: "BuildOptions",
-    arguments: argparse.Namespace,
-) -> "Iterator[Attempt]":
-    """Every recipe for every kernel; none for no paths."""
-    if not paths:
-        return
-    from dlkm.yocto.batch import build_recipes
-    from dlkm.yocto.layers import locate
-
-    how = replace(recipe_options_of(arguments), forced=_forced(options))
-    recipes = [locate(path, how.layers) for path in dict.fromkeys(paths)]
-    yield from build_recipes(workshop, recipes, kernels, (options, how), arguments.output)
-
-
-def _forced(options: "BuildOptions") -> dict[str, str]:
-    """`--var NAME=VALUE`: on make's command line, where recipes have EXTRA_OEMAKE."""
-    import shlex
-
-    words = " ".join(shlex.quote(f"{name}={value}") for name, value in options.variables)
-    return {"EXTRA_OEMAKE:append": f" {words}"} if words else {}

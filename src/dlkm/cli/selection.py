@@ -14,6 +14,7 @@ from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
+    from dlkm.build.cells import Attempt
     from dlkm.build.result import Cell
     from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.background import Background
@@ -26,13 +27,16 @@ _FOLDERS = 256  # in which records of builds are looked for
 class Selection:
     """What was found. `files` are those of all kernels, `built` those of a source, by the kernel they are built for.
 
-    `errors` are PATHs that name nothing, `failed` are sources that could not be built.
+    `errors` are PATHs that name nothing, `failed` are sources that could not be built, `cells` what was built.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     built: dict[str, list[str]] = field(default_factory=dict)
     errors: list[DlkmError] = field(default_factory=list)
     failed: "list[Cell]" = field(default_factory=list)
+    cells: "list[Cell]" = field(default_factory=list)
+    project: bool = False
+    surprised: bool = False  # a cell of the project was built that is expected to fail
 
     def of(self, kernel: "Kernel") -> tuple[str, ...]:
         """The files to judge for a kernel."""
@@ -42,6 +46,20 @@ class Selection:
         """Files, each once, by whatever way it is named."""
         for path in paths:
             self.files.setdefault(_identity(path), path)
+
+    def take(self, attempts: "Iterable[Attempt]") -> None:
+        """What was built, each module for its own kernel."""
+        from dlkm.build.result import BuildOutcome
+
+        for attempt in attempts:
+            if attempt.error is not None:
+                self.errors.append(attempt.error)
+            elif attempt.cell.outcome is not BuildOutcome.BUILT:
+                self.failed.append(attempt.cell)
+            else:
+                self.cells.append(attempt.cell)
+            modules = [str(module.path) for module in attempt.cell.modules]
+            self.built.setdefault(attempt.cell.kernel, []).extend(modules)
 
 
 def select(
@@ -77,6 +95,11 @@ def background_of(selection: Selection, kernel: "Kernel", kernels: "Sequence[Ker
         companions=tuple(path for path, _ in modules if _identity(str(path)) not in given),
         recorded={path: cell.kernel for path, cell in modules},
     )
+
+
+def builds_of(selection: Selection, kernel: "Kernel") -> "list[Cell]":
+    """The builds that a kernel's files are of: those just made, else those whose records lie beside the files."""
+    return selection.cells or list(_cells_around(selection.of(kernel)))
 
 
 def _pool() -> "Iterator[Kernel]":
@@ -178,27 +201,17 @@ def _build(
     arguments: argparse.Namespace,
     terminal: Terminal,
 ) -> None:
-    from dlkm.build.cells import build_all
     from dlkm.build.job import open_workshop
-    from dlkm.build.result import BuildOutcome
-    from dlkm.cli.build import options_of
-    from dlkm.cli.inputs import distinct
-    from dlkm.cli.recipes import build_all_recipes
+    from dlkm.cli.build import flags_of, options_of, run_plan_with
     from dlkm.core.processes import Processes
-    from dlkm.source.driver import find
+    from dlkm.matrix.declaration import SourceTable
+    from dlkm.matrix.plan import PlannedKernel, plan
+    from dlkm.matrix.sources import find_sources
 
-    options = options_of(arguments)
-    recipes = [path for path in paths if _is_recipe(path)]
-    drivers = tuple(distinct(find(path, arguments.subdir) for path in paths if path not in recipes).values())
-    workshop = open_workshop(options, Processes(), terminal.events)
-    attempts = list(build_all(workshop, drivers, kernels, options, arguments.output)) if drivers else []
-    attempts += build_all_recipes(workshop, recipes, kernels, options, arguments)
-    for attempt in attempts:
-        if attempt.error is not None:
-            selection.errors.append(attempt.error)
-        elif attempt.cell.outcome is not BuildOutcome.BUILT:
-            selection.failed.append(attempt.cell)
-        selection.built.setdefault(attempt.cell.kernel, []).extend(str(one.path) for one in attempt.cell.modules)
+    sources = find_sources([SourceTable(path=str(path), subdir=arguments.subdir) for path in paths])
+    made = plan(sources, [PlannedKernel(kernel=kernel) for kernel in kernels], flags_of(arguments))
+    workshop = open_workshop(options_of(arguments), Processes(), terminal.events)
+    selection.take(run_plan_with(workshop, made, arguments.output or Path("out"), arguments))
 
 
 def _is_recipe(path: Path) -> bool:

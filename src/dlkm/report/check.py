@@ -2,22 +2,42 @@
 """Verdicts as text for people and as dlkm.check/1."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dlkm.core.errors import DlkmError
-from dlkm.report.document import document
+from dlkm.report.document import document, plain
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+if TYPE_CHECKING:
+    from dlkm.matrix.plan import Expected
 
 _STYLES = {Outcome.LOADS: Style.GOOD, Outcome.FAILS: Style.BAD, Outcome.CANNOT_TELL: Style.DOUBTFUL}
 _WORDS = {Outcome.LOADS: "loads", Outcome.FAILS: "fails", Outcome.CANNOT_TELL: "cannot tell"}
 _DETAILED = 20  # refused files that are told in full when many were judged
 
 
-def check_document(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> dict[str, Any]:
-    """dlkm.check/1; `errors` says of which files there is no verdict, and why."""
-    return document("check", results=verdicts, errors=tuple({"message": error.what} for error in errors))
+def check_document(
+    verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = (), expected: "Mapping[str, Expected] | None" = None
+) -> dict[str, Any]:
+    """dlkm.check/1; `errors` says of which files there is no verdict, and why.
+
+    `expected_failure` is the reason why a project expects a module not to load, null where it does not.
+    """
+    why = expected or {}
+    results = [plain(one) | {"expected_failure": why[one.path].reason if one.path in why else None} for one in verdicts]
+    return document("check", results=results, errors=tuple({"message": error.what} for error in errors))
+
+
+def show_expected(verdicts: Sequence[Verdict], expected: "Mapping[str, Expected]", terminal: Terminal) -> None:
+    """Which of those that do not load were expected not to, and which load all the same."""
+    for verdict in verdicts:
+        one = expected.get(verdict.path)
+        if one is not None and verdict.outcome is not Outcome.CANNOT_TELL:
+            as_expected = verdict.outcome is Outcome.FAILS
+            word = "as expected" if as_expected else terminal.styled("against expectation", Style.BAD)
+            terminal.print(f"{printable(verdict.path)}: {_WORDS[verdict.outcome]}, {word}: {one.reason} ({one.where})")
 
 
 def show(verdicts: Sequence[Verdict], terminal: Terminal, *, all_findings: bool = False) -> None:

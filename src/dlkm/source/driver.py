@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -57,16 +57,22 @@ def safe_name(text: str) -> str:
 
 
 def told_apart(drivers: Sequence[Driver]) -> tuple[Driver, ...]:
-    """The same drivers with names that differ: those of one name get their parent directories' names in front."""
-    named, depth = list(drivers), 1
-    while len({driver.name for driver in named}) < len({driver.path for driver in named}):
-        names = [driver.name for driver in named]
-        for number, driver in enumerate(named):
-            if names.count(driver.name) > 1:
-                parts = driver.path.parts[-1 - depth :]
-                named[number] = replace(driver, name=safe_name("-".join(parts)) + ("" if depth < 9 else f"-{number}"))
+    """The same drivers with names that differ."""
+    names = named_apart({driver.path: driver.name for driver in drivers})
+    return tuple(replace(driver, name=names[driver.path]) for driver in drivers)
+
+
+def named_apart(names: Mapping[Path, str], taken: Collection[str] = ()) -> dict[Path, str]:
+    """Names that differ: those that are used twice, or taken, get their parent directories' names in front."""
+    found, depth = dict(names), 1
+    while len(set(found.values()) - set(taken)) < len(found):
+        used = [*found.values(), *taken]
+        for number, (path, name) in enumerate(list(found.items())):
+            if used.count(name) > 1:
+                parts = (*path.parts[-1 - depth : -1], names[path])
+                found[path] = safe_name("-".join(parts)) + ("" if depth < 9 else f"-{number}.{depth}")
         depth += 1
-    return tuple(named)
+    return found
 
 
 def _inside(root: Path, subdir: str) -> Path:

@@ -74,7 +74,7 @@ class _Ran:
 
 def identity_of(evaluation: Evaluation, kernel: Kernel) -> str:
     """The cell's id."""
-    return f"{safe_name(evaluation.name)}@{kernel.id}"
+    return f"{evaluation.recipe.label or safe_name(evaluation.name)}@{kernel.id}"
 
 
 def blank_cell(evaluation: Evaluation, kernel: Kernel, outcome: BuildOutcome, reason: str) -> Cell:
@@ -184,6 +184,7 @@ def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
         cell = _cell(job, ran, () if reason else found, new)
         cell = replace(cell, reason=reason, outcome=BuildOutcome.FAILED if reason else BuildOutcome.BUILT)
         if reason:
+            cell = replace(cell, error=first_cause(diagnostics))
             shutil.rmtree(new / FOLDER, ignore_errors=True)
         else:
             write_packages(new, packages)

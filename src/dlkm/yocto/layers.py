@@ -19,11 +19,15 @@ _RECIPE_FILES = (".bb", ".bbappend", ".inc", ".bbclass", ".conf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFile:
-    """One recipe: its file, the layer directories it belongs to (the nearest first), and the bbappends for it."""
+    """One recipe: its file, the layer directories it belongs to (the nearest first), and the bbappends for it.
+
+    `label` is what its cells are called; empty: PN.
+    """
 
     path: Path
     layers: tuple[Path, ...]
     appends: tuple[Path, ...]
+    label: str = ""
 
     @property
     def name(self) -> str:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from dlkm.build.record import SCHEMA, Evidence, is_build, read_build, write_record
 from dlkm.build.result import BuildOutcome, BuiltModule, Cell, moved
 from dlkm.core.errors import MalformedError, UsageError
-from dlkm.report.build import build_document
 
 
 def _cell(folder: Path) -> Cell:
@@ -42,16 +41,6 @@ def test_read_back_and_after_a_move(tmp_path: Path) -> None:
     first.rename(second)
     assert read_build(second) == moved(cell, second)
     assert not is_build(first)
-
-
-def test_the_document_has_the_fields_that_are_promised(tmp_path: Path) -> None:
-    document = build_document([_cell(tmp_path)])
-    assert document["schema"] == "dlkm.build/1"
-    (cell,) = document["cells"]
-    assert list(cell) == ["id", "source", "kernel", "arch", "outcome", "reason", "cached", "seconds", "modules",
-                          "symvers", "log", "packages"]  # fmt: skip
-    assert list(cell["modules"][0]) == ["path", "sha256", "vermagic", "destination"]
-    json.dumps(document)
 
 
 def test_no_build(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_the_document_is_that_of_the_manual() -> None:
                     },
                     {"rule": "vermagic", "severity": "error", "message": "another kind", "hint": "", "masked": True},
                 ],
+                "expected_failure": None,
             }
         ],
         "errors": [],

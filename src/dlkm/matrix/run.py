@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the cells of a plan: drivers side by side, then recipes. One that fails does not stop the others."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+
+from dlkm.build.cells import Attempt, Wanted, Watcher, build_all
+from dlkm.build.options import BuildOptions
+from dlkm.build.work import Workshop
+from dlkm.matrix.course import course
+from dlkm.matrix.plan import CellSettings, PlannedCell
+from dlkm.yocto.options import RecipeOptions
+
+
+def run_plan(
+    workshop: Workshop,
+    cells: Sequence[PlannedCell],
+    how: tuple[BuildOptions, RecipeOptions],
+    output: Path,
+) -> Iterator[Attempt]:
+    """Every cell's answer, in the order of the plan; those of recipes that others need besides come last.
+
+    The settings of the cells take the place of the options' own variables and targets.
+    """
+    options, reading = how
+    drivers = [cell for cell in cells if cell.source.driver is not None]
+    recipes = [cell for cell in cells if cell.source.driver is None]
+    with course(cells, options.jobs, workshop.events) as watcher:
+        wanted = [_wanted(cell, options) for cell in drivers]
+        made = {
+            attempt.cell.id: attempt for attempt in (build_all(workshop, wanted, output, watcher) if wanted else ())
+        }
+        made |= _recipes(workshop, recipes, (options, reading), output, watcher)
+    for cell in cells:
+        yield made.pop(cell.id)
+    yield from made.values()
+
+
+def _wanted(cell: PlannedCell, options: BuildOptions) -> Wanted:
+    assert cell.source.driver is not None
+    return Wanted(driver=cell.source.driver, kernel=cell.kernel, options=with_settings(options, cell.settings))
+
+
+def with_settings(options: BuildOptions, settings: CellSettings) -> BuildOptions:
+    """The options of one cell."""
+    return replace(
+        options,
+        variables=tuple((name, stated.value) for name, stated in settings.variables.items()),
+        targets=settings.targets.value if settings.targets is not None else (),
+    )
+
+
+def _recipes(
+    workshop: Workshop,
+    cells: Sequence[PlannedCell],
+    how: tuple[BuildOptions, RecipeOptions],
+    output: Path,
+    watcher: Watcher,
+) -> dict[str, Attempt]:
+    """The recipes of each kernel together, so that they are read together and find what they depend on."""
+    made: dict[str, Attempt] = {}
+    for kernel in dict.fromkeys(cell.kernel.id for cell in cells):
+        group = [cell for cell in cells if cell.kernel.id == kernel]
+        for attempt in _recipes_of_one_kernel(workshop, group, how, output):
+            watcher.end(attempt)
+            made[attempt.cell.id] = attempt
+    return made
+
+
+def _recipes_of_one_kernel(
+    workshop: Workshop, cells: Sequence[PlannedCell], how: tuple[BuildOptions, RecipeOptions], output: Path
+) -> Iterator[Attempt]:
+    from dlkm.yocto.batch import build_recipes
+    from dlkm.yocto.layers import locate
+
+    options, reading = how
+    recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in cells]
+    same = all(cell.settings == cells[0].settings for cell in cells)
+    forced = {name: value for cell in cells for name, value in forced_variables(cell, for_all=same).items()}
+    reading = replace(reading, forced={**reading.forced, **forced})
+    yield from build_recipes(workshop, recipes, [cells[0].kernel], (options, reading), output)
+
+
+def forced_variables(cell: PlannedCell, *, for_all: bool) -> Mapping[str, str]:
+    """A cell's settings in a recipe's words: on make's command line, where recipes have EXTRA_OEMAKE.
+
+    Unless they are for all recipes, and so for those that these need too, `pn-NAME` is BitBake's override for one.
+    """
+    only = "" if for_all else f":pn-{cell.source.called}"
+    words = " ".join(quote(f"{name}={stated.value}") for name, stated in cell.settings.variables.items())
+    forced = {f"EXTRA_OEMAKE:append{only}": f" {words}"} if words else {}
+    if cell.settings.targets is not None:
+        forced[f"MAKE_TARGETS{only or ':forcevariable'}"] = " ".join(cell.settings.targets.value)
+    return forced
