@@ -36,12 +36,15 @@ def recipe_options_of(arguments: argparse.Namespace) -> "RecipeOptions":
     for path in arguments.conf:
         if not path.is_file():
             raise UsageError(f"--conf {path}: no such file")
+    mirror = arguments.source_mirror
+    if mirror and "://" not in mirror and not Path(mirror).is_dir():
+        raise UsageError(f"--source-mirror {mirror}: no such directory, and no URL")
     return RecipeOptions(
         release=Release(word),
         machine=arguments.machine,
         distro=arguments.distro,
         layers=tuple(arguments.layers),
-        mirror=arguments.source_mirror,
+        mirror=mirror,
         offline=arguments.offline,
         conf=tuple(arguments.conf),
         jobs=arguments.jobs,

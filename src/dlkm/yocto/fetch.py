@@ -10,7 +10,7 @@ from dlkm.core.files import cache_home, cannot_write, scratch_dir
 from dlkm.yocto.asking import ask
 from dlkm.yocto.confine import fetching_place
 from dlkm.yocto.evaluation import Evaluation, Setting
-from dlkm.yocto.options import mirror_lines
+from dlkm.yocto.mirror import mirror_lines
 from dlkm.yocto.preset import downloads
 
 _SECONDS = 3600.0
@@ -64,8 +64,14 @@ def _title(wanted: Sequence[Evaluation]) -> str:
 def _problem(one: Evaluation, problem: dict[str, str] | None) -> DlkmError | None:
     if problem is None:
         return None
-    url, text = problem["url"].partition(";")[0], problem["text"].strip()
+    url, text = problem["url"].partition(";")[0], problem["text"].strip().replace("\n", "\n    ")
+    place = _place(one, problem["url"])
     if problem["kind"] == "parameter":
-        return UsageError(f"{one.recipe.path}: {url}: {text}")
+        return UsageError(f"{place}: {url}: {text}")
     hint = None if problem["kind"] == "checksum" else "give a mirror that has it: --source-mirror URL|DIR"
-    return FetchError(f"{one.recipe.path}: {url} cannot be fetched: {text}", hint=hint)
+    return FetchError(f"{place}: {url} cannot be fetched: {text}", hint=hint)
+
+
+def _place(one: Evaluation, url: str) -> str:
+    file, line = one.fetch.get("places", {}).get(url, ("", 0))
+    return f"{file}:{line}" if file and line else str(one.recipe.path)

@@ -12,7 +12,6 @@ from dlkm.yocto.releases import Release
 # The newest whose default configuration puts modules-load.d below /etc, and which takes both layouts of sources.
 DEFAULT_RELEASE = Release.WHINLATTER
 
-_KINDS = ("gitsm", "git", "https?", "ftp", "svn", "hg")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
 
 
@@ -42,20 +41,3 @@ class RecipeOptions:
         for what, name in (("--machine", self.machine), ("--distro", self.distro)):
             if name is not None and not _NAME.match(name):
                 raise UsageError(f"{what} {name}: not the name of one")
-
-
-def mirror_lines(mirror: str | None) -> str:
-    """PREMIRRORS for a URL or a directory of sources: every kind of source is looked for there first.
-
-    A directory may hold archives and mirror tarballs (as SOURCE_MIRROR_URL), repositories by their last name or by
-    host and path, and may be another build's DL_DIR.
-    """
-    if not mirror:
-        return ""
-    if "://" in mirror:
-        return " ".join(f"{kind}://.*/.* {mirror.rstrip('/')}/" for kind in _KINDS)
-    folder = Path(mirror).resolve()
-    repositories = (f"{folder}/BASENAME", f"{folder}/HOST/PATH", f"{folder}/git2/MIRRORNAME")
-    lines = [f"{kind}://.*/.* file://{folder}/" for kind in _KINDS]
-    lines += [f"{kind}://.*/.* {kind}://{place};protocol=file" for kind in ("gitsm", "git") for place in repositories]
-    return " ".join(lines)

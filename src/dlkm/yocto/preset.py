@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from dlkm.kernel.kernel import Kernel
 
 WORK = "/build/driver"  # where a build's scratch directory is seen
+# The machine of OpenEmbedded-Core that runs such a kernel.
+_MACHINES = {
+    "x86_64": "qemux86-64",
+    "i386": "qemux86",
+    "arm64": "qemuarm64",
+    "arm": "qemuarm",
+    "riscv": "qemuriscv64",
+    "powerpc": "qemuppc64",
+    "s390": "qemus390x",
+}
 SYSROOTS = "/build/sysroots"  # where the results of other recipes are seen
 
 
@@ -28,7 +38,8 @@ def preset(
     """Everything that holds before any file is read. Without a kernel what belongs to it stays unset."""
     arch = kernel.arch if kernel is not None else host_arch()
     values = {
-        "DLKM_ARCH": arch.name,
+        "DLKM_HOST_ARCH": arch.name,
+        "DLKM_DEFAULT_MACHINE": _MACHINES[arch.name],
         "DLKM_RELEASE": options.release.value,
         "TOPDIR": WORK,
         "DL_DIR": str(downloads()),
@@ -36,16 +47,17 @@ def preset(
         "BB_NUMBER_THREADS": str(options.jobs),
     }
     if options.machine:
-        values["MACHINE"] = options.machine
+        values["DLKM_MACHINE"] = options.machine
     if options.distro:
-        values["DISTRO"] = options.distro
+        values["DLKM_DISTRO"] = options.distro
     return values | _of_kernel(kernel, tree) | _of_tools(arch, compiler)
 
 
 def _of_kernel(kernel: "Kernel | None", tree: "KernelTree | None") -> dict[str, str]:
     if kernel is None or tree is None:
-        return {}
+        return {"KERNEL_VERSION": ""}  # as in Yocto before its kernel is built
     return {
+        "DLKM_ARCH": kernel.arch.name,
         "KERNEL_VERSION": kernel.release,
         "KERNELRELEASE": kernel.release,
         "STAGING_KERNEL_DIR": tree.source if kernel.source is not None else tree.directory,

@@ -199,6 +199,32 @@ def order_of(d: Any) -> list[str]:
     return [task for task in order if not d.getVarFlag(task, "noexec", False)]
 
 
+def _named_at(d: Any, url: str) -> list[Any]:
+    """File and line on which an entry of SRC_URI stands, as far as its text tells; else where SRC_URI was last set."""
+    bare = url.partition(";")[0]
+    found: list[Any] = ["", 0]
+    for event in d.varhistory.variable("SRC_URI"):
+        file, last = str(event.get("file", "")), int(event.get("line") or 0)
+        if event.get("flag") or not last or "/dlkm/yocto/meta/" in file:
+            continue
+        found = [file, last]
+        if bare in str(event.get("detail", "")):
+            return [file, _line_with(file, last, bare)]
+    return found
+
+
+def _line_with(file: str, last: int, text: str) -> int:
+    """The line of a statement that ends (or begins) at `last` on which the text stands."""
+    try:
+        lines = Path(file).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return last
+    near = sorted(
+        (number for number, line in enumerate(lines, 1) if text in line), key=lambda number: abs(number - last)
+    )
+    return near[0] if near else last
+
+
 def _fetching(d: Any) -> dict[str, Any]:
     """What the fetcher needs, as literal values: it must not see the recipe itself."""
     urls = (_value(d, "SRC_URI") or "").split()
@@ -211,5 +237,6 @@ def _fetching(d: Any) -> dict[str, Any]:
         "urls": remote,
         "variables": {name: _value(d, name) for name in names if d.getVar(name, False) is not None},
         "flags": {key: d.expand(str(value)) for key, value in flags.items() if key.endswith("sum")},
+        "places": {url: _named_at(d, url) for url in remote},
         "files": os.path.dirname(d.getVar("FILE", False)),
     }

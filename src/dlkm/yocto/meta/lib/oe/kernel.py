@@ -92,14 +92,20 @@ def _basenames(d: Any, root: str) -> list[str]:
 
 
 def _warn_of_unused_names(d: Any, root: str) -> None:
-    """Yocto ignores a name that is no file's without a word: here it is said."""
+    """Yocto ignores a name that is no file's without a word: here it is said, of names that the recipe itself lists."""
     names = set(_basenames(d, root))
     for variable in ("KERNEL_MODULE_AUTOLOAD", "KERNEL_MODULE_PROBECONF"):
         for word in (d.getVar(variable) or "").split():
-            if word not in names:
+            if word not in names and _listed_by_recipe(d, variable, word):
                 near = next((name for name in sorted(names) if name.replace("-", "_") == word.replace("-", "_")), None)
-                remedy = f": write {near}" if near else f" ({', '.join(sorted(names)) or 'none'} were built)"
+                remedy = f": write {near}" if near else f" (built: {', '.join(sorted(names)) or 'none'})"
                 bb.warn(f"{variable}: {word} is the name of no module that was built, so it has no effect{remedy}")
+
+
+def _listed_by_recipe(d: Any, variable: str, word: str) -> bool:
+    """Whether it is not a machine's or distribution's list, which is for all recipes together."""
+    events = [event for event in d.varhistory.variable(variable) if word in str(event.get("detail", ""))]
+    return not events or any(str(event.get("file", "")).endswith((".bb", ".bbappend", ".inc")) for event in events)
 
 
 def _settle_module(d: Any, file: Path, made: str, pattern: str, basename: str) -> None:

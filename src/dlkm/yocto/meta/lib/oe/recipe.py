@@ -11,12 +11,25 @@ import bb.parse
 FAILURE: dict[str, str] = {}
 
 
+def _backfill(kind: str, d: Any) -> None:
+    """Features that came later than the distributions and machines which do not know them yet."""
+    known = {word for name in (kind, f"{kind}_BACKFILL_CONSIDERED") for word in (d.getVar(name) or "").split()}
+    missing = [word for word in (d.getVar(f"{kind}_BACKFILL") or "").split() if word not in known]
+    if missing:
+        d.appendVar(kind, " " + " ".join(missing))
+
+
 def settle(d: Any) -> None:
     """Skip a recipe that is not for this machine; settle what follows from its variables."""
+    _backfill("DISTRO_FEATURES", d)
+    _backfill("MACHINE_FEATURES", d)
     message = d.getVarFlag("SKIP_RECIPE", d.getVar("PN"))
     if message:
         raise bb.parse.SkipRecipe(message)
     _check_compatible(d)
+    machine, kernel = d.getVar("DLKM_MACHINE_ARCH"), d.getVar("DLKM_ARCH")
+    if machine != kernel:
+        bb.warn(f"MACHINE {d.getVar('MACHINE')} is for {machine}, the kernel for {kernel}: it is built for the kernel")
     if d.getVar("LICENSE") in {None, "", "INVALID"}:
         bb.fatal(f"{d.getVar('PN')}: LICENSE is not set")
     _settle_packageconfig(d)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Small questions that recipes ask in `${@…}`. Changes nothing."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import bb
+
+# What Yocto's kernel leaves in its build directory and the headers of distributions lack, by path.
+TOLD: dict[str, str] = {}
 
 
 def read_file(filename: str) -> str:
@@ -13,7 +17,7 @@ def read_file(filename: str) -> str:
     try:
         return Path(filename).read_text("utf-8", "replace").strip()
     except OSError:
-        return ""
+        return TOLD.get(os.path.normpath(filename), "")
 
 
 def conditional(variable: str, checkvalue: str, truevalue: Any, falsevalue: Any, d: Any) -> Any:
@@ -115,8 +119,6 @@ def all_distro_features(d: Any, features: str, truevalue: Any = "1", falsevalue:
 
 def cpu_count(at_least: int = 1, at_most: int = 64) -> int:
     """How many processors there are."""
-    import os
-
     return max(min(len(os.sched_getaffinity(0)), at_most), at_least)
 
 
