@@ -53,6 +53,8 @@ _COMPILER = re.compile(
 )
 _ASSEMBLER = re.compile(r"(?P<file>[^\s:][^:]*):(?P<line>\d+): (?P<severity>Error|Warning): (?P<text>.+)")
 _MODPOST = re.compile(r"(?P<severity>ERROR|WARNING): (?:modpost: )?(?P<text>.+)")
+# scripts/mod/modpost.c: perror() on a table of KBUILD_EXTRA_SYMBOLS that is not there.
+_TABLE = re.compile(r"(?P<text>\S*Module\.symvers: No such file or directory)")
 _LINKER = re.compile(
     r"(?:\S*ld(?:\.\w+)?|objtool|\S*objcopy): (?P<text>.*(?:undefined|cannot|error|not found|failed).*)"
 )
@@ -65,6 +67,7 @@ _PATTERNS = (
     (Teller.COMPILER, _COMPILER),
     (Teller.COMPILER, _ASSEMBLER),
     (Teller.MODPOST, _MODPOST),
+    (Teller.MODPOST, _TABLE),
     (Teller.LINKER, _LINKER),
     (Teller.SHELL, _SHELL),
     (Teller.MAKE, _MAKEFILE),

@@ -2,7 +2,7 @@
 """What a driver's Makefile does, read off its text: how it finds its kernel, its goals, its traps. Never runs make."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -79,6 +79,27 @@ class Makefile:
             match = _RULE.match(line.text.split(";", 1)[0])
             if match is not None:
                 found.append((tuple(match[1].split()), tuple(match[2].split())))
+        return tuple(found)
+
+    def reached(self, goals: Iterable[str]) -> frozenset[str]:
+        """The targets that making some goals makes, themselves among them, as far as rules name them."""
+        waiting, found = list(goals), set[str]()
+        while waiting:
+            goal = waiting.pop()
+            if goal not in found:
+                found.add(goal)
+                waiting += (need for targets, needs in self._rules if goal in targets for need in needs)
+        return frozenset(found)
+
+    @cached_property
+    def recipes(self) -> tuple[tuple[tuple[str, ...], Line], ...]:
+        """Each line of a recipe with the targets that it makes."""
+        found, targets = list[tuple[tuple[str, ...], Line]](), tuple[str, ...]()
+        for line in self.lines:
+            if line.recipe:
+                found.append((targets, line))
+            elif not _DIRECTIVE.match(line.text) and (match := _RULE.match(line.text.split(";", 1)[0])):
+                targets = tuple(match[1].split())
         return tuple(found)
 
     @cached_property

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several recipes for several kernels: read together, fetched together, built after what they depend on."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,15 @@ from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import cache_home, held_dir
 from dlkm.kernel.kernel import Kernel
+from dlkm.yocto.advice import advised
 from dlkm.yocto.evaluation import Evaluation, Setting, evaluate, setting
 from dlkm.yocto.fetch import Fetched, fetch
 from dlkm.yocto.job import RecipeJob, blank_cell, build_recipe, identity_of, refusal
 from dlkm.yocto.layers import RecipeFile, layers_of, locate, providers
 from dlkm.yocto.options import RecipeOptions
 
+# What OpenEmbedded-Core has for every recipe, and tools of this machine.
+_OF_CORE = re.compile(r"virtual/(?:kernel|libc|compilerlibs|libiconv|libintl|cross-\S+|\S*gcc|\S*binutils)|\S+-native")
 _ROUNDS = 8  # of finding recipes that found recipes depend on
 
 
@@ -52,14 +56,17 @@ def _tell(place: Setting, read: Sequence[Evaluation]) -> None:
 def with_needed(place: Setting, recipes: Sequence[RecipeFile]) -> tuple[Evaluation, ...]:
     """The recipes read, and those of their layers that they DEPEND on."""
     read = list(evaluate(place, recipes))
+    tried: set[Path] = set()
     for _round in range(_ROUNDS):
         known = {word for one in read for word in one.provides}
-        words = {word for one in read if one.compatible for word in one.depends} - known
+        words = {word for one in read if one.compatible for word in one.depends if not _OF_CORE.fullmatch(word)} - known
         found = [path for word in sorted(words) for path in providers(word, layers_of(recipes))[-1:]]
-        more = [locate(path, place.options.layers) for path in found if path not in {one.recipe.path for one in read}]
+        paths = {one.recipe.path for one in read} | tried
+        more = [locate(path, place.options.layers) for path in dict.fromkeys(found) if path not in paths]
         if not more:
             break
-        read += evaluate(place, more)
+        tried |= {one.path for one in more}
+        read += [one for one in evaluate(place, more) if one.error is not None or words & set(one.provides)]
     return tuple(read)
 
 
@@ -133,5 +140,6 @@ class _Line:
             sysroots=sysroots,
             revisions=revisions,
         )
-        cell = build_recipe(job, self._options, self._output, own)
+        known = {word: cell for word, (cell, _) in self._done.items()}
+        cell = advised(build_recipe(job, self._options, self._output, own), one, known)
         return cell, (*sysroots, own) if own.is_dir() else sysroots

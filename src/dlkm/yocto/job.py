@@ -37,6 +37,7 @@ LOG = "build.log"
 # What says no more than that something failed.
 _ONLY_STATUS = re.compile(
     r"Execution of \S+ failed with exit code|WARNING: exit code \d+ from a shell command|WARNING: "
+    r"|(?:ERROR: )?(?:oe_runmake|make) failed$"
 )
 _TASK_LOG = "tasks.log"
 _TOOLS = (
@@ -229,7 +230,11 @@ def _why_not(job: RecipeJob, ran: _Ran, found: Sequence[Product], diagnostics: t
 
 
 def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
-    cause = first_cause(diagnostics) if ran.failed in {"do_compile", "do_install"} else None
+    cause = (
+        first_cause(one for one in diagnostics if not _ONLY_STATUS.match(one.text))
+        if ran.failed in {"do_compile", "do_install"}
+        else None
+    )
     if cause is not None:
         return f"{ran.failed}: {cause.shown}"
     said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]

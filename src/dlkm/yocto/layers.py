@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which directories a recipe lives in: its layer, the files that append to it, other recipes. Reads names only."""
+"""Which directories a recipe lives in: its layer, the files that append to it, other recipes. Evaluates nothing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ _SHARED = frozenset(
     f"/{name}"
     for name in ("", *["build", "etc", "home", "media", "mnt", "opt", "root", "srv", "tmp", "usr", "var", "var/tmp"])
 )
+_READ = 2000  # recipes that are looked into for PROVIDES
+_HEAD = 1 << 18  # bytes of each
 _RECIPE_FILES = (".bb", ".bbappend", ".inc", ".bbclass", ".conf")
 
 
@@ -106,12 +108,20 @@ def _applies(append: str, recipe: str) -> bool:
 
 
 def providers(name: str, layers: Iterable[Path]) -> tuple[Path, ...]:
-    """Recipes whose file is called by that name, in the layers."""
-    found: list[Path] = []
-    for folder in layers:
-        for pattern in ("*.bb", "recipes*/*/*.bb"):
-            found += [path for path in sorted(folder.glob(pattern)) if path.stem.partition("_")[0] == name]
-    return tuple(dict.fromkeys(found))
+    """Recipes whose file is called by that name, in the layers; where none is, those that may say PROVIDES of it."""
+    recipes = [path for folder in layers for pattern in ("*.bb", "recipes*/*/*.bb") for path in folder.glob(pattern)]
+    recipes = sorted(dict.fromkeys(recipes))
+    called = tuple(path for path in recipes if path.stem.partition("_")[0] == name)
+    return called or tuple(path for path in recipes[:_READ] if _may_provide(path, name))
+
+
+def _may_provide(recipe: Path, name: str) -> bool:
+    try:
+        with recipe.open("rb") as stream:
+            text = stream.read(_HEAD)
+    except OSError:
+        return False
+    return b"PROVIDES" in text and name.encode() in text
 
 
 def visible(layers: Iterable[Path]) -> tuple[str, ...]:

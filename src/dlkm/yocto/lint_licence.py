@@ -59,9 +59,12 @@ def _missing(recipe: Recipe, _release: Release) -> Iterator[Found]:
     if stated or not recipe.sources or not recipe.complete or recipe.appends or recipe.value("LICENSE") == CLOSED:
         return
     line = max((one.last for one in recipe.assignments("LICENSE")), default=1)
-    yield Found(
-        rule="licence-checksum-missing", line=line, words={"hint": f'add LIC_FILES_CHKSUM = "{right_line(recipe)}"'}
-    )
+    wanted = f'LIC_FILES_CHKSUM = "{right_line(recipe)}"'
+    # Only where it is certain, and follows the licence that it is about.
+    certain = "…" not in wanted and len(names_in(recipe.value("LICENSE"))) == 1
+    before = recipe.lines[line - 1]
+    edits = (Edit(line=line, old=before, new=f"{before}\n{wanted}"),) if certain and before.strip() else ()
+    yield Found(rule="licence-checksum-missing", line=line, words={"hint": f"add {wanted}"}, edits=edits)
 
 
 def right_line(recipe: Recipe) -> str:

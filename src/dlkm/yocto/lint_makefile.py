@@ -24,7 +24,7 @@ def _makefiles(recipe: Recipe, _release: Release) -> Iterator[Found]:
         if makefile.drives_kbuild:
             yield from _kernel(recipe, makefile)
             yield from _install(recipe, makefile)
-        yield from _depmod(makefile)
+        yield from _depmod(recipe, makefile)
 
 
 def _kernel(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
@@ -64,9 +64,13 @@ def _install(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
                 yield Found(rule="makefile-no-install", line=1, file=makefile.path, words={"goal": name})
 
 
-def _depmod(makefile: Makefile) -> Iterator[Found]:
-    for line in makefile.lines:
-        if line.recipe and re.search(r"(?:^|[\s@/;&|-])depmod\b", line.text):
+def _depmod(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
+    reached = makefile.reached(recipe.words("MODULES_INSTALL_TARGET"))
+    for targets, line in makefile.recipes:
+        # What do_install makes is known where the recipe says so; else a user's own `install` is worth a word, too.
+        if reached and not reached & set(targets):
+            continue
+        if re.search(r"(?:^|[\s@/;&|-])depmod\b", line.text):
             words = {"text": line.text.strip()[:_SHOWN]}
             yield Found(rule="makefile-depmod", line=line.number, file=makefile.path, words=words)
 

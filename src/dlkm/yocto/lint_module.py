@@ -99,9 +99,18 @@ def _names_file(recipe: Recipe, one: Statement, name: str, rule: str) -> Iterato
         twin = next((known for known in sorted(recipe.modules) if _same(known, name)), None)
         built = ", ".join(f"{known}.ko" for known in sorted(recipe.modules))
         hint = f"write {twin}: the file is {twin}.ko" if twin else f"built: {built}"
-        safe = twin is not None and name in one.lines[_at(one, name) - one.line] and rule == "autoload-no-module"
-        edits = (Edit(line=_at(one, name), old=name, new=twin),) if safe else ()
+        edits = _renamed(recipe, one, name, twin) if twin and name in one.lines[_at(one, name) - one.line] else ()
         yield Found(rule=rule, line=_at(one, name), words={"name": name, "hint": hint}, edits=edits)
+
+
+def _renamed(recipe: Recipe, one: Statement, old: str, new: str) -> tuple[Edit, ...]:
+    """A module's name in a list, and in the variables that are called after it."""
+    kind = "module_autoload_" if one.name.startswith("KERNEL_MODULE_AUTOLOAD") else "module_conf_"
+    per_module = [each.line for each in recipe.own if each.name.split(":")[0] == kind + old]
+    return (
+        Edit(line=_at(one, old), old=old, new=new),
+        *(Edit(line=line, old=kind + old, new=kind + new) for line in per_module),
+    )
 
 
 def _same(one: str, other: str) -> bool:
@@ -116,7 +125,9 @@ def _configured(recipe: Recipe, _release: Release) -> Iterator[Found]:
         return
     for name, one in conf.items():
         if name not in probed:
-            yield Found(rule="conf-without-probeconf", line=one.line, words={"name": name})
+            listed = f'KERNEL_MODULE_PROBECONF += "{name}"\n{one.lines[0]}'
+            edit = Edit(line=one.line, old=one.lines[0], new=listed)
+            yield Found(rule="conf-without-probeconf", line=one.line, words={"name": name}, edits=(edit,))
     for name, one in loads.items():
         if name not in loaded:
             yield Found(rule="autoload-not-listed", line=one.line, words={"name": name})

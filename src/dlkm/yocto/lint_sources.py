@@ -13,6 +13,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _GIT = frozenset({"git", "gitsm"})
 _WEB = frozenset({"http", "https", "ftp"})
 _IN_WORKDIR = re.compile(r"\$\{WORKDIR\}/([\w.+-][\w./+-]*)")
+_SUMS = ("sha256sum", "sha384sum", "sha512sum", "sha1sum", "md5sum")  # any of them is enough for BitBake
 _SOURCES = "sources"  # the directory below WORKDIR that UNPACKDIR is since whinlatter
 
 
@@ -143,7 +144,7 @@ def _checksums(recipe: Recipe, _release: Release) -> Iterator[Found]:
         if source.scheme not in _WEB or not source.line or not recipe.complete:
             continue
         name = source.parameters.get("name", "")
-        wanted = {f"{name}.sha256sum" if name else "sha256sum", "sha256sum"}
+        wanted = {f"{before}{kind}" for kind in _SUMS for before in ("", f"{name}." if name else "")}
         if not wanted & (flags | source.parameters.keys()):
             words = {"url": source.url, "name": f"{name}." if name else ""}
             yield Found(rule="checksum-missing", line=_line_of(recipe, source, source.path), words=words)

@@ -2,7 +2,7 @@
 """A recipe written for a driver's directory, and a driver's first files. Plans texts; `write` puts them on disk."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
@@ -12,6 +12,7 @@ from dlkm.core.errors import MissingToolError, UsageError
 from dlkm.core.files import write_atomically
 from dlkm.source.driver import Driver, Style, find
 from dlkm.source.leftovers import left_out
+from dlkm.source.makefile import Makefile, read_makefile
 from dlkm.yocto.licences import checksum, common_licences, former_names
 from dlkm.yocto.releases import Release
 
@@ -21,6 +22,7 @@ _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^*\n]+)")
 _MACRO = re.compile(r"MODULE_(LICENSE|DESCRIPTION|VERSION)\s*\(\s*((?:\"[^\"\n]*\"\s*)+)\)")
 _PLAIN = re.compile(r"[A-Za-z0-9._+~-]+\Z")
 _MODULE = re.compile(r"[a-z][a-z0-9_-]{0,54}\Z")  # MODULE_NAME_LEN, and C's idea of a name
+_RUNNING = re.compile(r"\$\(shell\s+uname\s+-r\)|`uname\s+-r`")
 _SOURCES = 200  # C files that are looked into
 _HEAD = 1 << 20  # bytes of each
 # MODULE_LICENSE (include/linux/module.h) → SPDX, for sources without an SPDX line.
@@ -71,6 +73,10 @@ def recipe_for(directory: Path, place: Path | None, wishes: Wishes) -> Draft:
     facts = _facts(driver, wishes)
     name = recipe_name(driver.name)
     version = wishes.version or facts.version
+    if re.search(r"\s", str((place or driver.path).absolute())):
+        raise UsageError(
+            f"{place or driver.path}: BitBake takes no blanks in the path of a recipe", hint="move it elsewhere"
+        )
     path = place or driver.path / f"{name}_{version}.bb"
     if path.suffix != ".bb" or path.name.count("_") > 1:
         raise UsageError(f"{path.name}: a recipe is called NAME_VERSION.bb, with no other '_'")
@@ -197,11 +203,59 @@ def _entries(folder: Path) -> tuple[str, ...]:
     return tuple(kept)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How the driver is built: by which Makefile, in which directory below S, and in which below that Kbuild works."""
+
+    makefile: Makefile
+    build: str = ""
+    modules: str = ""
+
+
+def _way(driver: Driver) -> _Way:
+    makefile, build = driver.makefile, ""
+    if not makefile.drives_kbuild and not makefile.has_objects:
+        found = ((below, driver.path / below / "Makefile") for below in _entered(makefile))
+        below, path = next(((below, path) for below, path in found if path.is_file()), ("", None))
+        if path is not None:
+            makefile, build = read_makefile(path, driver.path), below
+    return _Way(makefile=makefile, build=build, modules=_external(makefile, driver.path / build))
+
+
+def _entered(makefile: Makefile) -> Iterator[str]:
+    """The directories that it makes in: `$(MAKE) -C src`."""
+    for line in makefile.lines:
+        yield from re.findall(r"(?:-C|\bcd)\s+\"?((?:\w[\w.+-]*/?)+)", line.text) if line.recipe else ()
+
+
+def _external(makefile: Makefile, folder: Path) -> str:
+    """Where below its own directory `M=` leads: `drv` of `M=$(CURDIR)/drv`."""
+    for line in makefile.lines:
+        for match in re.finditer(r"\b(?:M|SUBDIRS)=\"?(?:\$[({][^/]*[)}]|\.)?/?((?:\w[\w.+-]*/?)+)", line.text):
+            if (folder / match[1]).is_dir():
+                return match[1].rstrip("/")
+    return ""
+
+
 def _modules(driver: Driver) -> tuple[str, ...]:
-    """The module files that obj-m names, as far as its text tells."""
-    values = [value for name, value, _line in driver.makefile.assignments if name == "obj-m"]
-    words = [word for value in values for word in value.split()]
+    """The module files that obj-m names, in the directory where Kbuild works, as far as its text tells."""
+    way = _way(driver)
+    folder = driver.path / way.build / way.modules
+    places = [folder / name for name in ("Kbuild", "Makefile")] if way.modules else []
+    makefiles = [read_makefile(path, folder) for path in places if path.is_file()] or [way.makefile]
+    words = [word for makefile in makefiles for word in _objects(makefile)]
     return tuple(dict.fromkeys(word[:-2].rsplit("/", 1)[-1] for word in words if re.fullmatch(r"[\w./+-]+\.o", word)))
+
+
+def _objects(makefile: Makefile) -> list[str]:
+    """The words of obj-m, with variables that the text sets once."""
+    values = {name: value for name, value, _line in makefile.assignments}
+    given = [value for name, value, _line in makefile.assignments if name in {"obj-m", "obj-$(CONFIG_MODULES)"}]
+    return [
+        re.sub(r"\$[({](\w+)[)}]", lambda match: values.get(match[1], match[0]), word)
+        for text in given
+        for word in text.split()
+    ]
 
 
 def _lines(driver: Driver, facts: _Facts, path: Path, wishes: Wishes) -> list[str]:
@@ -239,18 +293,31 @@ def _source_lines(folder: Path, entries: Sequence[str], path: Path, release: Rel
 
 def _make_lines(driver: Driver) -> list[str]:
     """What make must be told where the Makefile does not take KERNEL_SRC by itself."""
-    makefile = driver.makefile
     if driver.style is Style.KBUILD:
         return ["", 'EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${B}"', 'MAKE_TARGETS = "modules"']
-    lines: list[str] = []
-    asked = [name for line in makefile.lines for name in re.findall(r"-C\s*\"?\$[({](\w+)[)}]", line.text)]
-    if "KERNEL_SRC" not in makefile.used and asked:
-        lines.append(f'EXTRA_OEMAKE += "{asked[0]}=${{STAGING_KERNEL_DIR}}"')
+    way, lines = _way(driver), list[str]()
+    makefile = way.makefile
+    if way.build:
+        lines.append(f'B = "${{S}}/{way.build}"')
+    lines += _variables(makefile)
     if "modules" in makefile.goals and makefile.default_goal not in _FIRST_GOALS:
         lines.append('MAKE_TARGETS = "modules"')
+    where = f"${{B}}/{way.modules}" if way.modules else "${B}"
     if "modules_install" not in makefile.goals:
-        lines.append('MODULES_INSTALL_TARGET = "-C ${STAGING_KERNEL_DIR} M=${B} modules_install"')
+        lines.append(f'MODULES_INSTALL_TARGET = "-C ${{STAGING_KERNEL_DIR}} M={where} modules_install"')
+    if way.modules:
+        lines.append(f'MODULES_MODULE_SYMVERS_LOCATION = "{way.modules}"')
     return ["", *lines] if lines else []
+
+
+def _variables(makefile: Makefile) -> Iterator[str]:
+    """The kernel's directory and release under the names that the Makefile has for them."""
+    asked = [name for line in makefile.lines for name in re.findall(r"-C\s*\"?\$[({](\w+)[)}]", line.text)]
+    if "KERNEL_SRC" not in makefile.used and asked:
+        yield f'EXTRA_OEMAKE += "{asked[0]}=${{STAGING_KERNEL_DIR}}"'
+    releases = [name for name, value, _line in makefile.assignments if _RUNNING.fullmatch(value)]
+    for name in dict.fromkeys(releases):
+        yield f'EXTRA_OEMAKE += "{name}=${{KERNEL_VERSION}}"'
 
 
 def _template(name: str, module: str) -> str:

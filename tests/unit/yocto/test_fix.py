@@ -112,3 +112,40 @@ def test_a_second_time_there_is_nothing_to_do(path: Path, tmp_path: Path) -> Non
 def test_any_lines_are_mended_once_and_for_all(tmp_path: Path, lines: list[str]) -> None:
     once = _mended(tmp_path, "\n".join(lines))
     assert _mended(tmp_path, once) == once
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('DEPENDS:append = "x \\\n   y"\n', 'DEPENDS:append = " x \\\n   y"\n'),
+        ("EXTRA_OEMAKE:append = 'A=\"b c\"'\n", "EXTRA_OEMAKE:append = ' A=\"b c\"'\n"),
+        ('DEPENDS:prepend = "x"\n', 'DEPENDS:prepend = "x "\n'),
+        ('module_conf_a = "options a"\n', 'KERNEL_MODULE_PROBECONF += "a"\nmodule_conf_a = "options a"\n'),
+        (
+            'KERNEL_MODULE_PROBECONF = "foo-bar"\nmodule_conf_foo-bar = "options foo_bar x=1"\n',
+            'KERNEL_MODULE_PROBECONF = "foo_bar"\nmodule_conf_foo_bar = "options foo_bar x=1"\n',
+        ),
+    ],
+)
+def test_further_changes(tmp_path: Path, old: str, new: str) -> None:
+    head = 'LICENSE = "CLOSED"\ninherit module\nSRC_URI = "file://Makefile"\nS = "${UNPACKDIR}"\n'
+    (tmp_path / "files").mkdir()
+    goals = "obj-m := foo_bar.o\nall modules modules_install:\n\t$(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) $@\n"
+    (tmp_path / "files" / "Makefile").write_text(goals)
+    path = tmp_path / "foo_1.0.bb"
+    path.write_text(head + old)
+    mended = mend(path, NEWEST)
+    assert mended.after == head + new
+    path.write_text(mended.after)
+    assert mend(path, NEWEST).after == mended.after
+
+
+def test_a_licence_checksum_is_added_where_it_is_certain(tmp_path: Path) -> None:
+    path = tmp_path / "foo_1.0.bb"
+    text = 'SUMMARY = "x"\nLICENSE = "{}"\ninherit module\nSRC_URI = "git://h/x;branch=m"\nSRCREV = "{}"\n'
+    path.write_text(text.format("GPLv2", "0" * 40))
+    line = 'LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171dd6425610833a22dbe6"\n'
+    wanted = text.format("GPL-2.0-only", "0" * 40).replace("inherit", f"{line}inherit")
+    assert mend(path, NEWEST).after == wanted
+    path.write_text(text.format("GPL-2.0-only & MIT", "0" * 40))
+    assert not mend(path, NEWEST).changed

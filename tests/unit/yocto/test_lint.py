@@ -53,6 +53,9 @@ ADDED = [
     ("do_compile:append() {\n    :\n", "unclosed-function", 6),
     ('RPROVIDES_${PN} += "x"', "old-override", 6),
     ("python do_x() {\n\tpass\n}", "python-tabs", 6),
+    ('DEPENDS:append = "x"', "words-run-together", 6),
+    ("EXTRA_OEMAKE:append:mx8 = 'A=\"b c\"'", "words-run-together", 6),
+    ('DEPENDS:prepend = "x \\\n  y"', "words-run-together", 6),
     ('SRC_URI += "file://nowhere.c"', "file-missing", 6),
     ('SRC_URI += " \\\n    file://nowhere.c"', "file-missing", 7),
     ('SRC_URI += "git://h/x.git;protocol=https"\nSRCREV = "%s"' % ("0" * 40), "git-no-branch", 6),
@@ -140,6 +143,8 @@ def test_a_rule_on_the_makefile(tmp_path: Path, old: str, new: str, rule: str, l
         'EXTRA_OEMAKE += "V=1"',
         'EXTRA_OEMAKE:append:mx8 = " V=1"',
         'EXTRA_OEMAKE[doc] = "what make is told"',
+        'DEPENDS:append = "\\\n  x"\nDEPENDS:append = "${@\'x\'}"\nDEPENDS:append = ""\nDEPENDS:prepend = "x "',
+        'SRC_URI += "https://h/x.tar"\nSRC_URI[md5sum] = "%s"' % ("0" * 32),
         'EXTRA_OEMAKE = "KDIR=${STAGING_KERNEL_DIR}"',
         'KERNEL_MODULE_AUTOLOAD += "foo_bar"',
         "KERNEL_MODULE_AUTOLOAD += \"${@'a b' if 1 > 0 else ''}\"",
@@ -158,6 +163,15 @@ def test_a_rule_on_the_makefile(tmp_path: Path, old: str, new: str, rule: str, l
 )
 def test_nothing_is_found_where_nothing_is(tmp_path: Path, added: str) -> None:
     assert _lint(tmp_path, GOOD + added + "\n").findings == ()
+
+
+def test_a_goal_that_is_not_made_may_run_depmod(tmp_path: Path) -> None:
+    makefile = MAKEFILE + "install:\n\tdepmod -a\n"
+    assert _rules(_lint(tmp_path, GOOD, makefile=makefile)) == [("makefile-depmod", 5)]
+    chosen = GOOD + 'MODULES_INSTALL_TARGET = "modules_install"\n'
+    assert _lint(tmp_path, chosen, makefile=makefile).findings == ()
+    further = makefile.replace("\ninstall:", "\nmodules_install: last\nlast:")
+    assert ("makefile-depmod", 6) in _rules(_lint(tmp_path, chosen, makefile=further))
 
 
 def test_the_release_decides(tmp_path: Path) -> None:

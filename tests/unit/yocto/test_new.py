@@ -66,7 +66,7 @@ def test_a_recipe_for_a_driver_lints_clean(tmp_path: Path, source: Path) -> None
     shutil.copytree(source, folder)
     (path,) = recipe_for(folder, None, WISHES).write(force=False)
     assert path.parent == folder
-    assert [finding.rule for finding in lint(path, NEWEST).findings if finding.rule != "makefile-uname"] == []
+    assert [finding.rule for finding in lint(path, NEWEST).findings] == []
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,46 @@ def test_the_licence_that_the_sources_state(tmp_path: Path, source: str, licence
     (path,) = recipe_for(folder, None, WISHES).write(force=False)
     assert f'LICENSE = "{licence}"\n' in path.read_text()
     assert lint(path, NEWEST).findings == ()
+
+
+def _lines(folder: Path, *, autoload: bool = True) -> list[str]:
+    (path,) = recipe_for(folder, None, Wishes(release=NEWEST, autoload=autoload)).write(force=True)
+    assert lint(path, NEWEST).findings == ()
+    return path.read_text().splitlines()
+
+
+def test_a_makefile_that_leads_into_a_directory(tmp_path: Path) -> None:
+    top = "KSRC ?= /lib/modules/$(shell uname -r)/build\nall:\n\t$(MAKE) -C $(KSRC) M=$(CURDIR)/drv modules\n"
+    folder = _driver(tmp_path / "foo", top)
+    (folder / "drv").mkdir()
+    (folder / "drv" / "Kbuild").write_text("NAME := bar\nobj-m := $(NAME).o\n")
+    lines = _lines(folder)
+    assert 'EXTRA_OEMAKE += "KSRC=${STAGING_KERNEL_DIR}"' in lines
+    assert 'MODULES_INSTALL_TARGET = "-C ${STAGING_KERNEL_DIR} M=${B}/drv modules_install"' in lines
+    assert 'MODULES_MODULE_SYMVERS_LOCATION = "drv"' in lines
+    assert 'KERNEL_MODULE_AUTOLOAD += "bar"' in lines
+
+
+def test_a_makefile_that_makes_in_a_directory(tmp_path: Path) -> None:
+    folder = _driver(tmp_path / "foo", "all:\n\t$(MAKE) -C src\n")
+    _driver(folder / "src", GOALS)
+    lines = _lines(folder)
+    assert 'B = "${S}/src"' in lines
+    assert 'KERNEL_MODULE_AUTOLOAD += "foo"' in lines
+
+
+def test_a_release_that_the_makefile_asks_for_is_passed(tmp_path: Path) -> None:
+    asks = "KVER ?= $(shell uname -r)\nOTHER := `uname -r`\n"
+    lines = _lines(_driver(tmp_path / "foo", asks + GOALS))
+    assert [line for line in lines if "KERNEL_VERSION" in line] == [
+        'EXTRA_OEMAKE += "KVER=${KERNEL_VERSION}"',
+        'EXTRA_OEMAKE += "OTHER=${KERNEL_VERSION}"',
+    ]
+
+
+def test_a_place_that_bitbake_does_not_take(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="blanks"):
+        recipe_for(_driver(tmp_path / "my driver", GOALS), None, WISHES)
 
 
 def test_no_licence_is_asked_for(tmp_path: Path) -> None:

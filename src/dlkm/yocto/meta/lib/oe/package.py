@@ -172,6 +172,7 @@ def populate(d: Any) -> None:
         for place in _matching(source, (d.getVar(f"FILES:{name}") or "").split(), name, d):
             if place not in seen:
                 _take(source, target / name, place, seen)
+    _depend_on_links(d, target, packages)
     left = [place for place in _everything(source) if place not in seen]
     if left:
         shown = "".join(f"\n  /{place}" for place in left)
@@ -180,6 +181,29 @@ def populate(d: Any) -> None:
             f"{d.getVar('PN')}: installed, but in no package:{shown}\nname them in FILES, or do not install them",
             d,
         )
+
+
+def _depend_on_links(d: Any, target: Path, packages: list[str]) -> None:
+    """A package whose link leads to a file of another of the recipe's packages depends on that one."""
+    held = {name: set(_everything(target / name)) for name in packages}
+    for name, places in held.items():
+        needed = bb.utils.explode_dep_versions2(d.getVar(f"RDEPENDS:{name}") or "")
+        before = len(needed)
+        for place in sorted(places):
+            path = target / name / place
+            if not path.is_symlink():
+                continue
+            goal = _leads_to(place, os.readlink(path))
+            if goal not in places:
+                for other in (one for one in packages if goal in held[one]):
+                    needed.setdefault(other, [])
+        if len(needed) != before:
+            d.setVar(f"RDEPENDS:{name}", bb.utils.join_deps(needed, commasep=False))
+
+
+def _leads_to(place: str, link: str) -> str:
+    """Where below the root of the target a link at `place` leads."""
+    return os.path.normpath(os.path.join("/", os.path.dirname(place), link)).lstrip("/")
 
 
 def _in_order(d: Any) -> list[str]:
@@ -292,11 +316,23 @@ def _conffiles(root: Path, given: str) -> Iterator[str]:
 
 
 def _script(d: Any, kind: str, key: str) -> str:
-    """A maintainer script; one that names no interpreter is for the shell."""
+    """A maintainer script: it stops at the first error; one that names no interpreter is for the shell."""
     text = d.getVar(f"pkg_{kind}:{key}") or ""
-    if not text.strip():
+    later = d.getVar(f"pkg_postinst_ontarget:{key}") if kind == "postinst" else None
+    if not text.strip() and not later:
         return ""
-    return text if text.startswith("#!") else f"#!/bin/sh\n{text}"
+    first, _, rest = text.partition("\n") if text.startswith("#!") else ("#!/bin/sh", "", text)
+    return f"{first}\nset -e\n{rest}" + (_at_first_boot(d, key) + later if later else "")
+
+
+def _at_first_boot(d: Any, key: str) -> str:
+    """What stands before pkg_postinst_ontarget: whoever makes an image has it run when that first starts."""
+    name = d.getVar(f"PKG:{key}") or key
+    return (
+        '\nif [ -n "$D" ]; then\n'
+        f"\t$INTERCEPT_DIR/postinst_intercept delay_to_first_boot {name} mlprefix={d.getVar('MLPREFIX')}\n"
+        "\texit 0\nfi\n"
+    )
 
 
 def _relation(d: Any, relation: str, key: str) -> list[str]:

@@ -32,6 +32,7 @@ def settle(d: Any) -> None:
         bb.warn(f"MACHINE {d.getVar('MACHINE')} is for {machine}, the kernel for {kernel}: it is built for the kernel")
     if d.getVar("LICENSE") in {None, "", "INVALID"}:
         bb.fatal(f"{d.getVar('PN')}: LICENSE is not set")
+    _check_licence_flags(d)
     _settle_packageconfig(d)
     _settle_source(d)
 
@@ -51,6 +52,18 @@ def _check_compatible(d: Any) -> None:
             f'COMPATIBLE_MACHINE = "{machines}" matches no word of MACHINEOVERRIDES, which are {" ".join(words)}'
             f" (MACHINE is {d.getVar('MACHINE')})"
         )
+
+
+def _check_licence_flags(d: Any) -> None:
+    """LICENSE_FLAGS: each must be accepted as it is, or with the recipe's name and version behind it."""
+    accepted = (d.getVar("LICENSE_FLAGS_ACCEPTED") or "").split()
+    for flag in (d.getVar("LICENSE_FLAGS") or "").split():
+        whole = flag if flag.endswith(f"_{d.getVar('PN')}") else f"{flag}_{d.getVar('PN')}"
+        words = f"{whole}_{d.getVar('PV')}".split("_")
+        if not any("_".join(words[:count]) in accepted for count in range(1, len(words) + 1)):
+            raise bb.parse.SkipRecipe(
+                f"LICENSE_FLAGS has {flag}, which LICENSE_FLAGS_ACCEPTED does not name (a line for --conf)"
+            )
 
 
 def _settle_packageconfig(d: Any) -> None:
@@ -75,17 +88,24 @@ def _settle_packageconfig(d: Any) -> None:
 
 def _settle_source(d: Any) -> None:
     """Releases since 5.1 refuse an S that lies where sources no longer do: say so, and build all the same."""
-    said = d.getVar("S", False) or ""
+    said = (d.getVar("S", False) or "").rstrip("/")
     refused = (d.getVar("DLKM_REFUSE_S", False) or "").split()
     if said in refused:
         now = "${UNPACKDIR}" if said == "${WORKDIR}" else d.getVarFlag("S", "_defaultval") or "${UNPACKDIR}/${BP}"
         if d.getVar("BB_GIT_DEFAULT_DESTSUFFIX") == "git" and said.endswith("/git"):
             now = "${UNPACKDIR}/git"
         remedy = "remove the line" if now.endswith("${BP}") else f'today it is S = "{now}"'
-        place: dict[str, Any] = next((event for event in reversed(d.varhistory.variable("S")) if event.get("line")), {})
-        where = f"{place['file']}:{place['line']}: " if place else ""
-        bb.warn(f'{where}S = "{said}" is refused since {_since(said)}: {remedy}')
+        bb.warn(f'{_where_set(d, "S")}S = "{said}" is refused since {_since(said)}: {remedy}')
         d.setVar("S", now)
+    elif "${WORKDIR}/git" in refused and re.match(r"\$\{WORKDIR\}/(?!sources(?:/|$))", said):
+        now = said.replace("${WORKDIR}", "${UNPACKDIR}", 1)
+        bb.warn(f'{_where_set(d, "S")}S = "{said}" is not where sources are since {_since(said)}: write S = "{now}"')
+
+
+def _where_set(d: Any, name: str) -> str:
+    """`FILE:LINE: ` of the last line that set a variable; empty where none did."""
+    place: dict[str, Any] = next((event for event in reversed(d.varhistory.variable(name)) if event.get("line")), {})
+    return f"{place['file']}:{place['line']}: " if place else ""
 
 
 def _since(said: str) -> str:
