@@ -21,6 +21,26 @@ HEAD = 'LICENSE = "CLOSED"\ninherit module\nS = "${UNPACKDIR}"\n'
 QUICK = 'LICENSE = "CLOSED"\nS = "${UNPACKDIR}"\ndo_compile() {\n\t:\n}\n'
 
 
+ENDLESS = "python do_compile() {\n    bb.plain('begun')\n    while True:\n        pass\n}\n"
+FORKING = """python {head} {{
+    import os, time
+    for _number in range({count}):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+    time.sleep(60)
+}}
+"""
+DEAF = """python () {
+    import signal
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    while True:
+        pass
+}
+"""
+
+
 @dataclass(frozen=True)
 class Said:
     """What a run of dlkm said."""
@@ -95,7 +115,7 @@ def test_any_bytes_are_no_traceback(bench: Workbench) -> None:
 
 
 def test_a_recipe_that_never_ends_is_ended_and_hinders_no_other(bench: Workbench) -> None:
-    endless = bench.recipe(HEAD + "python () {\n    while True:\n        pass\n}\n", "endless_1.0.bb")
+    endless = bench.recipe(HEAD + DEAF, "endless_1.0.bb")
     greedy = bench.recipe(HEAD + 'python () {\n    d.setVar("X", "x" * (8 << 30))\n}\n', "greedy_1.0.bb")
     good = bench.recipe(HEAD, "good_1.0.bb")
     found = bench.run("recipe", "show", endless, greedy, good, "--json")
@@ -152,6 +172,43 @@ do_install() {{
     content = {file.path: file.source.read_text() for file in package.files if file.source is not None}
     assert content["/etc/wrote"] == "done\n"
     assert set(content["/etc/home"].split()) <= {".pyenv", ".cache"}
+
+
+@pytest.mark.parametrize("task", ["do_compile() {\n\techo begun\n\twhile :; do :; done\n}\n", ENDLESS])
+def test_a_task_that_never_ends_is_ended(bench: Workbench, task: str) -> None:
+    path = bench.recipe('LICENSE = "CLOSED"\n' + task)
+    found = bench.build(path, "--task-timeout", "3")
+    cell = found.cell()
+    assert (found.status, cell["outcome"]) == (1, "failed")
+    assert cell["reason"].startswith("do_compile: took longer than 3 seconds and was ended")
+    assert "begun" in cell["reason"]
+    assert "begun" in Path(cell["log"]).read_text()
+
+
+def test_a_task_that_makes_more_and_more_processes_is_ended(bench: Workbench) -> None:
+    found = bench.build(bench.recipe('LICENSE = "CLOSED"\n' + FORKING.format(head="do_compile()", count=1500)))
+    assert "do_compile: made more than 1000 processes and was ended" in found.cell()["reason"]
+
+
+def test_recipes_that_spoil_no_other_answer(bench: Workbench) -> None:
+    bench.recipe(HEAD + FORKING.format(head="()", count=400), "forking_1.0.bb")
+    forged = """python () {
+    import os
+    for number in range(3, 40):
+        try:
+            os.write(number, b'{"defect": "forged", "number": 0}\\n')
+        except OSError:
+            pass
+}
+"""
+    bench.recipe(HEAD + forged, "forged_1.0.bb")
+    good = bench.recipe(HEAD, "good_1.0.bb")
+    found = bench.run("recipe", "show", good.parent, "--json", "-j", "2")
+    answers = {one["name"]: one for one in json.loads(found.out)["recipes"]}
+    assert found.status == 3
+    assert answers["good"]["compatible"]
+    assert "made more than 200 processes" in answers["forking"]["why"]
+    assert not answers["forged"]["compatible"]
 
 
 def test_a_failed_task_shows_its_last_lines_at_the_line_of_the_recipe(bench: Workbench) -> None:

@@ -22,12 +22,13 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     add("--layer", dest="layers", action="append", type=Path, default=[], metavar="DIR", help="one more layer")
     add("--source-mirror", metavar="URL|DIR", help="where sources are looked for before the network")
     add("--offline", action="store_true", help="fetch nothing from the network")
+    add("--task-timeout", type=float, metavar="SECONDS", help="for all tasks of one recipe (default: 3600)")
     add("--conf", action="append", type=Path, default=[], metavar="FILE", help="lines as in local.conf")
 
 
 def recipe_options_of(arguments: argparse.Namespace) -> "RecipeOptions":
     """What the flags ask for; UsageError for a release that is not known, or a file that is not there."""
-    from dlkm.yocto.options import DEFAULT_RELEASE, RecipeOptions
+    from dlkm.yocto.options import DEFAULT_RELEASE, DEFAULT_SECONDS, RecipeOptions
     from dlkm.yocto.releases import Release
 
     word = arguments.yocto or DEFAULT_RELEASE.value
@@ -48,4 +49,5 @@ def recipe_options_of(arguments: argparse.Namespace) -> "RecipeOptions":
         offline=arguments.offline,
         conf=tuple(arguments.conf),
         jobs=arguments.jobs,
+        seconds=DEFAULT_SECONDS if arguments.task_timeout is None else arguments.task_timeout,
     )

@@ -40,6 +40,7 @@ _ONLY_STATUS = re.compile(
     r"|(?:ERROR: )?(?:oe_runmake|make) failed$"
 )
 _TASK_LOG = "tasks.log"
+_GRACE = 60.0  # seconds for reading the recipe and ending what runs too long
 _TOOLS = (
     *("ar", "as", "cpp", "g++", "gcc-ar", "gcc-nm", "gcc-ranlib", "ld", "ld.bfd", "nm"),
     *("objcopy", "objdump", "ranlib", "readelf", "strip"),
@@ -137,13 +138,16 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
     seen = _with_recipe(inside, job)
     command = seen.command(worker_command(), environment, WORK)
     recipe = job.evaluation.recipe
-    request = request_of("run", job.place, [recipe]) | {"revisions": dict(job.revisions)}
+    request = request_of("run", job.place, [recipe]) | {
+        "revisions": dict(job.revisions),
+        "seconds": job.place.options.seconds,
+    }
     request["preset"] |= {
         "PATH": inside.view.around.path,
         "SOURCE_DATE_EPOCH": str(options.epoch),
         "DLKM_SYSROOTS": " ".join(f"{SYSROOTS}/{number}" for number in range(len(job.sysroots))),
     }
-    answers = ask(job.place.runner, command, request, seconds=job.place.options.seconds)
+    answers = ask(job.place.runner, command, request, seconds=job.place.options.seconds + _GRACE)
     answer: dict[str, Any] = (
         answers[0] if answers else {"error": {"text": "the worker gave no answer", "file": "", "line": 0}}
     )
@@ -230,14 +234,16 @@ def _why_not(job: RecipeJob, ran: _Ran, found: Sequence[Product], diagnostics: t
 
 
 def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
+    said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
+    # bb's own errors look like modpost's in the log.
+    told = [one for one in diagnostics if not _ONLY_STATUS.match(one.text)]
     cause = (
-        first_cause(one for one in diagnostics if not _ONLY_STATUS.match(one.text))
+        first_cause(one for one in told if not any(one.text in text for text in said))
         if ran.failed in {"do_compile", "do_install"}
         else None
     )
     if cause is not None:
         return f"{ran.failed}: {cause.shown}"
-    said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
     last = [line for line in ran.answer.get("last", ()) if line.strip() and not _ONLY_STATUS.match(line)]
     headline = said[0] if said else last[-1] if last else "failed without a word"
     shown = [line for line in last if line not in headline]

@@ -12,6 +12,8 @@ from dlkm.yocto.releases import Release
 # The newest whose default configuration puts modules-load.d below /etc, and which takes both layouts of sources.
 DEFAULT_RELEASE = Release.WHINLATTER
 
+DEFAULT_SECONDS = 3600.0
+_LONGEST = 7 * 86400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
 
 
@@ -34,10 +36,12 @@ class RecipeOptions:
     conf: tuple[Path, ...] = ()
     forced: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
-    seconds: float = 3600.0
+    seconds: float = DEFAULT_SECONDS
 
     def __post_init__(self) -> None:
-        """UsageError for a name that could not be a file's."""
+        """UsageError for a name that could not be a file's, and for no time at all."""
         for what, name in (("--machine", self.machine), ("--distro", self.distro)):
             if name is not None and not _NAME.match(name):
                 raise UsageError(f"{what} {name}: not the name of one")
+        if not 0 < self.seconds <= _LONGEST:
+            raise UsageError(f"--task-timeout {self.seconds:g}: between 0 and {_LONGEST:g} seconds")

@@ -5,18 +5,20 @@ import gc
 import json
 import os
 import resource
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from dlkm.yocto.worker import stand_ins
+from dlkm.yocto.worker.children import Child, wait
 
 _MEMORY = 2 << 30  # bytes of address space for reading one recipe
 _SECONDS = 10  # for reading one recipe
-_ANSWER = 32 << 20  # bytes of one recipe's answer
+_PROCESSES = 200  # at once, while recipes are read
+_PROCESSES_OF_TASKS = 1000
+_FILE = 4 << 30  # bytes of one file that a task writes
 
 
 def main() -> None:
@@ -75,59 +77,48 @@ def _evaluate(request: dict[str, Any]) -> Iterator[dict[str, Any] | str]:
     ear, reader = listen(), Reader("/build/lib/")
     read_through(reader)
     base = configured(request, tracking=request["tracking"])
-    waiting = list(enumerate(request["recipes"]))
-    running: dict[int, tuple[int, int]] = {}
-    while waiting or running:
-        while waiting and len(running) < max(1, request["jobs"]):
-            number, recipe = waiting.pop(0)
-            pid, pipe = _started(partial(_evaluated, recipe, request, base, reader, ear))
-            running[number] = (pid, pipe)
-        number = min(running)
-        pid, pipe = running.pop(number)
-        answer = _answer_of(pid, pipe, alone=len(request["recipes"]) == 1)
+    alone = len(request["recipes"]) == 1
+    for number, child in _in_children(
+        [partial(_evaluated, recipe, request, base, reader, ear) for recipe in request["recipes"]], request["jobs"]
+    ):
+        answer = _answer_of(child, alone=alone)
         yield answer if isinstance(answer, str) else {"number": number} | answer
 
 
-def _started(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        status = 1
-        try:
-            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-            signal.alarm(_SECONDS)
-            data = json.dumps(work()).encode()
-            with os.fdopen(writing, "wb") as stream:
-                stream.write(data)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    return pid, reading
+def _in_children(works: Sequence[Callable[[], dict[str, Any]]], jobs: int) -> Iterator[tuple[int, Child]]:
+    """Each work done in a process; where together they made too many processes, one after the other."""
+    waiting = list(range(len(works)))
+    running: dict[int, Child] = {}
+    while waiting or running:
+        while waiting and len(running) < max(1, jobs):
+            number = waiting.pop(0)
+            running[number] = Child(works[number], _SECONDS)
+        ended = wait(list(running.values()), _PROCESSES)
+        if ended is None and len(running) > 1:
+            waiting, running, jobs = [*running, *waiting], {}, 1
+            continue
+        number = next(number for number, child in running.items() if ended is None or child is ended)
+        yield number, running.pop(number)
 
 
-def _answer_of(pid: int, pipe: int, *, alone: bool) -> dict[str, Any] | str:
+def _answer_of(child: Child, *, alone: bool) -> dict[str, Any] | str:
     """What a recipe's process answered. That of one recipe `alone` goes on as it is: it can spoil no other's."""
-    with os.fdopen(pipe, "rb") as stream:
-        data = stream.read(_ANSWER)
-    _, status = os.waitpid(pid, 0)
-    if alone and status == 0 and b"\n" not in data and data.isascii():
-        return data.decode("ascii")
+    if alone and child.answer is not None and child.answer.isascii():
+        return child.answer.decode("ascii")
     try:
-        answer = json.loads(data)
+        answer = json.loads(child.answer or b"")
     except ValueError:
         answer = None
-    if isinstance(answer, dict):
+    # A recipe may write what it likes into its own answer, but speaks for nobody else.
+    if isinstance(answer, dict) and not answer.keys() & {"defect", "number"}:
         return answer
-    ended = os.waitstatus_to_exitcode(status)
-    why = f"took longer than {_SECONDS} seconds" if ended == -signal.SIGALRM else f"made its reader end ({ended})"
-    return {"error": {"text": f"reading the recipe {why}", "file": "", "line": 0}}
+    return {"error": {"text": f"reading the recipe {child.why}", "file": "", "line": 0}}
 
 
 def _evaluated(recipe: dict[str, Any], request: dict[str, Any], base: Any, reader: Any, ear: Any) -> dict[str, Any]:
     from dlkm.yocto.worker.evaluate import RecipeError, described, parse
 
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     try:
         d = parse(recipe["path"], recipe["appends"], base, ear)
         return described(d, reader, ear, request["wanted"])
@@ -139,8 +130,20 @@ def _evaluated(recipe: dict[str, Any], request: dict[str, Any], base: Any, reade
 
 
 def _run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All tasks of one recipe."""
+    """All tasks of one recipe, in a process that is watched."""
     stand_ins.prepare(tasks=True)
+    from dlkm.yocto.worker import tasks
+
+    child = Child(partial(_ran, request), request["seconds"])
+    wait([child], max(_PROCESSES_OF_TASKS, 20 * request["jobs"]))
+    try:
+        answer = json.loads(child.answer or b"")
+    except ValueError:
+        answer = {"facts": {}, "messages": []} | tasks.interrupted(child.why)
+    yield answer
+
+
+def _ran(request: dict[str, Any]) -> dict[str, Any]:
     from dlkm.yocto.worker.config import configured
     from dlkm.yocto.worker.evaluate import RecipeError, order_of, parse
     from dlkm.yocto.worker.messages import listen
@@ -155,10 +158,10 @@ def _run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     try:
         d = parse(recipe["path"], recipe["appends"], configured(request, tracking=True), ear)
     except RecipeError as error:
-        yield {"error": {"text": error.text, "file": error.file, "line": error.line}}
-        return
+        return {"error": {"text": error.text, "file": error.file, "line": error.line}}
     facts = {name: d.getVar(name) for name in ("WORKDIR", "PKGDEST", "T", "D", "B", "SYSROOT_DESTDIR", "DEPLOYDIR")}
-    yield {"facts": facts} | run_all(d, order_of(d), ear) | {"messages": ear.heard}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE, _FILE))
+    return {"facts": facts} | run_all(d, order_of(d), ear) | {"messages": ear.heard}
 
 
 def _fetch(request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import bb.utils
 from dlkm.yocto.worker.messages import Ear
 
 LOG = "/build/driver/tasks.log"  # what the program outside shows
+_TAIL = 64 << 10  # bytes at the end of a log of a task that was ended
 _LAST = 12  # lines of a failed task's log that are told
 _IN_SCRIPT = re.compile(r"(/\S+/run\.[\w.-]+): (?:line )?(\d+): (.*)")
 _ORIGIN = re.compile(r"# line: (\d+), file: (.+)")
@@ -46,6 +47,30 @@ def run_all(d: Any, order: list[str], ear: Ear) -> dict[str, Any]:
                 kind = oe.recipe.FAILURE.get("kind", "")
                 return {"failed": task, "said": said, "kind": kind, "last": [in_recipe(line) for line in last]}
     return {"failed": None}
+
+
+def interrupted(why: str) -> dict[str, Any]:
+    """What is told of tasks that were ended from outside: the one that ran, and the end of what it said."""
+    try:
+        with open(LOG, "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    task = next((line[2:] for line in reversed(lines) if re.fullmatch(r"\+ do_\w+", line)), "tasks")
+    return {"failed": task, "said": [why], "kind": "", "last": _last_of_running(task)}
+
+
+def _last_of_running(task: str) -> list[str]:
+    """The last lines of the log of a task that did not come to its end."""
+    for path in Path("/build/driver/tmp/work").glob(f"*/*/*/temp/log.{task}"):
+        with suppress(OSError), path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
+            text = stream.read().decode("utf-8", "replace")
+            with open(LOG, "a", encoding="utf-8") as log:
+                log.write(text)
+            return text.splitlines()[-_LAST:]
+    return []
 
 
 def in_recipe(line: str) -> str:
