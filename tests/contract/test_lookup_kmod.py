@@ -20,7 +20,7 @@ from dlkm.rootfs.conffiles import read_files
 from dlkm.rootfs.index import Index
 from dlkm.rootfs.lookup import Answer, By, Lookup
 from dlkm.rootfs.precedence import Precedence
-from dlkm.rootfs.root import Root
+from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.settings import Settings
 from tests.unit.rootfs.support import RELEASE, put, tiny
 
@@ -80,7 +80,7 @@ def test_which_of_several_files_depmod_takes(folders: list[str], lines: list[str
         put(root, {"etc/depmod.d/a.conf": "".join(f"{line}\n" for line in lines)})
         done = _run("depmod", "-n", "-b", root, "-C", root / "etc/depmod.d", RELEASE)
         taken = re.findall(r"^(\S+\.ko):", done.stdout, re.MULTILINE)
-        with Root(root) as opened:
+        with DirectoryRoot(root) as opened:
             precedence = Precedence.of(read_files(opened, ("etc/depmod.d",)), RELEASE)
     assert precedence.unclear == ()
     candidates = [f"{folder}/{name}" for folder in folders if not precedence.excludes & set(folder.split("/"))]
@@ -118,7 +118,7 @@ def root(kernel_61: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def lookup(root: Path, kernel_61: Kernel) -> Lookup:
     base = root / "lib/modules" / kernel_61.release
-    with Root(root) as opened:
+    with DirectoryRoot(root) as opened:
         directives = Settings.of(opened).directives
     return Lookup(lambda name: (base / name).read_bytes() if (base / name).is_file() else None, directives)
 
@@ -199,7 +199,7 @@ def test_an_install_line_does_not_count_for_a_module_with_softdeps(
     put(tmp_path, {"etc/modprobe.d/a.conf": "install dummy /bin/false\nsoftdep dummy pre: loop\n"})
     words = ("-C", tmp_path / "etc/modprobe.d", "-d", root, "-S", kernel_61.release, "--show-depends", "dummy")
     assert "install" not in _run("modprobe", *words).stdout
-    with Root(tmp_path) as opened:
+    with DirectoryRoot(tmp_path) as opened:
         directives = Settings.of(opened).directives
     base = root / "lib/modules" / kernel_61.release
     (found,) = Lookup(lambda name: (base / name).read_bytes(), directives).ask("dummy").modules

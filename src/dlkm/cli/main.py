@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "check": "will it load there, and what would the kernel say?",
     "explain": "a kernel, insmod or modprobe message: cause, check, fix",
     "stage": "install modules into a root filesystem",
+    "audit": "is a finished root filesystem or initramfs right?",
     "prove": "boot the kernel, load, compare with the prediction",
     "matrix": "list the cells: which drivers for which kernels, and how each is set",
     "rootfs": "root filesystems to try things in",

@@ -25,3 +25,20 @@ def plain(value: Any) -> Any:
 def document(verb: str, version: int = 1, **parts: Any) -> dict[str, Any]:
     """The document of a command: `{"schema": "dlkm.VERB/VERSION", …}`."""
     return {"schema": f"dlkm.{verb}/{version}"} | {name: plain(part) for name, part in parts.items()}
+
+
+def printable_parts(whole: dict[str, Any]) -> dict[str, Any]:
+    """A document that any reader takes: what is no UTF-8 in a file's name is shown by its number."""
+    return {key: _printable(item) for key, item in whole.items()}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return printable_parts(value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return (
+        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+    )

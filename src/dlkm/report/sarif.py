@@ -2,7 +2,7 @@
 """Findings as SARIF 2.1.0, the form in which code hosts show them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,8 @@ from urllib.parse import quote
 from dlkm import __version__
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import write_atomically
+from dlkm.rootfs.audit import Audit
+from dlkm.rootfs.auditrules import Finding as Audited
 from dlkm.verdict.verdict import Finding, Severity, Verdict
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -18,16 +20,42 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 
 def write_sarif(path: Path, verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> None:
     """Write one run with a result for each finding that is not masked; `errors` say what could not be judged."""
-    write_atomically(path, json.dumps(sarif(verdicts, errors), indent=1, ensure_ascii=True) + "\n")
+    _write(path, sarif(verdicts, errors))
+
+
+def write_audit_sarif(path: Path, audit: Audit) -> None:
+    """Write one run with a result for each finding of an audit; places are relative to the root."""
+    _write(path, audit_sarif(audit))
 
 
 def sarif(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> dict[str, Any]:
-    """The SARIF log as a value."""
+    """The SARIF log of a check as a value."""
     found = [(verdict, finding) for verdict in verdicts for finding in verdict.findings if not finding.masked]
-    names = sorted({finding.rule for _, finding in found})
-    places = {name: place for place, name in enumerate(names)}
+    places = _places(finding.rule for _, finding in found)
+    results = [_result(verdict, finding, places[finding.rule]) for verdict, finding in found]
+    return _log("dlkm check", places, results, errors)
+
+
+def audit_sarif(audit: Audit) -> dict[str, Any]:
+    """The SARIF log of an audit as a value."""
+    places = _places(one.rule for one in audit.findings)
+    return _log("dlkm audit", places, [_audited(one, places[one.rule]) for one in audit.findings])
+
+
+def _write(path: Path, log: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(log, indent=1, ensure_ascii=True) + "\n")
+
+
+def _places(rules: Iterable[str]) -> dict[str, int]:
+    """Each rule that was broken, and its place in the list of rules."""
+    return {name: place for place, name in enumerate(sorted(set(rules)))}
+
+
+def _log(
+    tool: str, rules: Iterable[str], results: Sequence[dict[str, Any]], errors: Sequence[DlkmError] = ()
+) -> dict[str, Any]:
     run = {
-        "tool": {"driver": {"name": "dlkm check", "version": __version__, "rules": list(map(_rule, names))}},
+        "tool": {"driver": {"name": tool, "version": __version__, "rules": list(map(_rule, rules))}},
         "invocations": [
             {
                 "executionSuccessful": not errors,
@@ -37,7 +65,7 @@ def sarif(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> dict
             }
         ],
         "columnKind": "unicodeCodePoints",
-        "results": [_result(verdict, finding, places[finding.rule]) for verdict, finding in found],
+        "results": list(results),
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
@@ -56,6 +84,20 @@ def _result(verdict: Verdict, finding: Finding, place: int) -> dict[str, Any]:
         "message": {"text": _text(f"{what}\n{finding.hint}" if finding.hint else what)},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(verdict.path)}}}],
         "properties": {"kernel": verdict.kernel, "module": verdict.module, "errno": verdict.errno},
+    }
+
+
+def _audited(one: Audited, place: int) -> dict[str, Any]:
+    location: dict[str, Any] = {"artifactLocation": {"uri": _uri(one.path or ".")}}
+    if one.line:
+        location["region"] = {"startLine": one.line}
+    return {
+        "ruleId": one.rule,
+        "ruleIndex": place,
+        "level": _LEVELS[one.severity],
+        "message": {"text": _text(f"{one.message}\n{one.hint}" if one.hint else one.message)},
+        "locations": [{"physicalLocation": location}],
+        "properties": {"kernel": one.kernel, "module": one.module},
     }
 
 

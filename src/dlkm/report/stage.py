@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlkm.report.document import document, plain
+from dlkm.report.document import document, plain, printable_parts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
@@ -35,9 +35,7 @@ def to_document(
         refused=list(refused),
         warnings=list(warnings),
     )
-    cleaned = _printable(whole)
-    assert isinstance(cleaned, dict)
-    return cleaned
+    return printable_parts(whole)
 
 
 def show(staging: Staging, terminal: Terminal, *, dry_run: bool, whole: bool) -> None:
@@ -97,16 +95,3 @@ def _ending(count: int, *, dry_run: bool) -> str:
     if count == 0:
         return "nothing to change: the root filesystem is as wanted"
     return f"{count} operations would be done (--dry-run)" if dry_run else f"{count} operations done"
-
-
-def _printable(value: Any) -> Any:
-    """Names of files are bytes; what is no UTF-8 in them is shown by its number."""
-    if isinstance(value, dict):
-        return {key: _printable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_printable(item) for item in value]
-    return _unsurrogated(value) if isinstance(value, str) else value
-
-
-def _unsurrogated(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

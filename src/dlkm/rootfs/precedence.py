@@ -20,10 +20,16 @@ _UNLIKE = re.compile(r"\)[*+?{]|\[[^]]*\[[.:=]|\(\?|\\[^\W_]")  # a repeated gro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A line of depmod.d that counts for a release; `place` is its file and line."""
+    """A line of depmod.d."""
 
     words: tuple[str, ...]
-    place: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for a message."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,7 @@ class Precedence:
         found: dict[str, list[Rule]] = {}
         for file in files:
             for line in kmod_lines(file.data):
-                rule = Rule(words=tuple(line.text.split()), place=f"{file.path}:{line.number}")
+                rule = Rule(words=tuple(line.text.split()), file=file.path, line=line.number)
                 found.setdefault(_kind(rule, release), []).append(rule)
         searches = tuple(word for rule in found.get("search", ()) for word in rule.words[1:])
         return cls(

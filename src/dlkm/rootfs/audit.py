@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Is a finished root filesystem right? Looks at every kernel in it, and puts together what the checks find."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlkm.core.errors import DlkmError, MalformedError, UsageError
+from dlkm.core.events import Events
+from dlkm.core.names import is_release
+from dlkm.core.processes import Runner
+from dlkm.filesystem.members import Form
+from dlkm.kernel import rooted
+from dlkm.kernel.kernel import Kernel
+from dlkm.rootfs.audit_boot import boot_findings
+from dlkm.rootfs.audit_conf import conf_findings, depmod_lines
+from dlkm.rootfs.audit_depmod import depmod_findings
+from dlkm.rootfs.audit_files import file_findings
+from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of
+from dlkm.rootfs.audit_load import load_findings
+from dlkm.rootfs.audit_verdicts import Judgement, judge, verdict_findings
+from dlkm.rootfs.auditrules import Finding, Found, finding
+from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
+from dlkm.rootfs.depmod import Depmod, depmod
+from dlkm.rootfs.opened import KERNEL_FOLDERS, opened
+from dlkm.rootfs.release import Release
+from dlkm.rootfs.root import Kind, Root
+from dlkm.rootfs.settings import Settings
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.verdict import Outcome, Severity
+
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+_OWN_FILES = ("modules.builtin", "modules.order")  # come with the kernel, and go with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelFound:
+    """A kernel of the root. Paths are relative to it; `verdicts` counts the modules by what the kernel will say.
+
+    `modules` is how many module files there are, `not_judged` how many of those that win nobody could be asked about.
+    """
+
+    release: str
+    arch: str | None
+    image: str | None
+    initramfs: tuple[str, ...]
+    modules: int
+    verdicts: dict[Outcome, int]
+    not_judged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """The answer. `kmod` is the program that loads modules there; `modules` are those worth a line."""
+
+    root: Path
+    form: Form
+    kmod: str
+    kernels: tuple[KernelFound, ...]
+    modules: tuple[Choice, ...]
+    queries: tuple[Query, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing that was found is an error."""
+        return not any(one.severity is Severity.ERROR for one in self.findings)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether all could be told."""
+        return all(kernel.not_judged + kernel.verdicts.get(Outcome.CANNOT_TELL, 0) == 0 for kernel in self.kernels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auditor:
+    """What an audit needs beside the root. `asked` are names, aliases and patterns to be answered too."""
+
+    runner: Runner
+    events: Events
+    conditions: Conditions = field(default_factory=Conditions)
+    asked: tuple[str, ...] = ()
+    jobs: int = 1
+
+    def audit(self, root: Root) -> Audit:
+        """Look at all of it; changes nothing. UsageError for a root without any kernel's modules.
+
+        MalformedError for what cannot be a root filesystem; MissingToolError without kmod on this machine.
+        """
+        settings = Settings.of(root)
+        releases = [Release(root=root, release=name, settings=settings) for name in _releases(root)]
+        if not releases:
+            raise UsageError(f"{root.path}: no kernel's modules below lib/modules or usr/lib/modules")
+        found = [*conf_findings(root, settings), *_kernels_without_modules(root, releases)]
+        kernels, choices, answers = [], [], []
+        for release in releases:
+            with self.events.task(f"looking at {release.release}"):
+                kernel, one_found = self._release(release)
+            found += one_found
+            kernels.append(kernel)
+            asked = list(queries(release, self.asked))
+            answers += asked
+            names = [name for query in asked for name in query.modules]
+            choices += [choice(release, name) for name in interesting(release, names)]
+        return Audit(
+            root=root.path,
+            form=root.form,
+            kmod=str(settings.kmod),
+            kernels=tuple(kernels),
+            modules=tuple(choices),
+            queries=tuple(answers),
+            findings=_sorted(found),
+        )
+
+    def _release(self, release: Release) -> tuple[KernelFound, list[Found]]:
+        """One kernel, and all that is found of it."""
+        if _is_left_over(release):
+            words: dict[str, object] = {"path": release.folder, "release": release.release}
+            return _kernel_found(release, None, (), Judgement()), [_about("no-kernel", release, words)]
+        release.root.host_path(release.folder)  # unpacked at once, where it has to be
+        files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
+        found = [*depmod_lines(release), *files, *depmod_findings(release, self._depmod(release))]
+        kernel, judgement = None, Judgement()
+        try:
+            kernel = _kernel(release)
+            judgement = judge(release, kernel, self.conditions, self.jobs)
+        except DlkmError as error:
+            found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
+        lacking = {one.module for one in files if one.rule == "dependency-missing" and one.module is not None}
+        found += verdict_findings(release, judgement, lacking)
+        held = initramfs_of(release.root, release.release)
+        for one in held:
+            found += initramfs_findings(release, one, self._open)
+        return _kernel_found(release, kernel, held, judgement), found
+
+    def _depmod(self, release: Release) -> Depmod | MalformedError:
+        try:
+            return depmod(release.root, release.release, {}, runner=self.runner, events=self.events)
+        except MalformedError as error:
+            return error
+
+    def _open(self, path: Path) -> AbstractContextManager[Root]:
+        return opened(path, self.runner, self.events)
+
+
+def _releases(root: Root) -> tuple[str, ...]:
+    """The releases that have a directory of modules; one with the links of a headers package alone is none."""
+    found = set()
+    for folder in ("lib/modules", "usr/lib/modules"):
+        for entry in root.entries(folder):
+            name = entry.path.rpartition("/")[2]
+            inside = {inner.path.rpartition("/")[2] for inner in root.entries(f"{folder}/{name}")}
+            if is_release(name) and inside - {"build", "source"}:
+                found.add(name)
+    return tuple(sorted(found))
+
+
+def _kernels_without_modules(root: Root, releases: Sequence[Release]) -> Iterator[Found]:
+    known = {release.release for release in releases}
+    for entry in root.entries("boot"):
+        name = entry.path.rpartition("/")[2]
+        for pattern in rooted.IMAGES:
+            start = pattern.removeprefix("boot/").removesuffix("{R}")
+            release = name.removeprefix(start)
+            if name.startswith(start) and is_release(release) and release not in known and entry.kind is Kind.FILE:
+                words = {"path": entry.path, "release": release}
+                yield Found(rule="no-modules", kernel=release, path=entry.path, words=words)
+
+
+def _is_left_over(release: Release) -> bool:
+    """Whether only modules from elsewhere are left of a kernel that was removed."""
+    own = any(file.is_own for file in release.tree.files)
+    return not own and not any(release.table(name) for name in _OWN_FILES)
+
+
+def _kernel(release: Release) -> Kernel:
+    root = release.root
+    for folder in KERNEL_FOLDERS:
+        root.host_path(folder)
+    return rooted.kernel_in(root.tree, release.release, origin=f"rootfs:{root.path}")
+
+
+def _kernel_found(
+    release: Release, kernel: Kernel | None, held: Sequence[Initramfs], judgement: Judgement
+) -> KernelFound:
+    image = kernel.image if kernel is not None else None
+    return KernelFound(
+        release=release.release,
+        arch=kernel.arch.name if kernel is not None else None,
+        image=str(image.relative_to(release.root.tree)) if image is not None else None,
+        initramfs=tuple(one.path for one in held),
+        modules=len(release.tree.files),
+        verdicts=dict(judgement.counts),
+        not_judged=judgement.not_judged,
+    )
+
+
+def _about(rule: str, release: Release, words: dict[str, object]) -> Found:
+    return Found(rule=rule, kernel=release.release, path=release.folder, words=words)
+
+
+def _sorted(found: Sequence[Found]) -> tuple[Finding, ...]:
+    """Each once, the gravest first, otherwise in the order of the checks."""
+    told = dict.fromkeys(map(finding, found))
+    return tuple(sorted(told, key=lambda one: _ORDER.index(one.severity)))

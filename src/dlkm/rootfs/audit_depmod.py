@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""depmod's files of a release: missing, damaged, or other than what depmod would write now."""
+
+from collections.abc import Iterator
+
+from dlkm.core.errors import MalformedError
+from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.depmod import Depmod
+from dlkm.rootfs.release import Release
+from dlkm.rootfs.staleness import differences, missing
+
+_SHOWN = 4  # differences told one by one
+_WITHOUT = {
+    "modules.dep.bin": "modprobe finds no module",
+    "modules.dep": "modprobe finds no module",
+    "modules.alias.bin": "no device loads its driver",
+    "modules.alias": "no device loads its driver",
+    "modules.builtin.bin": "modprobe takes what is built in for missing",
+}
+
+
+def depmod_findings(release: Release, made: Depmod | MalformedError) -> Iterator[Found]:
+    """`made` is what depmod makes of the root now, or why it fails."""
+    if isinstance(made, MalformedError):
+        yield _found("depmod-fails", release, {"why": made.what})
+        return
+    gone = missing(made.files, release.table, release.settings.kmod.loader)
+    if gone:
+        what = next((_WITHOUT[name] for name in gone if name in _WITHOUT), "modprobe does not find all")
+        yield _found("depmod-missing", release, {"names": _are(gone), "folder": release.folder, "what": what})
+    yield from _damaged(release)
+    if "modules.dep.bin" not in gone and "modules.dep" not in gone:
+        try:
+            told = [words for words in differences(made.files, release.table) if not _is_external(release, words)]
+        except MalformedError as error:
+            yield _found("depmod-damaged", release, {"path": release.folder, "why": error.what})
+            return
+        if told:
+            rest = f"; and {len(told) - _SHOWN} more differences" if len(told) > _SHOWN else ""
+            yield _found("depmod-stale", release, {"folder": release.folder, "what": "; ".join(told[:_SHOWN]) + rest})
+
+
+def _damaged(release: Release) -> Iterator[Found]:
+    release.lookup.ask("a name that makes it read every table")
+    for name, why in release.lookup.faults.items():
+        yield _found("depmod-damaged", release, {"path": f"{release.folder}/{name}", "why": why})
+
+
+def _is_external(release: Release, words: str) -> bool:
+    """Whether a difference is about directories outside, which depmod is not given here (rootfs/depmod.py)."""
+    return any(folder in words for folder in release.precedence.external_dirs)
+
+
+def _are(names: tuple[str, ...]) -> str:
+    return f"{listed(names, 6)} {'are' if len(names) > 1 else 'is'}"
+
+
+def _found(rule: str, release: Release, words: dict[str, object]) -> Found:
+    return Found(rule=rule, kernel=release.release, path=release.folder, words=words | {"release": release.release})

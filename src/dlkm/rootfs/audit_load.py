@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What loads at boot and by devices, and what keeps it out: modules-load.d, blacklists, install lines, softdeps."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from dlkm.rootfs.audit_files import shared_aliases
+from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.index import matches
+from dlkm.rootfs.lookup import By, softdep_names
+from dlkm.rootfs.lookup import Found as Module
+from dlkm.rootfs.modtree import ModuleFile
+from dlkm.rootfs.release import Release
+from dlkm.rootfs.settings import Autoload
+from dlkm.rootfs.statements import Directive
+
+# Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
+NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
+
+
+def load_findings(release: Release) -> Iterator[Found]:
+    """All that configuration and tables tell together."""
+    for wanted in release.settings.autoload:
+        yield from _autoload(release, wanted)
+    for line in release.settings.of_kind("blacklist"):
+        yield from _blacklist(release, line)
+    for line in release.settings.of_kind("install"):
+        yield from _install(release, line)
+    for line in release.settings.of_kind("softdep"):
+        yield from _softdep(release, line)
+    yield from _missing_files(release)
+
+
+def disables(line: Directive | None) -> bool:
+    """Whether an install line only keeps a module out."""
+    words = line.rest.split() if line is not None else []
+    return bool(words) and words[0].rpartition("/")[2] in NO_COMMANDS
+
+
+def _autoload(release: Release, wanted: Autoload) -> Iterator[Found]:
+    """systemd-modules-load looks a name up as modprobe does, and obeys the blacklist whatever way it was found."""
+    answer = release.lookup.ask(wanted.name)
+    if answer.by is By.NOTHING:
+        yield _unresolved(release, wanted)
+    for one in answer.modules:
+        words: dict[str, object] = {"name": wanted.name, "release": release.release}
+        if one.blacklist is not None:
+            words |= {"blacklist": one.blacklist.place}
+            yield _of_autoload("autoload-blacklisted", release, wanted, words)
+        elif one.command is not None and disables(one.command):
+            words |= {"command": one.command.text, "file": one.command.place}
+            yield _of_autoload("autoload-disabled", release, wanted, words)
+        elif one.path is None and not one.builtin and one.command is None:
+            yield _unresolved(release, wanted)
+
+
+def _unresolved(release: Release, wanted: Autoload) -> Found:
+    first, *rest = wanted.name.split()
+    words: dict[str, object] = {"name": wanted.name, "release": release.release, "first": first}
+    if rest and release.lookup.ask(first).by is not By.NOTHING:
+        return _of_autoload("autoload-unresolved/parameters", release, wanted, words)
+    near = get_close_matches(first.replace("-", "_").removesuffix(".ko"), release.tree.by_name, n=1, cutoff=0.8)
+    if near:
+        return _of_autoload("autoload-unresolved/near", release, wanted, words | {"near": near[0]})
+    return _of_autoload("autoload-unresolved", release, wanted, words)
+
+
+def _of_autoload(rule: str, release: Release, wanted: Autoload, words: dict[str, object]) -> Found:
+    return Found(rule=rule, kernel=release.release, path=wanted.file, line=wanted.line, module=wanted.name, words=words)
+
+
+def _blacklist(release: Release, line: Directive) -> Iterator[Found]:
+    name = line.name.replace("-", "_")
+    file = release.loaded(name)
+    if file is None:
+        return
+    if not file.is_own:
+        yield _blocks_meant(release, line, name, file)
+    yield from _loaded_all_the_same(release, line, name)
+
+
+def _blocks_meant(release: Release, line: Directive, name: str, file: ModuleFile) -> Found:
+    """A blacklist that names a driver which was added: who wrote it meant another one, or the driver by its devices."""
+    words: dict[str, object] = {"line": line.text, "path": file.real, "name": name}
+    twin = next((one for one in release.tree.by_name[name] if one.is_own), None)
+    if twin is not None:
+        return _of_line("blacklist-blocks-meant", release, line, name, words | {"twin": twin.real})
+    others = shared_aliases(release, name)
+    if others:
+        other, aliases = next(iter(others.items()))
+        words |= {"other": other, "aliases": listed(aliases, 3)}
+        return _of_line("blacklist-blocks-meant/other-name", release, line, name, words)
+    return _of_line("blacklist-blocks-meant/alone", release, line, name, words)
+
+
+def _loaded_all_the_same(release: Release, line: Directive, name: str) -> Iterator[Found]:
+    """A driver that was added needs it, or a softdep asks for it."""
+    for file in release.added:
+        if file != release.loaded(file.name) or release.lookup.blacklisted(file.name) is not None:
+            continue
+        one = release.lookup.module(file.name)
+        needs = {path.rpartition("/")[2].partition(".")[0].replace("-", "_") for path in one.needs}
+        softdeps = {softdep.replace("-", "_") for softdep in (*one.before, *one.after)}
+        if name in needs | softdeps:
+            words: dict[str, object] = {"name": name, "user": file.name}
+            yield _of_line("blacklist-loaded-all-the-same", release, line, name, words)
+            return
+
+
+def _install(release: Release, line: Directive) -> Iterator[Found]:
+    for file in release.added:
+        if not matches(line.name.replace("-", "_"), file.name) or file != release.loaded(file.name):
+            continue
+        one = release.lookup.module(file.name)
+        words: dict[str, object] = {"line": line.text, "path": file.real, "name": file.name}
+        if disables(line) and one.command == line:
+            yield _of_line("blacklist-blocks-meant/install", release, line, file.name, words)
+    yield from _ignored(release, line)
+
+
+def _ignored(release: Release, line: Directive) -> Iterator[Found]:
+    name = line.name.replace("-", "_")
+    one: Module = release.lookup.module(name)
+    softdep = release.lookup.softdep_line(name)
+    if one.path is not None and softdep is not None and (one.before or one.after) and disables(line):
+        words: dict[str, object] = {"line": line.text, "name": name, "softdep": softdep.place}
+        yield _of_line("install-ignored", release, line, name, words)
+
+
+def _softdep(release: Release, line: Directive) -> Iterator[Found]:
+    before, after = softdep_names(line)
+    missing = [name for name in (*before, *after) if release.lookup.ask(name).by is By.NOTHING]
+    if missing and release.lookup.module(line.name).path is not None:
+        words: dict[str, object] = {"line": line.text, "missing": listed(missing), "release": release.release}
+        yield _of_line("softdep-unresolved", release, line, line.name, words)
+
+
+def _missing_files(release: Release) -> Iterator[Found]:
+    """Files that modules.dep names and that are gone: told one by one for what is to load, by depmod-stale in sum."""
+    for wanted in release.settings.autoload:
+        for one in release.lookup.ask(wanted.name).modules:
+            gone = [path for path in (*one.needs, one.path) if path is not None and path not in release.tree.by_path]
+            for path in gone:
+                words: dict[str, object] = {
+                    "name": wanted.name,
+                    "path": release.shown(path),
+                    "release": release.release,
+                }
+                yield _of_autoload("file-missing", release, wanted, words)
+
+
+def _of_line(rule: str, release: Release, line: Directive, module: str, words: dict[str, object]) -> Found:
+    return Found(rule=rule, kernel=release.release, path=line.file, line=line.line, module=module, words=words)

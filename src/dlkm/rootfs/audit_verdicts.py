@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the kernel will say of the modules that win: the verdicts on a release, and what of them is to be told."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dlkm.core.errors import DlkmError
+from dlkm.kernel.kernel import Kernel
+from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.modtree import ModuleFile
+from dlkm.rootfs.release import Release
+from dlkm.rootfs.settings import Settings
+from dlkm.verdict.batch import judge_all
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
+
+_MANY = 5  # modules refused for one reason that are told one by one
+_LACKING = frozenset({"provider-missing", "unknown-symbol"})  # of data/rules.toml: what a missing dependency comes to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdicts on a release's files, those that could not be read, and why some were not looked at."""
+
+    verdicts: tuple[tuple[ModuleFile, Verdict], ...] = ()
+    errors: tuple[tuple[ModuleFile, DlkmError], ...] = ()
+    not_judged: int = 0
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many load, fail, cannot be told."""
+        return Counter(verdict.outcome for _, verdict in self.verdicts)
+
+
+def judge(release: Release, kernel: Kernel, conditions: Conditions, jobs: int) -> Judgement:
+    """The verdict on each file that wins; without an image, only on those that were added.
+
+    Nothing says then what the kernel's own modules may use, and it is not them that one wonders about.
+    """
+    files = tuple(winners(release))
+    own = [file for file in files if file.is_own]
+    if kernel.image is None and kernel.symvers is None:
+        files = tuple(file for file in files if not file.is_own)
+    else:
+        own = []
+    paths = [release.root.tree / file.real for file in files]
+    answers = list(judge_all(kernel, paths, with_options(conditions, release.settings), jobs)) if files else []
+    pairs = list(zip(files, answers, strict=True))
+    return Judgement(
+        verdicts=tuple((file, one) for file, one in pairs if isinstance(one, Verdict)),
+        errors=tuple((file, one) for file, one in pairs if isinstance(one, DlkmError)),
+        not_judged=len(own),
+    )
+
+
+def winners(release: Release) -> Iterator[ModuleFile]:
+    """The file of each module that modprobe loads, or would once depmod has run."""
+    for name, files in release.tree.by_name.items():
+        if len(files) == 1:
+            yield files[0]
+            continue
+        loaded = release.loaded(name)
+        chosen = release.precedence.winner([file.path for file in files])
+        yield loaded or next((file for file in files if file.path == chosen), files[0])
+
+
+def verdict_findings(release: Release, judgement: Judgement, lacking: Collection[str]) -> Iterator[Found]:
+    """What is to be told; of modules in `lacking` it is known already that they lack another module."""
+    if judgement.not_judged:
+        why = "no kernel image of this release is in this root filesystem"
+        yield _found("not-judged", release, None, {"count": judgement.not_judged, "why": why})
+    for file, error in judgement.errors:
+        yield _found("module-unreadable", release, file, {"path": file.real, "why": error.what})
+    failing = [(file, one) for file, one in judgement.verdicts if one.outcome is Outcome.FAILS]
+    yield from _refused(release, [(file, one) for file, one in failing if not _is_told(file, one, lacking)])
+    yield from _untold(release, [(file, one) for file, one in judgement.verdicts if one.outcome is Outcome.CANNOT_TELL])
+    for file, verdict in judgement.verdicts:
+        if not file.is_own:
+            yield from _doubts(release, file, verdict)
+
+
+def _is_told(file: ModuleFile, verdict: Verdict, lacking: Collection[str]) -> bool:
+    errors = {finding.rule for finding in verdict.findings if finding.severity is Severity.ERROR}
+    return file.name in lacking and errors <= _LACKING
+
+
+def _refused(release: Release, failing: Sequence[tuple[ModuleFile, Verdict]]) -> Iterator[Found]:
+    groups: dict[tuple[str, str | None], list[tuple[ModuleFile, Verdict]]] = {}
+    for file, verdict in failing:
+        groups.setdefault((_first(verdict).rule, verdict.errno), []).append((file, verdict))
+    for group in groups.values():
+        file, verdict = group[0]
+        words = _words(release, verdict)
+        if len(group) > _MANY:
+            words |= {"count": len(group), "names": listed(one.name for one, _ in group)}
+            yield _found("refused/many", release, None, words)
+            continue
+        for file, verdict in group:
+            yield _found("refused", release, file, _words(release, verdict) | {"path": file.real})
+
+
+def _untold(release: Release, doubtful: Sequence[tuple[ModuleFile, Verdict]]) -> Iterator[Found]:
+    groups: dict[str, list[tuple[ModuleFile, Verdict]]] = {}
+    for file, verdict in doubtful:
+        groups.setdefault(_first(verdict).rule, []).append((file, verdict))
+    for group in groups.values():
+        words = _words(release, group[0][1])
+        words |= {"count": len(group), "names": listed(file.name for file, _ in group)}
+        yield _found("untold", release, None, words)
+
+
+def _doubts(release: Release, file: ModuleFile, verdict: Verdict) -> Iterator[Found]:
+    """Warnings on a module that was added."""
+    for finding in verdict.findings:
+        if finding.severity is Severity.WARNING and not finding.masked and verdict.outcome is Outcome.LOADS:
+            yield _found("doubtful", release, file, {"path": file.real, "cause": finding.message, "hint": finding.hint})
+
+
+def _words(release: Release, verdict: Verdict) -> dict[str, object]:
+    finding = _first(verdict)
+    said = f" ('{verdict.log[0]}')" if verdict.log else ""
+    return {
+        "release": release.release,
+        "errno": f"{verdict.errno or 'no errno'}{said}",
+        "cause": finding.message,
+        "hint": finding.hint or "see 'dlkm check' on that file",
+    }
+
+
+def _first(verdict: Verdict) -> Finding:
+    """The finding that decides."""
+    order = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+    shown = [one for one in verdict.findings if not one.masked]
+    shown.sort(key=lambda one: order.index(one.severity))
+    return shown[0] if shown else Finding(rule="silent", severity=Severity.ERROR, message="it says nothing")
+
+
+def with_options(conditions: Conditions, settings: Settings) -> Conditions:
+    """With what modprobe.d hands to modules."""
+    options = tuple(
+        (line.name.replace("-", "_"), word) for line in settings.of_kind("options") for word in line.rest.split()
+    )
+    return replace(conditions, options=options)
+
+
+def _found(rule: str, release: Release, file: ModuleFile | None, words: dict[str, object]) -> Found:
+    path = file.real if file is not None else release.folder
+    module = file.name if file is not None else None
+    return Found(rule=rule, kernel=release.release, path=path, module=module, words=words)

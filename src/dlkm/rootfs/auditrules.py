@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an audit finds, as values, and the table that gives each finding its weight and its words (data/audit.toml)."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from dlkm.verdict.verdict import Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a check saw. `rule` may name a case ("shadowed/same"); `words` fill its message and hint.
+
+    `kernel` is the release it is about, None for all of the root; `path` and `line` say where, relative to the root.
+    """
+
+    rule: str
+    words: Mapping[str, object] = field(default_factory=dict)
+    kernel: str | None = None
+    path: str | None = None
+    line: int | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to know of a root filesystem; the fields are those of `dlkm audit --json` (dlkm.audit/1)."""
+
+    rule: str
+    severity: Severity
+    message: str
+    hint: str
+    kernel: str | None = None
+    path: str | None = None
+    line: int | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """A program that loads what modules-load.d names; `directories` are those that it reads, empty for all."""
+
+    name: str
+    files: tuple[str, ...]
+    directories: tuple[str, ...] = ()
+
+
+def finding(found: Found) -> Finding:
+    """With the table's words."""
+    rule = table()["rules"][found.rule]
+    return Finding(
+        rule=found.rule.partition("/")[0],
+        severity=Severity(rule["severity"]),
+        message=rule["message"].format_map(found.words),
+        hint=rule["hint"].format_map(found.words),
+        kernel=found.kernel,
+        path=found.path,
+        line=found.line,
+        module=found.module,
+    )
+
+
+def places(key: str) -> tuple[str, ...]:
+    """A list of places of the table."""
+    return tuple(table()["places"][key])
+
+
+def loaders() -> tuple[Loader, ...]:
+    """Who reads modules-load.d, in the order in which they are looked for."""
+    return tuple(
+        Loader(name=one["name"], files=tuple(one["files"]), directories=tuple(one.get("directories", ())))
+        for one in table()["loaders"]
+    )
+
+
+@cache
+def table() -> dict[str, Any]:
+    """The whole table."""
+    return tomllib.loads(files("dlkm.data").joinpath("audit.toml").read_text("utf-8"))
+
+
+def listed(names: Any, shown: int = 5) -> str:
+    """The first few names, and how many more."""
+    all_names = list(names)
+    rest = len(all_names) - shown
+    return ", ".join(all_names[:shown]) + (f" and {rest} more" if rest > 0 else "")

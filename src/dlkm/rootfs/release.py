@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One kernel release of an open root filesystem: its module files, its tables, who wins. Each read once, when asked."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlkm.core.errors import DlkmError
+from dlkm.ko.module import Module, read_module
+from dlkm.rootfs.index import LIMIT
+from dlkm.rootfs.lookup import Answer, Lookup
+from dlkm.rootfs.modtree import ModuleFile, ModuleTree, module_of_path, module_tree
+from dlkm.rootfs.precedence import Precedence
+from dlkm.rootfs.root import Root
+from dlkm.rootfs.settings import Settings, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release as the root's modprobe and depmod see it."""
+
+    root: Root
+    release: str
+    settings: Settings
+
+    @property
+    def folder(self) -> str:
+        """Its modules directory, as the target calls it."""
+        return f"lib/modules/{self.release}"
+
+    @cached_property
+    def precedence(self) -> Precedence:
+        """What depmod.d says of it."""
+        return Precedence.of(read(self.settings.depmod), self.release)
+
+    @cached_property
+    def tree(self) -> ModuleTree:
+        """Its module files."""
+        precedence = self.precedence
+        return module_tree(self.root, self.release, precedence.excludes, precedence.external_dirs)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """modprobe's tables, as they lie there now."""
+        return Lookup(self.table, self.settings.directives, f"{self.folder}/")
+
+    def table(self, name: str) -> bytes | None:
+        """A file of the modules directory."""
+        if name not in self._tables:
+            self._tables[name] = self.root.read(f"{self.folder}/{name}", LIMIT)
+        return self._tables[name]
+
+    @cached_property
+    def _tables(self) -> dict[str, bytes | None]:
+        return {}
+
+    def file(self, path: str | None) -> ModuleFile | None:
+        """The file that a table names, where it is there."""
+        return self.tree.by_path.get(path) if path is not None else None
+
+    def shown(self, path: str) -> str:
+        """A path of modules.dep as one below the root."""
+        file = self.tree.by_path.get(path)
+        return file.real if file is not None else path[1:] if path.startswith("/") else f"{self.folder}/{path}"
+
+    @cached_property
+    def added(self) -> tuple[ModuleFile, ...]:
+        """The files that do not lie among the kernel's own."""
+        return tuple(file for file in self.tree.files if not file.is_own)
+
+    def loaded(self, name: str) -> ModuleFile | None:
+        """The file that `modprobe NAME` loads now."""
+        return self.file(self.lookup.module(name).path)
+
+    def module(self, file: ModuleFile) -> Module | None:
+        """What a file holds; None for one that cannot be read."""
+        if file.real not in self._modules:
+            try:
+                self._modules[file.real] = read_module(self.root.host_path(file.real))
+            except DlkmError:
+                self._modules[file.real] = None
+        return self._modules[file.real]
+
+    @cached_property
+    def _modules(self) -> dict[str, Module | None]:
+        return {}
+
+    def aliases(self, name: str) -> dict[str, Answer]:
+        """Each alias that the file which wins states, and what it stands for."""
+        file = self.loaded(name)
+        module = self.module(file) if file is not None else None
+        stated = dict.fromkeys(module.all("alias")) if module is not None else {}
+        return {alias: self.lookup.ask(alias) for alias in stated}
+
+    def is_own(self, name: str) -> bool:
+        """Whether what loads by that name is the kernel's own."""
+        path = self.lookup.module(name).path
+        return path is not None and path.startswith("kernel/") and module_of_path(path) == name
