@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "filesystem": {"filesystem", "ko"} | CORE,
     "kernel": {"kernel", "filesystem", "ko"} | CORE,
     "action": {"action"} | CORE,
-    "build": {"build", "action"} | VALUES,
+    "remote": {"remote", "action"} | CORE,
+    "build": {"build", "action", "remote"} | VALUES,
     "verdict": {"verdict"} | VALUES,
     "package": {"package"} | VALUES,
     "yocto": {"yocto", "package", "build"} | VALUES,
@@ -34,7 +35,8 @@ MAY_IMPORT = {
     "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
     "matrix": {"matrix", "prove", "build", "verdict", "yocto", "action", "package"} | VALUES,
     "report": {"report", "matrix", "action", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
-    "cli": {"cli", "action", "report", "matrix", "prove", "rootfs", "build", "verdict", "yocto", "package"} | VALUES,
+    "cli": {"cli", "action", "remote", "report", "matrix", "prove", "rootfs", "build", "verdict", "yocto", "package"}
+    | VALUES,
 }
 
 

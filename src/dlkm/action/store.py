@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Lock
+from typing import IO
 
 from dlkm.action.digest import Digest, digest_of, digest_of_stream
 from dlkm.action.outcome import Outcome, OutFile
@@ -66,12 +67,17 @@ class Store:
 
     def put_file(self, path: Path) -> Digest:
         """Keep a file's bytes."""
+        with path.open("rb") as stream:
+            return self.put_stream(stream)
+
+    def put_stream(self, stream: IO[bytes]) -> Digest:
+        """Keep what is left in a stream."""
         folder = self.home / "cas"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with path.open("rb") as source, NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as new:
+            with NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as new:
                 try:
-                    digest = digest_of_stream(source, new.file)
+                    digest = digest_of_stream(stream, new.file)
                     new.close()
                     self._take(Path(new.name), digest)
                 finally:
@@ -79,6 +85,10 @@ class Store:
         except OSError as error:
             raise cannot_write(folder, error) from error
         return digest
+
+    def path(self, digest: Digest) -> Path:
+        """Where a blob lies, or would."""
+        return self._path("cas", digest.hash)
 
     def _take(self, new: Path, digest: Digest) -> None:
         place = self._path("cas", digest.hash)

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from dlkm.action.store import Store
+from dlkm.action.tree import Blobs
 from dlkm.build.content import KernelContent, kernel_content
 from dlkm.build.kerneltree import KernelTree, tree_on_the_target
 from dlkm.build.order import Order
@@ -40,6 +41,7 @@ class Cache:
 
     store: Store
     runner: Runner
+    known: bool = True  # whether what is known is taken, and what is made is kept
     _once: _Once = field(default_factory=_Once)
 
     def tree(self, kernel: Kernel) -> KernelTree:
@@ -50,6 +52,10 @@ class Cache:
         """Its content."""
         tree = self.tree(kernel)
         return self._once.get(("kernel", kernel.id), lambda: kernel_content(tree, self.runner, self.store))
+
+    def kernel_blobs(self, kernel: Kernel) -> Blobs:
+        """What that is made of."""
+        return self._once.get(("blobs", kernel.id), self.kernel(kernel).blobs)
 
     def toolchain(self, order: Order) -> Toolchain:
         """What compiles an order."""

@@ -14,6 +14,7 @@ from dlkm.action.store import Store
 from dlkm.build.bubblewrap import LOST, find_bubblewrap
 from dlkm.build.caching import Cache
 from dlkm.build.compiler import choose
+from dlkm.build.elsewhere import Remote
 from dlkm.build.jobserver import JobServer
 from dlkm.build.kerneltree import headers_of
 from dlkm.build.options import BuildOptions
@@ -38,13 +39,28 @@ def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Wor
     if runner.find("make") is None:
         raise missing("make")
     jobs = JobServer(options.jobs) if options.jobs > 1 else None
-    cache = Cache(store=Store(), runner=runner) if options.cache else None
+    cache = Cache(store=Store(), runner=runner, known=options.cache) if options.cache or options.remote else None
     if options.sandbox:
         bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)
     else:
         bubblewrap = None
         events.info(f"no sandbox, as asked: {LOST}")
-    return Workshop(runner=runner, events=events, bubblewrap=bubblewrap, jobs=jobs, cache=cache)
+    return Workshop(
+        runner=runner,
+        events=events,
+        bubblewrap=bubblewrap,
+        jobs=jobs,
+        cache=cache,
+        remote=_remote(options, cache, events),
+    )
+
+
+def _remote(options: BuildOptions, cache: Cache | None, events: Events) -> Remote | None:
+    if options.remote is None or cache is None:
+        return None
+    from dlkm.build.connecting import connected
+
+    return connected(options.remote, cache.store, events)
 
 
 def identity(driver: Driver, kernel: Kernel) -> str:
@@ -123,7 +139,7 @@ def _make_as_dkms(job: Job) -> _Done:
 
     order, usual = job.order, job.usual
     yard = dkms.yard_of(order)
-    asked = job.run(lambda view: dkms.conf_plan(order, yard, view), keep=True)
+    asked = job.run(lambda view: dkms.conf_plan(order, yard, view), here=True)
     conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), usual)
     if conf.excluded is not None:
         return _Done(ran=asked, made=dkms.excluded(yard, conf, usual), cached=asked.cached)

@@ -2,9 +2,33 @@
 """What a user may ask of a build. Only values."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 # A time that every file format can hold; what matters is that it is always the same.
 EPOCH = 315532800  # 1980-01-01 00:00 UTC, in seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteOptions:
+    """Other machines: `workers` and `shared` are addresses of Remote Execution API services, which may be the same.
+
+    `shared` is a cache only; `writes`: it also gets what is built here. `seconds` is how long a build may take there.
+    `fallback`: what no worker gives is built here. `hermetic`: the toolchain goes with the inputs. The paths are
+    PEM files, and a file with a bearer token.
+    """
+
+    workers: str | None = None
+    shared: str | None = None
+    writes: bool = True
+    fallback: bool = True
+    hermetic: bool = False
+    seconds: float = 3600.0
+    jobs: int = 16
+    properties: tuple[tuple[str, str], ...] = ()
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    token: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +46,7 @@ class BuildOptions:
     jobs: int = 1
     epoch: int = EPOCH
     cache: bool = True
+    remote: RemoteOptions | None = None
 
     @property
     def compile_goals(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ What runs here and what runs on a worker is the same action. Its input root hold
 and, when it is hermetic, the toolchain's own files, and the kernel once more, in their places below the root.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -102,6 +103,8 @@ def _root(inputs: Inputs, blobs: Blobs) -> Folder:
     if inputs.hermetic:
         _put_toolchain(root, inputs, blobs)
     else:
+        # A worker that gives each action a root directory of its own has no /etc there, through which programs go.
+        _put_links(root, (link for link in inputs.toolchain.links if link[0].startswith("/etc/")))
         root.put_file("dlkm/toolchain", blobs.put(_compared(inputs.toolchain).encode()))
     return root
 
@@ -123,8 +126,28 @@ def _put_kernel(root: Folder, inputs: Inputs, below: str) -> None:
 
 
 def _put_toolchain(root: Folder, inputs: Inputs, blobs: Blobs) -> None:
-    """The toolchain's files where they lie here, under every name they are called by."""
-    raise NotImplementedError
+    """The toolchain's files where they lie here, with the links that lead to them; the target's in its own places."""
+    for _name, path, digest in inputs.toolchain.parts:
+        root.put_file(str(path).lstrip("/"), digest, executable=os.access(path, os.X_OK))
+        blobs.paths[digest] = path
+    _put_links(root, inputs.toolchain.links)
+    _put_kernel(root, inputs, "")
+    for text, place in inputs.tree.links:
+        inside = f"usr{place}" if place.startswith("/lib/") else place.lstrip("/")
+        if text.startswith("/"):
+            root.put_link(inside, f"{'../' * inside.count('/')}{text.lstrip('/')}")
+    tools = {place: content for place, content, _executable in inputs.tools.files}
+    for place, name in (("usr/bin/uname", "uname"), ("usr/sbin/depmod", "depmod")):
+        root.put_file(place, blobs.put(tools[f"tools/{name}"]), executable=True)
+    for name, content in (("passwd", PASSWD), ("group", GROUP)):
+        root.put_file(f"etc/{name}", blobs.put(content.encode()))
+
+
+def _put_links(root: Folder, links: Iterable[tuple[str, str]]) -> None:
+    """Links of this machine's root, at their places; those that begin there go up to the root instead."""
+    for place, target in links:
+        up = "../" * (place.count("/") - 1)
+        root.put_link(place.lstrip("/"), f"{up}{target.lstrip('/')}" if target.startswith("/") else target)
 
 
 def _compared(toolchain: Toolchain) -> str:

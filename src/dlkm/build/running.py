@@ -4,13 +4,17 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from dlkm.action.digest import Digest
+from dlkm.action.outcome import Outcome
+from dlkm.action.tree import Blobs
 from dlkm.build.caching import Cache
 from dlkm.build.content import driver_digest, driver_folder
+from dlkm.build.elsewhere import Remote
 from dlkm.build.kerneltree import KernelTree, tree_on_the_target, tree_on_this_machine
 from dlkm.build.order import Order, symvers_place
 from dlkm.build.outputs import gathered, ran_from
@@ -40,39 +44,50 @@ class Job:
         self.order, self.workshop, self.scratch, self.task = order, workshop, scratch, task
         self._output = output
         self._laid_out = False
-        self._known = 0
-        self._made: list[tuple[Request, Ran]] = []
+        self._outcomes = 0
+        self._made: list[tuple[Request, Ran | Outcome]] = []
 
-    def run(self, plan_for: PlanFor, *, keep: bool = False) -> Ran:
-        """What a plan left: as it is known from earlier, or from running it now.
+    def run(self, plan_for: PlanFor, *, here: bool = False) -> Ran:
+        """What a plan left: as it is known from earlier, from a worker, or from running it now.
 
-        What is run is remembered at once (`keep`), or when `keep` is called.
+        `here`: on this machine, which is remembered at once; otherwise only when `keep` is called.
         """
-        cache = self.workshop.cache
+        cache, remote = self.workshop.cache, None if here else self.workshop.remote
         if cache is not None:
             source = self._copied if self._laid_out else self._source(cache)
-            known = self._look_up(cache, self._request(cache, plan_for, source))
+            known = self._known(cache, self._request(cache, plan_for, source), remote)
             if known is not None:
                 return known
         plan = plan_for(self._place.view)
         self._lay_out(plan.yard)
-        ran = self._run_here(plan)
-        if cache is not None:
-            # Of the copy itself: the source may have changed since it was looked at.
-            self._made.append((self._request(cache, plan_for, self._copied), ran))
-            if keep and ran.status == 0:
-                self.keep()
+        if cache is None:
+            return self._run_here(plan)
+        # Of the copy itself: the source may have changed since it was looked at.
+        request = self._request(cache, plan_for, self._copied)
+        ran = self._run_elsewhere(cache, request, remote)
+        if ran is None:
+            ran = self._run_here(plan)
+            if here and ran.status == 0:
+                self._remember(cache, request, ran)
+            elif not here:
+                self._made.append((request, ran))
         return ran
 
     def keep(self) -> None:
         """Remember what was run so far: it led to what was asked for."""
-        assert self.workshop.cache is not None or not self._made
-        for request, ran in self._made:
-            assert self.workshop.cache is not None
-            store = self.workshop.cache.store
-            store.keep(request.digest, gathered(store, ran))
-            store.settle()
-        self._made.clear()
+        cache = self.workshop.cache
+        if cache is not None and cache.known:
+            for request, made in self._made:
+                self._remember(cache, request, made)
+            self._made.clear()
+
+    def _remember(self, cache: Cache, request: Request, made: Ran | Outcome) -> None:
+        store, remote = cache.store, self.workshop.remote
+        outcome = gathered(store, made) if isinstance(made, Ran) else made
+        store.keep(request.digest, outcome)
+        store.settle()
+        if remote is not None and isinstance(made, Ran):
+            remote.publish(request, outcome)
 
     @cached_property
     def usual(self) -> View:
@@ -88,7 +103,7 @@ class Job:
     # What is asked of the cache
 
     def _request(self, cache: Cache, plan_for: PlanFor, source: Digest) -> Request:
-        order = self.order
+        order, remote = self.order, self.workshop.remote
         inputs = Inputs(
             order=order,
             tree=self.tree,
@@ -97,16 +112,58 @@ class Job:
             kernel=cache.kernel(order.kernel),
             toolchain=cache.toolchain(order),
             sandboxed=self.workshop.bubblewrap is not None,
+            hermetic=remote is not None and remote.hermetic,
+            properties=remote.properties if remote is not None else {},
         )
         return request_of(inputs, plan_for(self.usual), plan_for(worker_view(order, self.tree)))
 
-    def _look_up(self, cache: Cache, request: Request) -> Ran | None:
+    def _known(self, cache: Cache, request: Request, remote: Remote | None) -> Ran | None:
+        """What is known of a request, here or on a server; what a server knew is known here from then on."""
+        if not cache.known:
+            return None
         outcome = cache.store.get(request.digest)
+        ran = self._put_out(cache, outcome)
+        if ran is None and remote is not None:
+            outcome = remote.known(request)
+            ran = self._put_out(cache, outcome)
+            if ran is not None and outcome is not None:
+                self._made.append((request, outcome))
+        return ran
+
+    def _put_out(self, cache: Cache, outcome: Outcome | None) -> Ran | None:
+        """An outcome as files, and what they say; None when there is none, or something is wrong with it."""
         if outcome is None:
             return None
-        self._known += 1
-        folder = self.scratch.path / f"known-{self._known}"
+        self._outcomes += 1
+        folder = self.scratch.path / f"outcome-{self._outcomes}"
         return ran_from(folder) if cache.store.lay_out(outcome, folder) else None
+
+    def _run_elsewhere(self, cache: Cache, request: Request, remote: Remote | None) -> Ran | None:
+        """What a worker made of a request; None when it is to be run here."""
+        if remote is None or remote.workers is None:
+            return None
+        answer = remote.run(request, self._inputs(cache), anew=not cache.known)
+        ran = self._put_out(cache, answer.outcome) if answer is not None else None
+        if answer is None or ran is None:
+            remote.has_nothing(answer)
+            return None
+        if ran.status != 0 and ran.bare is not None and remote.fallback:
+            # It may be for want of a sandbox: what is built here decides.
+            remote.events.info(f"{self.order.identity}: failed on a worker without a sandbox; built here instead")
+            return None
+        self._made.append((request, answer.outcome))
+        return replace(ran, cached=answer.cached)
+
+    def _inputs(self, cache: Cache) -> Callable[[], Iterator[Blobs]]:
+        """The blobs of a request beside its own: of the kernel and the source."""
+
+        def inputs() -> Iterator[Blobs]:
+            yield cache.kernel_blobs(self.order.kernel)
+            folder, blobs = driver_folder(self._listing, self.scratch.driver)
+            folder.digest(blobs.keep)
+            yield blobs
+
+        return inputs
 
     @cached_property
     def _listing(self) -> Listing:

@@ -30,6 +30,7 @@ class Toolchain:
     """
 
     parts: tuple[tuple[str, Path, Digest], ...]
+    links: tuple[tuple[str, str], ...]  # symbolic links that lead to them: place, target
     binutils: frozenset[str]
 
     @property
@@ -41,16 +42,19 @@ class Toolchain:
 
 def toolchain_of(compiler: Compiler, arch: Arch, runner: Runner, store: Store | None) -> Toolchain:
     """What compiles for an architecture, as remembered while none of its files changed."""
-    called = _called(compiler, arch, runner)
+    named = _called(compiler, arch, runner)
+    called = {name: path.resolve() for name, path in named.items()}
     name = digest_of("\0".join(["toolchain", *called, *map(str, called.values())]).encode()).hash
 
     def look() -> tuple[Any, Iterable[str]]:
-        parts = _parts(compiler, called, runner)
-        return [[name, str(path), str(digest)] for name, path, digest in parts], (str(path) for _n, path, _d in parts)
+        parts, links = _parts(compiler, named, runner)
+        rows = [[name, str(path), str(digest)] for name, path, digest in parts]
+        return {"parts": rows, "links": links}, (str(path) for _n, path, _d in parts)
 
-    rows = remembered(store, name, (str(path) for path in called.values()), look)
-    parts = tuple((name, Path(path), Digest.parse(digest)) for name, path, digest in rows)
-    return Toolchain(parts=parts, binutils=frozenset(_table()["binutils"][compiler.family]))
+    found = remembered(store, name, (str(path) for path in called.values()), look)
+    parts = tuple((name, Path(path), Digest.parse(digest)) for name, path, digest in found["parts"])
+    links = tuple((place, target) for place, target in found["links"])
+    return Toolchain(parts=parts, links=links, binutils=frozenset(_table()["binutils"][compiler.family]))
 
 
 @cache
@@ -59,25 +63,49 @@ def _table() -> dict[str, Any]:
 
 
 def _called(compiler: Compiler, arch: Arch, runner: Runner) -> dict[str, Path]:
-    """The programs that are called by name, and the real files that this means."""
+    """The programs that are called by name, and where they are found."""
     table = _table()
     names = {name: name for name in table["host"]["programs"]}
     names |= {name: _prefixed(name, arch, compiler) for name in table["binutils"][compiler.family]}
     found = {name: runner.find(program) for name, program in names.items()}
-    real = {name: path.resolve() for name, path in found.items() if path is not None}
-    return {"compiler": compiler.path.resolve(), **real}
+    called = {"compiler": compiler.path} | {name: path for name, path in found.items() if path is not None}
+    if compiler.stand_in is None:
+        called[compiler.path.name] = compiler.path
+    return called
 
 
 def _prefixed(name: str, arch: Arch, compiler: Compiler) -> str:
     return f"{arch.cross_compile}{name}" if compiler.family == "gcc" else name
 
 
-def _parts(compiler: Compiler, called: dict[str, Path], runner: Runner) -> list[tuple[str, Path, Digest]]:
-    found = dict(called)
-    found |= dict(_inner(compiler, runner))
-    for path in _libraries(sorted({str(path) for path in found.values()}), runner):
+def _parts(
+    compiler: Compiler, called: dict[str, Path], runner: Runner
+) -> tuple[list[tuple[str, Path, Digest]], list[tuple[str, str]]]:
+    """The real files, and the links that lead to them."""
+    found = called | dict(_inner(compiler, runner)) | dict(_folders())
+    for path in _libraries(sorted({str(path.resolve()) for path in found.values()}), runner):
         found[path.name] = path
-    return [(name, path, digest_of_file(path)) for name, path in sorted(found.items()) if path.is_file()]
+    links = sorted({link for path in found.values() for link in _chain(path)})
+    real = {name: path.resolve() for name, path in found.items()}
+    return [(name, path, digest_of_file(path)) for name, path in sorted(real.items()) if path.is_file()], links
+
+
+def _chain(path: Path) -> Iterator[tuple[str, str]]:
+    """The links from a path to the real file, each in its real directory."""
+    for _step in range(40):
+        path = path.parent.resolve() / path.name
+        if not path.is_symlink():
+            return
+        target = path.readlink()
+        yield str(path), str(target)
+        path = path.parent / target
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """What programs read beside libraries."""
+    for pattern in _table()["host"]["folders"]:
+        for folder in sorted(Path("/").glob(pattern.lstrip("/"))):
+            yield from ((str(path), path) for path in walk(folder) if path.is_file())
 
 
 def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
@@ -89,9 +117,9 @@ def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
             if not path.is_absolute():
                 continue
             if path.is_dir():
-                yield from ((f"{name}/{below.relative_to(path)}", below.resolve()) for below in walk(path))
+                yield from ((f"{name}/{below.relative_to(path)}", below) for below in walk(path))
             else:
-                yield f"compiler's {name}", path.resolve()
+                yield f"compiler's {name}", path
 
 
 def _libraries(paths: list[str], runner: Runner) -> Iterator[Path]:
@@ -100,4 +128,4 @@ def _libraries(paths: list[str], runner: Runner) -> Iterator[Path]:
         return
     for start in range(0, len(paths), _AT_ONCE):
         said = runner.run(["ldd", *paths[start : start + _AT_ONCE]], timeout=_SECONDS).text()
-        yield from sorted({Path(match[1]).resolve() for match in _LIBRARY.finditer(said)})
+        yield from sorted({Path(match[1]) for match in _LIBRARY.finditer(said)})

@@ -15,6 +15,7 @@ from dlkm.core.processes import Foreman
 
 if TYPE_CHECKING:
     from dlkm.build.caching import Cache
+    from dlkm.build.elsewhere import Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Workshop:
     """What this machine offers to every job of a run; `bubblewrap` is None where jobs run bare.
 
     `jobs` is the job server that all makes share, None where there is one job at a time. `cache` is None where nothing
-    is to be taken from earlier runs, and nothing kept.
+    is to be taken from earlier runs, and nothing kept. `remote` is what other machines have to offer.
     """
 
     runner: Foreman
@@ -30,6 +31,7 @@ class Workshop:
     bubblewrap: Bubblewrap | None
     jobs: JobServer | None = None
     cache: "Cache | None" = None
+    remote: "Remote | None" = None
     stopping: Event = field(default_factory=Event)
 
     def stop(self) -> None:
@@ -37,6 +39,8 @@ class Workshop:
         self.stopping.set()
         if self.jobs is not None:
             self.jobs.wake()
+        if self.remote is not None:
+            self.remote.close()
         self.runner.end_all()
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dlkm.cli.common import add_kernel_flag, add_output_flag
 from dlkm.cli.project import add_cell_flags, project_of
 from dlkm.cli.recipes import add_recipe_flags, recipe_options_of
+from dlkm.cli.remote import add_remote_flags, remote_options_of
 from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
@@ -52,6 +53,7 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
     add("--no-sandbox", action="store_true", help="run make on this machine as it is; says what is lost")
     add("--no-cache", action="store_true", help="make everything anew, and keep nothing of it for the next time")
     add_recipe_flags(parser)
+    add_remote_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -108,6 +110,7 @@ def options_of(arguments: argparse.Namespace) -> "BuildOptions":
         jobs=arguments.jobs,
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else EPOCH,
         cache=not arguments.no_cache,
+        remote=remote_options_of(arguments),
     )
 
 

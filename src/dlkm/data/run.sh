@@ -128,7 +128,7 @@ step() {
     required=$1 told=$2 silent=$3 folder=$4 shown=$5
     shift 5
     [ -z "$stopped" ] || return 0
-    start=$(date +%s.%N)
+    start=$(date +%s%3N)
     if [ -n "$told" ]; then
         "$run" "$folder" "$@" </dev/null >"$out/told" 2>>"$out/log"
     else
@@ -136,8 +136,8 @@ step() {
     fi
     status=$?
     echo "$status" >>"$out/statuses"
-    seconds=$(echo "$start $(date +%s.%N)" | awk '{ printf "%.1f", $2 - $1 }')
-    [ -n "$silent" ] || printf '+ %s\n+ status %s, %s seconds\n' "$shown" "$status" "$seconds" >>"$out/log"
+    tenths=$((($(date +%s%3N) - start + 50) / 100))
+    [ -n "$silent" ] || printf '+ %s\n+ status %s, %s.%s seconds\n' "$shown" "$status" $((tenths / 10)) $((tenths % 10)) >>"$out/log"
     [ "$status" = 0 ] || [ -z "$required" ] || stopped=yes
 }
 
