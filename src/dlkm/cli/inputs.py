@@ -91,7 +91,9 @@ def _built(
     sources = find_sources([SourceTable(path=str(item.path), name=name, subdir=arguments.subdir)])
     made = plan(sources, [PlannedKernel(kernel=kernel) for kernel in kernels], flags_of(arguments))
     options = options_of(arguments)
-    yield from run_plan_with(open_workshop(options, runner, terminal.events), made, arguments.output, arguments)
+    yield from run_plan_with(
+        open_workshop(options, runner, terminal.events), made, arguments.output or Path("out"), arguments
+    )
 
 
 def _recognised(path: Path, subdir: str) -> Input:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
+from dlkm.cli.project import add_cell_flags, runs_project
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal
 
@@ -16,17 +17,19 @@ if TYPE_CHECKING:
 
     from dlkm.build.result import Cell
     from dlkm.cli.inputs import Input
+    from dlkm.cli.prove_project import Proofs
     from dlkm.kernel.kernel import Kernel
-    from dlkm.prove.attempt import Boot, ProveOptions
-    from dlkm.prove.case import Case
+    from dlkm.prove.attempt import ProveOptions
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="FILE|BUILD|SOURCE", help=INPUTS)
-    add_kernel_flag(parser)
-    add_output_flag(parser)
+    help_ = f"{INPUTS} (default: what dlkm.toml here says)"
+    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help=help_)
+    add_kernel_flag(parser, required=False)
+    add_output_flag(parser, project=True)
+    add_cell_flags(parser)
     add("--param", dest="params", action="append", default=[], metavar="NAME=VALUE", help="given to every module")
     add(
         "--expect",
@@ -44,29 +47,52 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Gather or build, prove on each kernel, show."""
-    from dlkm.core.processes import Processes
-    from dlkm.prove.case import Expectation, prove_files, status_of
+    from dlkm.cli.prove_project import prove_project
+    from dlkm.prove.case import Expectation, status_of, together
     from dlkm.report import prove as report
 
     options = _options(arguments)
-    boots: list[Boot] = []
-    cases: list[Case] = []
-    failed: list[Cell] = []
-    items = _inputs(arguments)
-    for kernel in kernels_of(arguments, terminal):
-        files = _files(items, kernel, arguments, terminal, failed)
-        if files:
-            found = prove_files(kernel, files, options, arguments.params, Processes(), terminal.events)
-            boots += found.boots
-            cases += found.cases
+    if runs_project(arguments, arguments.paths):
+        proofs = prove_project(arguments, terminal, options)
+    else:
+        proofs = _prove_named(arguments, terminal, options)
+    found = together(proofs.found)
     terminal.close()
     if arguments.json:
-        terminal.document(report.prove_document(boots, cases, failed))
-    elif cases:
-        report.show(boots, cases, terminal)
-    for cell in failed:
+        terminal.document(report.prove_document(found, proofs.failed))
+    elif found.cases:
+        report.show(found, terminal)
+    for cell in proofs.failed:
         terminal.events.warning(f"{cell.id} was not built, so it is not proven: {cell.reason} (log: {cell.log})")
-    return ExitStatus.NO if failed else status_of(cases, Expectation(arguments.expect))
+    for error in {error.what: error for error in proofs.errors}.values():
+        terminal.error(error)
+    if proofs.errors:
+        return max(error.status for error in proofs.errors)
+    if proofs.failed or proofs.surprised:
+        return ExitStatus.NO
+    return status_of(found, Expectation(arguments.expect), proofs.failing)
+
+
+def _prove_named(arguments: argparse.Namespace, terminal: Terminal, options: "ProveOptions") -> "Proofs":
+    """What is named on the command line, on each kernel that is."""
+    from dlkm.build.result import BuildOutcome
+    from dlkm.cli.prove_project import Proofs
+    from dlkm.core.processes import Processes
+    from dlkm.matrix.evidence import keep_proofs
+    from dlkm.prove.case import prove_files
+
+    if not arguments.paths or not arguments.kernels:
+        raise UsageError("nothing to prove", hint="name a file, a build or a source, and -k KERNEL")
+    items = _inputs(arguments)
+    found = []
+    used: list[Cell] = []
+    for kernel in kernels_of(arguments, terminal):
+        files = _files(items, kernel, arguments, terminal, used)
+        if files:
+            found.append(prove_files(kernel, files, options, arguments.params, Processes(), terminal.events))
+            if not arguments.params and not arguments.cmdline:
+                keep_proofs(used, found[-1], kernel, project=False)
+    return Proofs(found=found, failed=[cell for cell in used if cell.outcome is not BuildOutcome.BUILT])
 
 
 def _seconds(text: str) -> float:
@@ -95,10 +121,9 @@ def _options(arguments: argparse.Namespace) -> "ProveOptions":
 
 
 def _files(
-    items: "Sequence[Input]", kernel: "Kernel", arguments: argparse.Namespace, terminal: Terminal, failed: "list[Cell]"
+    items: "Sequence[Input]", kernel: "Kernel", arguments: argparse.Namespace, terminal: Terminal, used: "list[Cell]"
 ) -> tuple[Path, ...]:
-    """The module files to prove on this kernel; what could not be built is added to `failed`."""
-    from dlkm.build.result import BuildOutcome
+    """The module files to prove on this kernel; the builds they come from, or that failed, are added to `used`."""
     from dlkm.core.processes import Processes
 
     files: dict[Path, None] = {}
@@ -107,8 +132,7 @@ def _files(
             files[item.path] = None
         cells = list(cells_of(item, [kernel], arguments, terminal, Processes()))
         for cell in [cell for cell in cells if cell.kernel == kernel.id] or cells:
-            if cell.outcome is not BuildOutcome.BUILT:
-                failed.append(cell)
+            used.append(cell)
             files |= dict.fromkeys(module.path for module in cell.modules)
     return tuple(files)
 

@@ -10,21 +10,49 @@ from dlkm.verdict.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What runs in the guest once the module is loaded: an executable's bytes, and busybox's where it is a script.
+
+    It is ended after `seconds`.
+    """
+
+    data: bytes
+    arguments: tuple[str, ...] = ()
+    seconds: float = 60.0
+    shell: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One module to load: `files` are what it needs, in load order, and last the module itself.
 
     `parameters` are the words given to it ("whom=me count=3"), `flags` those of finit_module(2).
     A needed file that fails to load does not end the attempt: the kernel's answer to the last file counts.
+    `program` runs only when that answer was yes.
     """
 
     files: tuple[Path, ...]
     parameters: str = ""
     flags: int = 0
+    program: Program | None = None
 
     @property
     def module(self) -> Path:
         """The file that is asked about."""
         return self.files[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How an attempt's program ended: `error` is an errno where it could not be started, `said` what it wrote.
+
+    `signal` is 0 where none ended it; SIGALRM means that its time was over.
+    """
+
+    error: int
+    status: int
+    signal: int
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +63,8 @@ class Observed:
     kernel refused, in a Verdict's form; `output` all else that was logged meanwhile, the module's own lines among it.
     `accepted`: the kernel took the module and called its init(); None when it could not be seen.
     `trouble` says why there is no proper answer (a panic, a hang, a forged line); `console` is where the console
-    of that boot was kept. `notes` tell of needed modules that did not load.
+    of that boot was kept. `notes` tell of needed modules that did not load. `ran` is None where no program was to run,
+    or none could because the module did not load.
     """
 
     outcome: Outcome
@@ -47,6 +76,7 @@ class Observed:
     trouble: str | None = None
     console: Path | None = None
     notes: tuple[str, ...] = ()
+    ran: Ran | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Prediction and reality of module files on one kernel, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from dlkm.core.events import Events
 from dlkm.core.processes import Spawner
 from dlkm.kernel.kernel import Kernel
 from dlkm.prove.agreement import Agreement, compare
-from dlkm.prove.attempt import Boot, Observed, ProveOptions
+from dlkm.prove.attempt import Attempt, Boot, Observed, ProveOptions
 from dlkm.prove.plan import attempts_for
 from dlkm.prove.run import prove
+from dlkm.prove.trial import Trial, TrialOutcome, TrialResult, judged
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -48,6 +49,16 @@ class Cases:
 
     boots: tuple[Boot, ...]
     cases: tuple[Case, ...]
+    trials: tuple[TrialResult, ...] = ()
+
+
+def together(found: Sequence[Cases]) -> Cases:
+    """What was proven on several kernels."""
+    return Cases(
+        boots=tuple(boot for one in found for boot in one.boots),
+        cases=tuple(case for one in found for case in one.cases),
+        trials=tuple(trial for one in found for trial in one.trials),
+    )
 
 
 def prove_files(
@@ -57,19 +68,33 @@ def prove_files(
     params: Sequence[str],
     runner: Spawner,
     events: Events,
+    trials: Sequence[Trial] = (),
 ) -> Cases:
-    """Predict and prove each file, with `params` for every one; errors as `prove` and `Session.verdict`."""
+    """Predict and prove each file, with `params` for every one, and try what its own tests ask for.
+
+    The trials' modules are among the files. Errors as `prove` and `Session.verdict`.
+    """
     conditions = Conditions(cmdline=options.cmdline, params=tuple(params))
     session = Session(kernel, conditions, files)
     with ThreadPoolExecutor(max_workers=1) as beside:  # the boot leaves this process idle
         predictions = beside.submit(lambda: [session.verdict(path) for path in files])
-        proof = prove(kernel, attempts_for(files, kernel, conditions), options, runner, events)
+        attempts = attempts_for(files, kernel, conditions)
+        proof = prove(kernel, [*attempts, *_with_trials(files, attempts, trials)], options, runner, events)
         predicted = predictions.result()
-    cases = zip(files, predicted, proof.observed, strict=True)
+    cases = zip(files, predicted, proof.observed[: len(files)], strict=True)
+    tried = zip(trials, proof.observed[len(files) :], strict=True)
     return Cases(
         boots=proof.boots,
         cases=tuple(Case(path=path, predicted=verdict, observed=observed) for path, verdict, observed in cases),
+        trials=tuple(judged(trial, kernel.id, observed) for trial, observed in tried),
     )
+
+
+def _with_trials(files: Sequence[Path], attempts: Sequence[Attempt], trials: Sequence[Trial]) -> Iterator[Attempt]:
+    """For each trial the loading of its module, after what this one needs, in the trial's own way."""
+    plain = dict(zip(files, attempts, strict=True))
+    for trial in trials:
+        yield replace(plain[trial.module], parameters=trial.parameters, program=trial.program)
 
 
 _WANTED = {
@@ -79,8 +104,20 @@ _WANTED = {
 }
 
 
-def status_of(cases: Sequence[Case], expected: Expectation) -> ExitStatus:
-    """NO when prediction and reality differ anywhere, or a module did not do what is expected of it."""
-    if any(case.agreement is Agreement.DIFFERS for case in cases):
+def status_of(found: Cases, expected: Expectation, failing: Mapping[str, bool] | None = None) -> ExitStatus:
+    """NO when prediction and reality differ anywhere, a module did not do what is expected of it, or a test failed.
+
+    `failing` names the files that are expected to fail whatever else is, and whether it is wrong that one loads.
+    """
+    exempt = failing or {}
+    if any(case.agreement is Agreement.DIFFERS for case in found.cases):
         return ExitStatus.NO
-    return ExitStatus.OK if {case.observed.outcome for case in cases} <= _WANTED[expected] else ExitStatus.NO
+    if any(trial.outcome is TrialOutcome.FAILED for trial in found.trials):
+        return ExitStatus.NO
+    wrong = (
+        exempt[str(case.path)] and case.observed.outcome is Outcome.LOADS
+        if str(case.path) in exempt
+        else case.observed.outcome not in _WANTED[expected]
+        for case in found.cases
+    )
+    return ExitStatus.NO if any(wrong) else ExitStatus.OK

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Protocol
 
 from dlkm.prove.agreement import LOST, errno_name, read_result
-from dlkm.prove.attempt import Attempt, Observed
+from dlkm.prove.attempt import Attempt, Observed, Ran
 from dlkm.prove.protocol import (
     Clear,
     Done,
@@ -15,7 +15,9 @@ from dlkm.prove.protocol import (
     Logged,
     Message,
     PayloadRead,
+    ProgramEnded,
     Result,
+    Said,
     Stays,
     Trying,
     parse,
@@ -23,7 +25,7 @@ from dlkm.prove.protocol import (
 from dlkm.verdict.verdict import Outcome
 
 SEGV, KILL = 11, 9
-MOST_LINES = 20_000  # of one attempt's log
+MOST_LINES = 20_000  # of one attempt's log, and of what its program says
 
 
 class Speaker(Protocol):
@@ -63,6 +65,8 @@ class _Listener:
         self._talk = talk
         self._logged: dict[int, list[str]] = {}
         self._results: dict[int, Result] = {}
+        self._said: list[str] = []
+        self._ran: Ran | None = None
 
     def take(self, message: Message) -> None:
         """One message; GarbageError when it has no place here."""
@@ -75,12 +79,20 @@ class _Listener:
                 self._expect(talk.current is None and message.attempt in self._attempts)
                 self._expect(message.attempt not in talk.answers)
                 talk.current, self._logged, self._results = message.attempt, {}, {}
+                self._said, self._ran = [], None
             case Logged():
                 self._expect(message.attempt == talk.current)
                 self._log(message)
             case Result():
                 self._expect(message.attempt == talk.current and message.file == len(self._results))
                 self._results[message.file] = message
+            case Said():
+                self._expect(message.attempt == talk.current and self._runs())
+                self._said += [message.text] if len(self._said) < MOST_LINES else []
+            case ProgramEnded():
+                self._expect(message.attempt == talk.current and self._runs())
+                told = (message.error, message.status, message.signal)
+                self._ran = Ran(error=told[0], status=told[1], signal=told[2], said=tuple(self._said))
             case Stays():
                 self._expect(message.attempt == talk.current)
                 talk.spent = True
@@ -106,7 +118,17 @@ class _Listener:
         if last.signal:
             trouble = "the kernel crashed in its init()" if last.accepted else "the kernel crashed while loading it"
             return replace(observed, outcome=Outcome.FAILS, errno=None, notes=notes, trouble=trouble)
-        return replace(observed, notes=notes)
+        if self._ran is not None and self._ran.signal == KILL:
+            trouble = "the kernel ended its program with SIGKILL, as it does after a crash"
+            return replace(observed, notes=notes, ran=self._ran, trouble=trouble)
+        return replace(observed, notes=notes, ran=self._ran)
+
+    def _runs(self) -> bool:
+        """Whether a program may be running: all files are loaded, and it has not ended yet."""
+        number = self._talk.current
+        assert number is not None
+        attempt = self._attempts[number]
+        return attempt.program is not None and len(self._results) == len(attempt.files) and self._ran is None
 
     def unfinished(self) -> Observed:
         """What is known of an attempt that did not come to its end."""
@@ -131,9 +153,10 @@ def converse(
     timeout: float,
     tell: Callable[[int], None] = lambda _done: None,
 ) -> Conversation:
-    """Let a guest that is ready try everything. An attempt that takes more than `timeout` seconds is a hang.
+    """Let a guest that is ready try everything.
 
-    `tell` hears how many attempts are over.
+    An attempt that takes more than `timeout` seconds, besides what its program may take, is a hang. `tell` hears how
+    many attempts are over.
     """
     talk = Conversation()
     listener = _Listener(attempts, talk)
@@ -147,7 +170,8 @@ def converse(
             _blame(talk, listener)
             break
         if talk.current != before:
-            deadline = monotonic() + timeout
+            program = attempts[talk.current].program if talk.current is not None else None
+            deadline = monotonic() + timeout + (program.seconds if program is not None else 0.0)
             tell(len(talk.answers))
         if talk.answers and (crashed := _crashed(talk)) is not None:
             talk.trouble = crashed

@@ -59,7 +59,9 @@ def guest_program(arch: Arch, cache: Path, runner: Runner) -> bytes:
     if kept.is_file():
         return kept.read_bytes()
     if compiler is None:
-        raise MissingToolError(f"no compiler for the guest's program: {program} is not installed", hint=_help(arch))
+        raise MissingToolError(
+            f"no compiler for the guest's program: {program} is not installed", hint=compiler_help(arch)
+        )
     return _compile(arch, compiler, sources, kept, runner)
 
 
@@ -84,12 +86,13 @@ def _compile(arch: Arch, compiler: Path, sources: dict[str, bytes], kept: Path, 
         completed = runner.run([compiler, *_flags(arch), "-o", result, *units], timeout=COMPILE_TIME)
         if not completed.ok:
             error = failed(completed, f"compiling the guest's program for {arch.name}", MissingToolError)
-            raise MissingToolError(error.what, hint=_help(arch))
+            raise MissingToolError(error.what, hint=compiler_help(arch))
         program = result.read_bytes()
         write_atomically(kept, program, 0o755)
     return program
 
 
-def _help(arch: Arch) -> str | None:
+def compiler_help(arch: Arch) -> str | None:
+    """The command that installs what compiles for guests of an architecture."""
     names = {"gcc", "libc"} if arch.is_host else {f"{arch.cross_compile}gcc", f"{arch.cross_compile}libc"}
     return install_command(tool for tool in all_tools() if tool.name in names)

@@ -51,6 +51,24 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A line that the attempt's program wrote, or a part of a long one."""
+
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramEnded:
+    """How the attempt's program ended; an errno in `error` where it could not be started."""
+
+    attempt: int
+    error: int
+    status: int
+    signal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stays:
     """A module could not be unloaded."""
 
@@ -70,7 +88,7 @@ class Done:
     """All attempts are over."""
 
 
-Message = PayloadRead | Trying | Logged | Result | Stays | Clear | Done
+Message = PayloadRead | Trying | Logged | Result | Said | ProgramEnded | Stays | Clear | Done
 
 
 def parse(line: bytes, nonce: str) -> Message:
@@ -95,6 +113,16 @@ def _logged(rest: str) -> Logged:
 def _lost(rest: str) -> Logged:
     attempt, file = rest.split(" ")
     return Logged(attempt=_number(attempt), file=_number(file), lines=None)
+
+
+def _said(rest: str) -> Said:
+    attempt, text = rest.split(" ", 1)
+    return Said(attempt=_number(attempt), text=_unescaped(text).decode("utf-8", "replace"))
+
+
+def _ended(rest: str) -> ProgramEnded:
+    attempt, error, status, signal = rest.split(" ")
+    return ProgramEnded(attempt=_number(attempt), error=_number(error), status=_number(status), signal=_number(signal))
 
 
 def _stays(rest: str) -> Stays:
@@ -139,8 +167,11 @@ def decode_record(record: str) -> tuple[str, ...]:
         raise ValueError(record)
     if int(match[1]) >> 3:
         return ()
-    raw = _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), match[4].encode("ascii"))
-    return tuple(raw.decode("utf-8", "replace").split("\n"))
+    return tuple(_unescaped(match[4]).decode("utf-8", "replace").split("\n"))
+
+
+def _unescaped(text: str) -> bytes:
+    return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode("ascii"))
 
 
 _PARSERS: dict[str, Callable[[str], Message]] = {
@@ -149,6 +180,8 @@ _PARSERS: dict[str, Callable[[str], Message]] = {
     "log": _logged,
     "lost": _lost,
     "result": _result,
+    "out": _said,
+    "ran": _ended,
     "stays": _stays,
     "clear": lambda rest: Clear(attempt=_number(rest)),
     "done": _done,

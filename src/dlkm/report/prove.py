@@ -6,8 +6,9 @@ from typing import Any
 
 from dlkm.build.result import Cell
 from dlkm.prove.agreement import Agreement, is_notice
-from dlkm.prove.attempt import Boot, Observed
-from dlkm.prove.case import Case
+from dlkm.prove.attempt import Observed
+from dlkm.prove.case import Case, Cases
+from dlkm.prove.trial import TrialOutcome, TrialResult
 from dlkm.report.document import document
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -19,15 +20,20 @@ _AGREEMENTS = {
     Agreement.DIFFERS: ("DIFFER", Style.BAD),
     Agreement.OPEN: ("-", Style.DOUBTFUL),
 }
+_TRIALS = {TrialOutcome.PASSED: Style.GOOD, TrialOutcome.FAILED: Style.BAD, TrialOutcome.SKIPPED: Style.DOUBTFUL}
 _SHOWN_LINES = 30  # of one module's log
 
 
-def prove_document(boots: Sequence[Boot], cases: Sequence[Case], failed: Sequence[Cell] = ()) -> dict[str, Any]:
-    """dlkm.prove/1; `failed` are the builds that brought nothing to prove, with the names of dlkm.build/1."""
+def prove_document(found: Cases, failed: Sequence[Cell] = ()) -> dict[str, Any]:
+    """dlkm.prove/1; `tests` are the drivers' own.
+
+    `failed` are the builds that brought nothing to prove, with the names of dlkm.build/1.
+    """
     return document(
         "prove",
-        boots=tuple(boots),
-        results=[_result(case) for case in cases],
+        boots=found.boots,
+        results=[_result(case) for case in found.cases],
+        tests=[_test(trial) for trial in found.trials],
         failed=[
             {"id": cell.id, "source": cell.source, "kernel": cell.kernel, "reason": cell.reason, "log": cell.log}
             for cell in failed
@@ -57,13 +63,32 @@ def _result(case: Case) -> dict[str, Any]:
     }
 
 
-def show(boots: Sequence[Boot], cases: Sequence[Case], terminal: Terminal) -> None:
-    """The table of predictions and observations, then what is worth more words."""
-    terminal.table(["module", "kernel", "predicted", "observed", ""], [_row(case, terminal) for case in cases])
-    for case in cases:
+def _test(trial: TrialResult) -> dict[str, Any]:
+    observed = trial.observed
+    return {
+        "name": trial.name,
+        "cell": trial.cell,
+        "module": trial.module,
+        "kernel": trial.kernel,
+        "outcome": trial.outcome,
+        "why": trial.why,
+        "log": [] if observed is None else [*observed.log, *observed.output],
+        "program": None if observed is None else observed.ran,
+    }
+
+
+def show(found: Cases, terminal: Terminal) -> None:
+    """The table of predictions and observations, that of tests, then what is worth more words."""
+    terminal.table(["module", "kernel", "predicted", "observed", ""], [_row(case, terminal) for case in found.cases])
+    for case in found.cases:
         _show_case(case, terminal)
+    if found.trials:
+        terminal.print()
+        terminal.table(["test", "cell", "outcome", ""], [_test_row(trial, terminal) for trial in found.trials])
+    for trial in found.trials:
+        _show_trial(trial, terminal)
     terminal.print()
-    for boot in boots:
+    for boot in found.boots:
         how = "resumed a kept guest of" if boot.resumed else "booted"
         terminal.print(f"{how} {boot.kernel} ({boot.accelerator}): {boot.seconds:.1f} s")
 
@@ -77,6 +102,23 @@ def _row(case: Case, terminal: Terminal) -> list[str]:
         _answer(case.observed, terminal),
         terminal.styled(word, style),
     ]
+
+
+def _test_row(trial: TrialResult, terminal: Terminal) -> list[str]:
+    outcome = terminal.styled(trial.outcome.value, _TRIALS[trial.outcome])
+    return [trial.name, trial.cell, outcome, printable(trial.why)]
+
+
+def _show_trial(trial: TrialResult, terminal: Terminal) -> None:
+    """What a failed test said."""
+    if trial.outcome is not TrialOutcome.FAILED or trial.observed is None:
+        return
+    observed = trial.observed
+    said = observed.ran.said if observed.ran is not None else ()
+    logged = [line for line in (*observed.log, *observed.output) if not is_notice(line)]
+    terminal.print(f"\n{trial.name} of {trial.cell}:")
+    for line in (*(_quoted("its program said:", said) if said else ()), *_quoted("the kernel's log:", logged)):
+        terminal.print(f"  {line}")
 
 
 def _answer(answer: Verdict | Observed, terminal: Terminal) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.prove.attempt import Attempt
+from dlkm.prove.attempt import Attempt, Program, Ran
 from dlkm.prove.conversation import Conversation, converse
 from dlkm.verdict.verdict import Outcome
 
@@ -138,6 +138,60 @@ def test_a_needed_file_that_fails_is_told_and_does_not_decide() -> None:
     answer = talk.answers[0]
     assert answer.log == ("user: Unknown symbol y (err -2)",)
     assert answer.notes == ("base.ko, which goes before it, did not load: ENOENT",)
+
+
+TESTED = Attempt(files=(Path("base.ko"), Path("hello.ko")), program=Program(data=b"x"))
+LOADED = ["try 0", "result 0 0 0 0 1 OE", "result 0 1 0 0 1 OE"]
+
+
+def test_a_program_is_listened_to() -> None:
+    said = ["out 0 first", "log 0 1 6,1,2,-;ioctl", r"out 0 \x5cx", "ran 0 0 4 0"]
+    talk = _talk("payload 0", *LOADED, *said, "clear 0", "done", attempts=[TESTED])
+    assert talk.trouble is None
+    assert talk.answers[0].ran == Ran(error=0, status=4, signal=0, said=("first", "\\x"))
+    assert talk.answers[0].output == ("ioctl",)
+
+
+def test_a_program_that_was_not_run_has_no_end() -> None:
+    refused = ["try 0", "result 0 0 0 0 1 OE", "result 0 1 8 0 0 -", "clear 0"]
+    talk = _talk("payload 0", *refused, "done", attempts=[TESTED])
+    assert (talk.answers[0].ran, talk.answers[0].errno) == (None, "ENOEXEC")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["try 0", "result 0 0 0 0 1 OE", "out 0 too early"],
+        ["try 0", "ran 0 0 0 0"],
+        [*LOADED, "ran 0 0 0 0", "out 0 too late"],
+        [*LOADED, "ran 0 0 1 0", "ran 0 0 0 0"],
+        [*LOADED, "ran 1 0 0 0"],
+    ],
+)
+def test_a_program_speaks_in_its_time_only(lines: list[str]) -> None:
+    talk = _talk("payload 0", *lines, "clear 0", "done", attempts=[TESTED])
+    assert talk.answers[0].trouble == "something else than the guest wrote to its channel"
+    untested = _talk("payload 0", "try 0", "result 0 0 0 0 1 OE", "out 0 x", attempts=[HELLO])
+    assert untested.answers[0].trouble is not None
+
+
+def test_after_a_crash_under_a_program_the_guest_is_believed_no_more() -> None:
+    talk = _talk("payload 0", *LOADED, "ran 0 0 0 9", "clear 0", *_attempt(1), attempts=[TESTED, HELLO])
+    assert list(talk.answers) == [0]
+    assert talk.answers[0].trouble is not None
+
+
+def test_a_program_has_its_own_time() -> None:
+    class Slow(Script):
+        def line(self, timeout: float) -> bytes | None:
+            waits.append(timeout)
+            return super().line(timeout)
+
+    waits: list[float] = []
+    attempt = Attempt(files=(Path("a.ko"),), program=Program(data=b"x", seconds=100.0))
+    converse(Slow(["payload 0", *_attempt(0), "done"]), {0: attempt}, "n", 5.0)
+    assert 100.0 < waits[2] <= 105.0
+    assert waits[-1] <= 5.0
 
 
 def test_a_payload_that_cannot_be_read() -> None:

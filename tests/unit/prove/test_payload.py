@@ -7,7 +7,7 @@ import pytest
 
 from dlkm.core.errors import UsageError
 from dlkm.prove import payload
-from dlkm.prove.attempt import Attempt
+from dlkm.prove.attempt import Attempt, Program
 from dlkm.prove.payload import MAX_PIECES, Payload, batches, build, validate
 
 
@@ -41,6 +41,33 @@ def test_a_shared_file_is_there_once(modules: list[Path]) -> None:
         f"try 7 2 ={b'x=1 2'.hex()} 0 2",
     ]
     assert files == a.read_bytes() + b.read_bytes() + c.read_bytes()
+
+
+def test_a_program_goes_before_its_attempt(modules: list[Path]) -> None:
+    program = Program(data=b"elf", arguments=("-v", "a b"), seconds=1.5)
+    script = Program(data=b"#!/bin/sh", shell=b"busybox")
+    attempts = {
+        0: Attempt(files=(modules[0],), program=program),
+        1: Attempt(files=(modules[0],), program=script),
+        2: Attempt(files=(modules[0],), program=script),
+    }
+    lines, files = _index(build(attempts).data)
+    assert lines[4:] == [
+        f"run 0 2 1 - ={b'-v'.hex()} ={b'a b'.hex()}",
+        "try 0 0 = 0",
+        "run 1 60 2 3",
+        "try 1 0 = 0",
+        "run 2 60 2 3",
+        "try 2 0 = 0",
+    ]
+    assert files == b"a.koelf#!/bin/shbusybox"
+
+
+def test_programs_count_in_a_boot(modules: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "BATCH", 8)
+    program = Program(data=b"12345")
+    attempts = {0: Attempt(files=(modules[0],)), 1: Attempt(files=(modules[0],), program=program)}
+    assert [list(group) for group in batches(attempts)] == [[0], [1]]
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:

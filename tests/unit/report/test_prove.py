@@ -3,6 +3,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from dlkm.build.result import BuildOutcome, Cell
 from dlkm.core.errors import ExitStatus
 from dlkm.prove.accelerator import Accelerator
-from dlkm.prove.attempt import Boot, Observed
-from dlkm.prove.case import Case, Expectation, status_of
+from dlkm.prove.attempt import Boot, Observed, Ran
+from dlkm.prove.case import Case, Cases, Expectation, status_of
+from dlkm.prove.trial import TrialOutcome, TrialResult
 from dlkm.report.prove import prove_document, show
 from dlkm.report.terminal import Colour, Terminal
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -38,9 +40,23 @@ NO_DEVICE = _case(
     Outcome.LOADS, Observed(outcome=Outcome.FAILS, errno="ENODEV", accepted=True, output=("hello: no device",))
 )
 
+TRIAL = TrialResult(
+    name="smoke",
+    cell="hello@6.1",
+    module=Path("out/hello.ko"),
+    kernel=KERNEL,
+    outcome=TrialOutcome.FAILED,
+    why="its program ended with status 1",
+    observed=Observed(
+        outcome=Outcome.LOADS,
+        output=("hello, world",),
+        ran=Ran(error=0, status=1, signal=0, said=("no device \x1b",)),
+    ),
+)
+
 
 def test_the_document_is_that_of_the_manual() -> None:
-    made = json.loads(json.dumps(prove_document([BOOT], [REFUSED, SURPRISE])))
+    made = json.loads(json.dumps(prove_document(Cases(boots=(BOOT,), cases=(REFUSED, SURPRISE)))))
     assert made["schema"] == "dlkm.prove/1"
     assert made["boots"] == [{"kernel": KERNEL, "accelerator": "tcg", "seconds": 5.25, "resumed": False}]
     first, second = made["results"]
@@ -56,7 +72,7 @@ def test_a_build_that_failed_is_in_the_document() -> None:
         id="hello@6.1", source=Path("/s/hello"), kernel="6.1", arch="x86_64", outcome=BuildOutcome.FAILED,
         reason="hello.c:1: no", log=Path("/out/build.log"),
     )  # fmt: skip
-    assert json.loads(json.dumps(prove_document([], [], [cell])))["failed"] == [
+    assert json.loads(json.dumps(prove_document(Cases(boots=(), cases=()), [cell])))["failed"] == [
         {"id": "hello@6.1", "source": "/s/hello", "kernel": "6.1", "reason": "hello.c:1: no", "log": "/out/build.log"}
     ]
 
@@ -77,13 +93,52 @@ def test_a_build_that_failed_is_in_the_document() -> None:
     ],
 )
 def test_exit_status(cases: list[Case], expected: Expectation, status: ExitStatus) -> None:
-    assert status_of(cases, expected) is status
+    assert status_of(Cases(boots=(), cases=tuple(cases)), expected) is status
+
+
+@pytest.mark.parametrize(
+    ("case", "strict", "status"),
+    [(REFUSED, True, ExitStatus.OK), (GOOD, True, ExitStatus.NO), (GOOD, False, ExitStatus.OK)],
+)
+def test_what_is_expected_to_fail(case: Case, strict: bool, status: ExitStatus) -> None:  # noqa: FBT001 — a table row
+    failing = {"out/hello.ko": strict}
+    assert status_of(Cases(boots=(), cases=(case,)), Expectation.LOADS, failing) is status
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (TrialOutcome.PASSED, ExitStatus.OK),
+        (TrialOutcome.SKIPPED, ExitStatus.OK),
+        (TrialOutcome.FAILED, ExitStatus.NO),
+    ],
+)
+def test_a_test_that_fails(outcome: TrialOutcome, status: ExitStatus) -> None:
+    trial = replace(TRIAL, outcome=outcome)
+    assert status_of(Cases(boots=(), cases=(GOOD,), trials=(trial,)), Expectation.LOADS) is status
 
 
 def _shown(*cases: Case) -> str:
     out = io.StringIO()
-    show([BOOT], cases, Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()))
+    show(Cases(boots=(BOOT,), cases=cases), Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()))
     return out.getvalue()
+
+
+def test_tests_have_their_table_and_failed_ones_their_words() -> None:
+    out = io.StringIO()
+    found = Cases(boots=(BOOT,), cases=(GOOD,), trials=(TRIAL,))
+    show(found, Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()))
+    assert "smoke  hello@6.1  failed   its program ended with status 1\n" in out.getvalue()
+    assert "its program said:\n    no device \\x1b\n" in out.getvalue()
+    assert "the kernel's log:\n    hello, world\n" in out.getvalue()
+    (test,) = json.loads(json.dumps(prove_document(found)))["tests"]
+    assert (test["name"], test["cell"], test["outcome"], test["log"]) == (
+        "smoke",
+        "hello@6.1",
+        "failed",
+        ["hello, world"],
+    )
+    assert test["program"] == {"error": 0, "status": 1, "signal": 0, "said": ["no device \x1b"]}
 
 
 def test_side_by_side() -> None:

@@ -58,7 +58,12 @@ static void mark_log(void)
 	put("/dev/kmsg", mark);
 }
 
-static void pass_on_log(const char *attempt, int file)
+int kernel_log_source(void)
+{
+	return kernel_log;
+}
+
+void pass_on_log(const char *attempt, int file)
 {
 	static char record[RECORD_SIZE];
 
@@ -75,6 +80,12 @@ static void pass_on_log(const char *attempt, int file)
 		record[strcspn(record, "\n")] = '\0'; /* what follows are the record's KEY=value lines */
 		say("log %s %d %s", attempt, file, record);
 	}
+}
+
+void finish_log(const char *attempt, int file)
+{
+	mark_log();
+	pass_on_log(attempt, file);
 }
 
 /* What a module that is needed logs after its init(), from a workqueue say, must not count as the next one's words. */
@@ -128,8 +139,7 @@ static void load_in_child(const char *attempt, int file, const char *parameters,
 	close(ends[0]);
 	waitpid(child, &status, 0);
 	ending->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	mark_log();
-	pass_on_log(attempt, file);
+	finish_log(attempt, file);
 }
 
 /* The kernel traces module_load after its last check, right before it calls init(). */
@@ -154,7 +164,7 @@ static void look_at_trace(struct ending *ending)
 		sscanf(event, " module_load: %*s %63[A-Z]", ending->taint);
 }
 
-static int try_file(const char *attempt, int file, int number, const char *parameters, int flags)
+static struct ending try_file(const char *attempt, int file, int number, const char *parameters, int flags)
 {
 	struct ending ending = { .taint = "-" };
 
@@ -167,7 +177,7 @@ static int try_file(const char *attempt, int file, int number, const char *param
 	look_at_trace(&ending);
 	unlink(CANDIDATE);
 	say("result %s %d %d %d %c %s", attempt, file, ending.error, ending.signal, ending.accepted, ending.taint);
-	return ending.signal;
+	return ending;
 }
 
 /* Newest first, as /proc/modules has them; in rounds, because one may hold another. */
@@ -194,7 +204,7 @@ static void unload_all(const char *attempt)
 	say("clear %s", attempt);
 }
 
-static void unhex(char *text)
+void unhex(char *text)
 {
 	char *to = text;
 	unsigned int byte;
@@ -213,6 +223,7 @@ void try_attempt(char *words)
 	char *attempt = strsep(&words, " ");
 	char *flags = strsep(&words, " ");
 	char *parameters = strsep(&words, " ");
+	struct ending ending = { .error = ENOENT };
 	int file = 0;
 
 	if (!parameters)
@@ -224,8 +235,11 @@ void try_attempt(char *words)
 	for (char *word; (word = strsep(&words, " ")); file++) {
 		int last = words == NULL;
 
-		if (try_file(attempt, file, atoi(word), last ? parameters : "", last ? atoi(flags) : 0))
+		ending = try_file(attempt, file, atoi(word), last ? parameters : "", last ? atoi(flags) : 0);
+		if (ending.signal)
 			break;
 	}
+	if (!ending.error && !ending.signal)
+		run_program(attempt, file - 1);
 	unload_all(attempt);
 }

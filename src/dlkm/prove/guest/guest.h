@@ -11,6 +11,8 @@
  *          NONCE log ATTEMPT FILE RECORD      a record of /dev/kmsg as the kernel wrote it: no control characters
  *          NONCE lost ATTEMPT FILE            the kernel's log ran over: records are missing here
  *          NONCE result ATTEMPT FILE ERRNO SIGNAL ACCEPTED TAINT
+ *          NONCE out ATTEMPT TEXT             a line that the attempt's program wrote: \xHH for what is no ASCII, and for '\'
+ *          NONCE ran ATTEMPT ERRNO STATUS SIGNAL    how it ended; ERRNO is not 0 where it could not be started
  *          NONCE stays ATTEMPT MODULE         a module that could not be unloaded: this guest is not fresh any more
  *          NONCE clear ATTEMPT                everything was unloaded that can be
  *          NONCE done
@@ -49,6 +51,14 @@ int unpack_file(int number, const char *path);
 /* attempt.c */
 void prepare_attempts(void);
 void try_attempt(char *words);
+void unhex(char *text);
+int kernel_log_source(void);
+void pass_on_log(const char *attempt, int file);
+void finish_log(const char *attempt, int file);
+
+/* program.c */
+void add_program(char *words);
+void run_program(const char *attempt, int file);
 int load(const char *path, const char *parameters, int flags);
 
 #endif

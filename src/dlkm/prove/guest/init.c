@@ -21,6 +21,8 @@ static void try_all(char *index)
 	for (char *line; (line = strsep(&index, "\n"));) {
 		if (strncmp(line, "file ", 5) == 0)
 			add_file(line + 5);
+		else if (strncmp(line, "run ", 4) == 0)
+			add_program(line + 4);
 		else if (strncmp(line, "try ", 4) == 0)
 			try_attempt(line + 4);
 	}
