@@ -15,13 +15,13 @@ from bench.figure import Figure, pair
 from dlkm.build.job import build
 from dlkm.build.options import BuildOptions
 from dlkm.core.arch import Machine
+from dlkm.core.cpio import archive, character_device, directory, plain_file
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
 from dlkm.prove.accelerator import Accelerator
-from dlkm.prove.cpio import archive, character_device, directory, plain_file
 from dlkm.prove.machine import Hardware, kernel_cmdline
 from dlkm.source.driver import find
 

@@ -7,13 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from dlkm.core.arch import Arch
+from dlkm.core.cpio import archive, character_device, directory, plain_file
 from dlkm.core.errors import MissingToolError
 from dlkm.core.files import scratch_dir, write_atomically
 from dlkm.core.processes import Runner, failed
 from dlkm.core.tools import all_tools, install_command
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
-from dlkm.prove.cpio import archive, character_device, directory, plain_file
 from dlkm.verdict.reading import plain_bytes
 
 FLAGS = ("-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror=implicit-function-declaration")

@@ -6,7 +6,7 @@ import stat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlkm.prove.cpio import archive, character_device, directory, plain_file
+from dlkm.core.cpio import archive, character_device, directory, plain_file
 
 FIELDS = 13
 

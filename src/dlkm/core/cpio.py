@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Initramfs archives (cpio, "newc"), the same bytes for the same entries. Reads no files.
+"""cpio archives ("newc": of an initramfs, in an .rpm), the same bytes for the same entries. Reads no files.
 
 Source of the format: Documentation/driver-api/early-userspace/buffer-format.rst.
 """
@@ -13,12 +13,13 @@ END = "TRAILER!!!"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file, directory or device node; `mode` holds the type as stat(2) has it."""
+    """One file, directory, link or device node; `mode` holds the type as stat(2) has it, `data` a link's target."""
 
     name: str
     mode: int
     data: bytes = b""
     device: tuple[int, int] = (0, 0)
+    mtime: int = 0  # seconds since the epoch
 
 
 def directory(name: str) -> Entry:
@@ -43,8 +44,8 @@ def archive(entries: Iterable[Entry]) -> bytes:
 
 
 def _record(inode: int, entry: Entry) -> bytes:
-    name = entry.name.encode() + b"\0"
-    fields = (inode, entry.mode, 0, 0, 1, 0, len(entry.data), 0, 0, *entry.device, len(name), 0)
+    name = entry.name.encode("utf-8", "surrogateescape") + b"\0"
+    fields = (inode, entry.mode, 0, 0, 1, entry.mtime, len(entry.data), 0, 0, *entry.device, len(name), 0)
     head = b"070701" + b"".join(b"%08X" % field for field in fields) + name
     return _padded(head) + _padded(entry.data)
 
