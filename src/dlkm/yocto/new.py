@@ -13,6 +13,7 @@ from dlkm.core.files import write_atomically
 from dlkm.source.driver import Driver, Style, find
 from dlkm.source.leftovers import left_out
 from dlkm.source.makefile import Makefile, read_makefile
+from dlkm.source.spdx import by_module_licence
 from dlkm.yocto.licences import checksum, common_licences, former_names
 from dlkm.yocto.releases import Release
 
@@ -25,16 +26,6 @@ _MODULE = re.compile(r"[a-z][a-z0-9_-]{0,54}\Z")  # MODULE_NAME_LEN, and C's ide
 _RUNNING = re.compile(r"\$\(shell\s+uname\s+-r\)|`uname\s+-r`")
 _SOURCES = 200  # C files that are looked into
 _HEAD = 1 << 20  # bytes of each
-# MODULE_LICENSE (include/linux/module.h) → SPDX, for sources without an SPDX line.
-_BY_MACRO = {
-    "GPL": "GPL-2.0-only",
-    "GPL v2": "GPL-2.0-only",
-    "GPL and additional rights": "GPL-2.0-only",
-    "Dual BSD/GPL": "GPL-2.0-only | BSD-3-Clause",
-    "Dual MIT/GPL": "GPL-2.0-only | MIT",
-    "Dual MPL/GPL": "GPL-2.0-only | MPL-1.1",
-    "Proprietary": "CLOSED",
-}
 _FIRST_GOALS = frozenset({"all", "default", "modules", "module", "build"})
 
 
@@ -160,8 +151,8 @@ def _licence(driver: Driver, texts: Sequence[str], macro: str | None) -> str:
     stated = dict.fromkeys(match[1].strip().rstrip("*/ ") for text in texts for match in [_SPDX.search(text)] if match)
     if stated:
         return " & ".join(_expression(one, several=len(stated) > 1) for one in stated)
-    if macro in _BY_MACRO:
-        return _BY_MACRO[macro]
+    if macro and macro in by_module_licence():
+        return by_module_licence()[macro]
     said = f"MODULE_LICENSE says {macro!r}" if macro else "no source says SPDX-License-Identifier or MODULE_LICENSE"
     raise UsageError(f"{driver.path}: which licence? {said}", hint="give it: --licence GPL-2.0-only")
 
