@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.cli.configuration import add_configuration_flags, wanted_of
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal, printable
@@ -28,11 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     add("--rootfs", required=True, type=Path, metavar="DIR", help="the root filesystem; nothing outside it is changed")
     add_kernel_flag(parser, required=False)
     add_output_flag(parser)
-    add("--autoload", action="append", default=[], metavar="NAME", help="load it at every boot (modules-load.d)")
-    add("--options", action="append", default=[], metavar="'NAME K=V…'", help="its parameters (modprobe.d)")
-    add("--blacklist", action="append", default=[], metavar="NAME", help="do not load it by its aliases (modprobe.d)")
-    add("--softdep", action="append", default=[], metavar="'NAME pre: X post: Y'", help="load others with it")
-    add("--conf-dir", choices=["etc", "usr"], default="etc", help="/etc or /usr/lib for the configuration")
+    add_configuration_flags(parser)
     add("--dry-run", action="store_true", help="show the operations and do none")
     add("--force", action="store_true", help="stage modules that their kernel will refuse")
     add_build_flags(parser)
@@ -72,14 +69,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _wanted(arguments: argparse.Namespace) -> "Wanted":
-    from dlkm.rootfs.conf import wanted
-
-    asked = wanted(
-        autoload=arguments.autoload,
-        options=arguments.options,
-        blacklist=arguments.blacklist,
-        softdep=arguments.softdep,
-    )
+    asked = wanted_of(arguments)
     if not arguments.paths and not asked.autoload and not asked.lines:
         raise UsageError("nothing to stage", hint="name a .ko file, a build's output, or a source with -k")
     return asked
