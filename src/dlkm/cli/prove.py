@@ -37,9 +37,20 @@ def register(parser: argparse.ArgumentParser) -> None:
         default="loads",
         help="what must be seen for exit status 0, besides agreement with the prediction (default: every module loads)",
     )
+    root = parser.add_argument_group("a root filesystem, in place of files").add_argument
+    root(
+        "--rootfs", type=Path, metavar="DIR|IMAGE", help="boot it twice with its own init; without -k, its own kernels"
+    )
+    root(
+        "--module", dest="modules", action="append", default=[], metavar="NAME", help="it must be there after the boot"
+    )
+    root(
+        "--device", dest="devices", action="append", default=[], metavar="D", help="a device of QEMU's for the machine"
+    )
     guest = parser.add_argument_group("the guest").add_argument
     guest("--fresh", action="store_true", help="boot anew: neither use nor keep a booted guest")
     guest("--timeout", type=_seconds, default=60.0, metavar="S", help="how long one module may take (default: 60)")
+    guest("--boot-timeout", type=_seconds, metavar="S", help="how long a boot may take (default: 120; --rootfs: 600)")
     guest("--accel", choices=["auto", "kvm", "tcg"], default="auto", help="auto: KVM where it works, else TCG")
     guest("--cmdline", default="", metavar="TEXT", help="added to the kernel's command line")
     add_build_flags(parser)
@@ -47,6 +58,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Gather or build, prove on each kernel, show."""
+    if arguments.rootfs is not None:
+        from dlkm.cli import prove_rootfs
+
+        return prove_rootfs.run(arguments, terminal, _options(arguments))
     from dlkm.cli.prove_project import prove_project
     from dlkm.prove.case import Expectation, status_of, together
     from dlkm.report import prove as report
@@ -115,7 +130,7 @@ def _options(arguments: argparse.Namespace) -> "ProveOptions":
         accelerator=None if arguments.accel == "auto" else Accelerator(arguments.accel),
         cmdline=arguments.cmdline,
         timeout=arguments.timeout,
-        boot_timeout=max(120.0, arguments.timeout),
+        boot_timeout=arguments.boot_timeout or max(120.0 if arguments.rootfs is None else 600.0, arguments.timeout),
         fresh=arguments.fresh,
     )
 

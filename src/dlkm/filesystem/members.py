@@ -192,6 +192,7 @@ def kind_of(mode: int) -> Kind:
 def lay_out(holder: Holder, paths: Iterable[str], into: Path) -> None:
     """Write members as real directories, files and links below `into`; devices and pipes are left out.
 
+    Files keep their permissions, but for set-user-id and the like, and who unpacks them may read them all the same.
     `paths` are members, each after the directories it lies in, which are made. Done again it makes what is missing.
     MalformedError for damaged data and for more than `LIMIT` bytes, StorageError for a full disk.
     """
@@ -215,5 +216,7 @@ def lay_out(holder: Holder, paths: Iterable[str], into: Path) -> None:
             raise MalformedError(f"more than {LIMIT} bytes would be unpacked")
         if files:
             holder.fetch(files, into)
+        for path, member in files.items():
+            (into / path).chmod(0o600 | member.mode & 0o777)
     except OSError as error:
         raise cannot_write(into, error) from error

@@ -63,9 +63,14 @@ def errno_name(number: int) -> str:
 
 
 @cache
+def errno_numbers() -> dict[str, int]:
+    """By name ("ENOEXEC": 8), as data/errno.toml has them."""
+    return tomllib.loads(files("dlkm.data").joinpath("errno.toml").read_text("utf-8"))
+
+
+@cache
 def _errnos() -> dict[int, str]:
-    table = tomllib.loads(files("dlkm.data").joinpath("errno.toml").read_text("utf-8"))
-    return {number: name for name, number in table.items()}
+    return {number: name for name, number in errno_numbers().items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

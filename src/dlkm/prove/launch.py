@@ -71,7 +71,7 @@ class Launcher:
     """All that the boots of one kernel have in common."""
 
     def __init__(self, kernel: Kernel, options: ProveOptions, spawner: Spawner, events: Events) -> None:
-        self.machine = _machine(kernel)
+        self.machine = machine_of(kernel)
         program = spawner.find(self.machine.program)
         if program is None:
             raise missing(self.machine.program)
@@ -102,7 +102,7 @@ class Launcher:
     def guest(self, payload: Payload) -> Iterator[Ready | Stillborn]:
         """A guest with this payload at hand; the best way that works. QemuError when QEMU itself does not start."""
         by_fw_cfg = self._driver_works and len(payload.data) <= MOST_BY_FW_CFG and not self._options.fresh
-        with ExitStack() as stack, held_dir(_short_folder(self._options.cache), "dlkm-prove-") as folder:
+        with ExitStack() as stack, held_dir(short_folder(self._options.cache), "dlkm-prove-") as folder:
             ways = stack.enter_context(self._ways(payload, resumable=by_fw_cfg))
             last: Ready | Stillborn | None = None
             for way in ways:
@@ -218,7 +218,8 @@ class Launcher:
             saving.join()
 
 
-def _machine(kernel: Kernel) -> Machine:
+def machine_of(kernel: Kernel) -> Machine:
+    """The machine that runs its kernel; UsageError when there is none, or no image to boot."""
     if kernel.arch.machine is None:
         raise UsageError(f"{kernel.id}: no machine to boot {kernel.arch.name} kernels is known")
     if kernel.image is None:
@@ -235,7 +236,7 @@ def _written(payload: Payload, folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _short_folder(cache: Path) -> Path:
+def short_folder(cache: Path) -> Path:
     """Where sockets can lie: their names must be short. held_dir makes it private."""
     wanted = (cache / "prove", Path(tempfile.gettempdir()))
     short = (folder for folder in wanted if len(bytes(folder)) <= SOCKET_PATH - len("/dlkm-prove-xxxxxxxx"))

@@ -58,10 +58,22 @@ def kernel_cmdline(machine: Machine, accelerator: Accelerator, extra: str) -> st
     return " ".join([*words, *extra.split()]) if '"' not in extra else " ".join([*words, extra.strip()])
 
 
+def drive(image: Path) -> tuple[str, str]:
+    """A disk "root" with the bytes of an image, which stays as it is: what is written goes to a file that vanishes."""
+    return "-drive", f"if=none,id=root,format=raw,snapshot=on,file={_escaped(image)}"
+
+
 def qemu_argv(
-    hardware: Hardware, image: Path, initrd: Path, wires: Wires, pieces: tuple[Path, ...] = (), *, resume: bool = False
+    hardware: Hardware,
+    image: Path,
+    initrd: Path,
+    wires: Wires,
+    pieces: tuple[Path, ...] = (),
+    *,
+    resume: bool = False,
+    more: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """The whole command line; `pieces` are the fw_cfg files opt/dlkm/0, opt/dlkm/1, …"""
+    """The whole command line; `pieces` are the fw_cfg files opt/dlkm/0, opt/dlkm/1, …, `more` further words."""
     return (
         hardware.machine.program,
         *hardware.words(),
@@ -74,6 +86,7 @@ def qemu_argv(
         *("-mon", "chardev=monitor,mode=control"),
         *(word for number, piece in enumerate(pieces) for word in _piece(number, piece)),
         *(("-incoming", "defer") if resume else ()),
+        *more,
     )
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dlkm.core.errors import DlkmError, MalformedError
+from dlkm.core.errors import MalformedError
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
-from dlkm.ko.module import Module, read_module
+from dlkm.ko.module import read_module
 from dlkm.prove.attempt import Attempt
+from dlkm.prove.order import before_of, load_order
 from dlkm.verdict.conditions import Conditions
 
 
@@ -53,7 +54,7 @@ class _Given:
     def _enter(self, file: _File, order: dict[Path, None], entered: set[Path]) -> None:
         """Depth first; `entered` ends rings. Chains are as deep as there are given files."""
         foreign = [name for name in (*file.before, *file.depends) if name not in self._by_name]
-        order |= dict.fromkeys(self._installed_for(foreign))
+        order |= dict.fromkeys(load_order(self.installed, foreign))
         for giver in self._givers(file):
             if giver.path not in entered:
                 entered.add(giver.path)
@@ -64,25 +65,6 @@ class _Given:
         named = [self._by_name[name] for name in (*file.before, *file.depends) if name in self._by_name]
         serving = (giver for giver in self._exporting if not giver.exports.isdisjoint(file.wanted))
         return iter(dict.fromkeys([*named, *serving]))
-
-    def _installed_for(self, names: Sequence[str]) -> tuple[Path, ...]:
-        """The installed files of these names with all they need, those of their softdeps before each."""
-        order: dict[Path, None] = {}
-        try:
-            for path in self.installed.load_order([self._installed_name(name) for name in names]):
-                before = [self._installed_name(name) for name in _before(read_module(path))]
-                order |= dict.fromkeys(self.installed.load_order(before))
-                order[path] = None
-        except DlkmError:
-            return tuple(order)
-        return tuple(order)
-
-    def _installed_name(self, name: str) -> str:
-        """Softdeps name aliases too; only depmod's list, which a kernel that was never installed lacks, has them all.
-        Those of the crypto layer's algorithms follow a rule of naming.
-        """
-        plain = name.removeprefix("crypto_")
-        return next((one for one in (name, plain, f"{plain}_generic") if self.installed.find(one) is not None), name)
 
     @cached_property
     def by_path(self) -> dict[Path, _File]:
@@ -106,20 +88,7 @@ def _read(path: Path) -> _File:
             depends=tuple(normalise_module_name(name) for name in module.depends),
             exports=frozenset(export.name for export in module.exports),
             wanted=frozenset(symbol.name for symbol in module.undefined),
-            before=_before(module),
+            before=before_of(module),
         )
     except MalformedError:
         return _File(path=path, name=module_name(path.name))
-
-
-def _before(module: Module) -> tuple[str, ...]:
-    """What `softdep=pre: …` asks to be loaded first (man modprobe.d)."""
-    words = " ".join(module.all("softdep")).replace("post:", " post: ").replace("pre:", " pre: ").split()
-    found: list[str] = []
-    taking = False
-    for word in words:
-        if word in {"pre:", "post:"}:
-            taking = word == "pre:"
-        elif taking:
-            found.append(normalise_module_name(word))
-    return tuple(found)

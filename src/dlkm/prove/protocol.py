@@ -159,15 +159,21 @@ def _number(word: str) -> int:
 def decode_record(record: str) -> tuple[str, ...]:
     """The lines of a /dev/kmsg record; none of one that the kernel did not write itself.
 
-    Source: Documentation/ABI/testing/dev-kmsg; the kernel's own facility is 0, the level the lowest three bits.
     ValueError when it is no record.
+    """
+    facility, lines = decode_any(record)
+    return () if facility else lines
+
+
+def decode_any(record: str) -> tuple[int, tuple[str, ...]]:
+    """The facility of a /dev/kmsg record, 0 for the kernel's own, and its lines. ValueError when it is no record.
+
+    Source: Documentation/ABI/testing/dev-kmsg; the level are the lowest three bits of the first number.
     """
     match = _RECORD.fullmatch(record)
     if match is None:
         raise ValueError(record)
-    if int(match[1]) >> 3:
-        return ()
-    return tuple(_unescaped(match[4]).decode("utf-8", "replace").split("\n"))
+    return int(match[1]) >> 3, tuple(_unescaped(match[4]).decode("utf-8", "replace").split("\n"))
 
 
 def _unescaped(text: str) -> bytes:

@@ -164,7 +164,9 @@ def running(make_argv: Callable[[Wires], Sequence[str]], folder: Path, spawner: 
         listeners = {name: stack.enter_context(_listen(getattr(wires, name))) for name in _NAMES}
         wires.console.write_bytes(b"")
         log = folder / "qemu.log"
-        child = spawner.spawn([*bound_to_us(spawner), *make_argv(wires)], log=log)
+        # what a guest writes to a disk that must stay as it is lies in QEMU's temporary directory
+        temporary = {"TMPDIR": str(folder)}
+        child = spawner.spawn([*bound_to_us(spawner), *make_argv(wires)], env=temporary, log=log)
         stack.callback(child.kill)
         deadline = time.monotonic() + START_TIME
         accepted = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlkm.build.result import Cell
 from dlkm.prove.agreement import Agreement, is_notice
-from dlkm.prove.attempt import Observed
+from dlkm.prove.attempt import Boot, Observed
 from dlkm.prove.case import Case, Cases
 from dlkm.prove.trial import TrialOutcome, TrialResult
 from dlkm.report.document import document
@@ -15,7 +15,7 @@ from dlkm.verdict.verdict import Outcome, Verdict
 
 _STYLES = {Outcome.LOADS: Style.GOOD, Outcome.FAILS: Style.BAD, Outcome.CANNOT_TELL: Style.DOUBTFUL}
 _WORDS = {Outcome.LOADS: "loads", Outcome.FAILS: "fails", Outcome.CANNOT_TELL: "cannot tell"}
-_AGREEMENTS = {
+AGREEMENTS = {
     Agreement.AGREES: ("agree", Style.GOOD),
     Agreement.DIFFERS: ("DIFFER", Style.BAD),
     Agreement.OPEN: ("-", Style.DOUBTFUL),
@@ -88,13 +88,18 @@ def show(found: Cases, terminal: Terminal) -> None:
     for trial in found.trials:
         _show_trial(trial, terminal)
     terminal.print()
-    for boot in found.boots:
+    show_boots(found.boots, terminal)
+
+
+def show_boots(boots: Sequence[Boot], terminal: Terminal) -> None:
+    """A line each."""
+    for boot in boots:
         how = "resumed a kept guest of" if boot.resumed else "booted"
         terminal.print(f"{how} {boot.kernel} ({boot.accelerator}): {boot.seconds:.1f} s")
 
 
 def _row(case: Case, terminal: Terminal) -> list[str]:
-    word, style = _AGREEMENTS[case.agreement]
+    word, style = AGREEMENTS[case.agreement]
     return [
         printable(case.predicted.module),
         case.predicted.kernel,

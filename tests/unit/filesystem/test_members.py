@@ -116,6 +116,17 @@ def test_laid_out_they_are_real_and_devices_are_none(tmp_path: Path) -> None:
     assert str((tmp_path / "out/lib").readlink()) == "/usr/lib"
 
 
+def test_programs_stay_programs_and_all_can_be_read(tmp_path: Path) -> None:
+    modes = {"run": 0o4755, "plain": 0o640, "closed": 0}
+    members = {name: Member(kind=Kind.FILE, mode=mode, size=1) for name, mode in modes.items()}
+    lay_out(_Full(_members(**members)), list(modes), tmp_path)
+    assert {name: (tmp_path / name).stat().st_mode & 0o7777 for name in modes} == {
+        "run": 0o755,
+        "plain": 0o640,
+        "closed": 0o600,
+    }
+
+
 def test_nothing_is_laid_out_that_would_fill_the_disk(tmp_path: Path) -> None:
     holder = _Full(_members(bomb=Member(kind=Kind.FILE, size=1 << 40)))
     with pytest.raises(MalformedError, match="more than"):

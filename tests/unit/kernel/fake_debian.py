@@ -46,10 +46,10 @@ class FakeDebian:
         argv: Sequence[str | Path],
         *,
         cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,  # noqa: ARG002 — the Runner's signature
-        timeout: float | None = None,  # noqa: ARG002
-        log: Path | None = None,  # noqa: ARG002
-        stdin: bytes | None = None,  # noqa: ARG002
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        log: Path | None = None,
+        stdin: bytes | None = None,
     ) -> Completed:
         words = tuple(str(word) for word in argv if not str(word).startswith("-oDir") and word != "-q")
         self.ran.append(words)

@@ -63,19 +63,31 @@ void open_channel(void)
 	tcsetattr(channel, TCSANOW, &settings);
 }
 
-void wait_for_go(void)
+/* A line of the host's, without its end; what is too long is cut. */
+int read_line(char *line, size_t size)
 {
-	char line[MAX_NONCE + 8];
 	size_t length = 0;
+	char byte;
 
-	while (length < sizeof(line) - 1) {
-		if (read(channel, line + length, 1) != 1)
+	for (;;) {
+		if (read(channel, &byte, 1) != 1) {
+			if (errno == EIO) /* somebody has hung it up */
+				return -1;
 			continue;
-		if (line[length] == '\n')
+		}
+		if (byte == '\n')
 			break;
-		length++;
+		if (length < size - 1)
+			line[length++] = byte;
 	}
 	line[length] = '\0';
-	if (length > 3 && length - 3 < sizeof(nonce))
-		memcpy(nonce, line + 3, length - 2);
+	return 0;
+}
+
+void wait_for_go(void)
+{
+	char line[MAX_NONCE + 3];
+
+	if (read_line(line, sizeof(line)) == 0 && strncmp(line, "go ", 3) == 0)
+		snprintf(nonce, sizeof(nonce), "%s", line + 3);
 }

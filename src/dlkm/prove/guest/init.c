@@ -34,6 +34,8 @@ int main(void)
 	int error;
 
 	prepare_machine();
+	if (access(ROOT_PLAN, F_OK) == 0)
+		boot_root();
 	prepare_attempts();
 	open_channel();
 	say_ready();

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a root filesystem's files foretell of its modules, for one kernel; the files are read, nothing is booted."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlkm.core.errors import DlkmError
+from dlkm.core.names import module_name, normalise_module_name
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import Module
+from dlkm.prove.rooted.parameters import shown
+from dlkm.prove.rooted.subject import Fate, Foretold, Subject, Wish
+from dlkm.rootfs.lookup import Found, Lookup
+from dlkm.rootfs.release import Release
+from dlkm.rootfs.root import Root
+from dlkm.rootfs.settings import Autoload, Settings
+from dlkm.rootfs.statements import load_lines
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.session import Session
+from dlkm.verdict.verdict import Outcome
+
+MODULES = "etc/modules"
+MOST_ALIASES = 3  # of one module
+MOST_ADDED = 200  # modules that are no part of the kernel
+_WILD = re.compile(r"\[(.)[^\]]*\]|[*?]")
+_FATES = {Outcome.LOADS: Fate.LOADS, Outcome.FAILS: Fate.FAILS, Outcome.CANNOT_TELL: Fate.CANNOT_TELL}
+_OBEYED = {"/bin/true": Fate.STAYS_OUT, "/bin/false": Fate.FAILS}  # install lines whose end is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foresight:
+    """One root filesystem and one kernel; `kernel.modules` is the root's own directory for it."""
+
+    root: Root
+    kernel: Kernel
+    cmdline: str = ""
+    named: tuple[str, ...] = ()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Its configuration."""
+        return Settings.of(self.root)
+
+    @cached_property
+    def release(self) -> Release:
+        """The kernel's release as the root's modprobe sees it."""
+        return Release(root=self.root, release=self.kernel.release, settings=self.settings)
+
+    @property
+    def lookup(self) -> Lookup:
+        """Its modprobe's tables."""
+        return self.release.lookup
+
+    @cached_property
+    def has_systemd(self) -> bool:
+        """Whether systemd boots it: what is read then, and that a blacklist is obeyed, differs."""
+        init = self.root.place("sbin/init")
+        return init.path.endswith("/systemd")
+
+    @cached_property
+    def autoload(self) -> tuple[Autoload, ...]:
+        """What is to load at boot. Init scripts (Debian's kmod, OpenEmbedded's modutils) read /etc/modules as well."""
+        listed = self.settings.autoload
+        if self.has_systemd:
+            return listed
+        lines = load_lines(self.root.read(MODULES) or b"")
+        words = [(line.text.split()[0], line.number) for line in lines]
+        known = {one.name for one in listed}
+        further = [Autoload(name=name, file=MODULES, line=number) for name, number in words if name not in known]
+        return (*listed, *further)
+
+    @cached_property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every module that is to be asked about, each once, the most wished for first."""
+        found: dict[str, Subject] = {}
+        for subject in (*self._wished(), *self._blacklisted(), *self._added()):
+            found.setdefault(subject.module, subject)
+        return tuple(found.values())
+
+    def _wished(self) -> Iterator[Subject]:
+        places: dict[tuple[str, Wish], list[str]] = {}
+        for line in self.autoload:
+            for name in self._meant(line.name):
+                places.setdefault((name, Wish.AUTOLOAD), []).append(line.place)
+        for word in self.named:
+            for name in self._meant(word):
+                places.setdefault((name, Wish.NAMED), [])
+        for (name, wish), lines in places.items():
+            yield Subject(module=name, wish=wish, places=tuple(lines))
+
+    def _meant(self, word: str) -> tuple[str, ...]:
+        """The modules that a name or alias stands for; itself when it stands for nothing."""
+        modules = self.lookup.ask(word).modules
+        return tuple(one.name for one in modules) or (normalise_module_name(word),)
+
+    def _blacklisted(self) -> Iterator[Subject]:
+        """Those that are there to be kept out."""
+        for line in self.settings.of_kind("blacklist"):
+            name = normalise_module_name(line.name)
+            if self.lookup.module(name).path is not None:
+                yield Subject(module=name, wish=Wish.BLACKLIST, places=(line.place,), aliases=self._aliases(name))
+
+    def _added(self) -> Iterator[Subject]:
+        for file in self.release.added[:MOST_ADDED]:
+            yield Subject(module=file.name, wish=Wish.ADDED)
+
+    def _aliases(self, name: str) -> tuple[str, ...]:
+        module = self.module(name)
+        wildcards = module.all("alias")[:MOST_ALIASES] if module is not None else ()
+        return tuple(_WILD.sub(lambda wild: wild[1] or "0", wildcard) for wildcard in wildcards)
+
+    def in_boot(self, subject: Subject) -> Foretold:
+        """What will become of it in a boot."""
+        found = self.lookup.module(subject.module)
+        if subject.wish is Wish.AUTOLOAD:
+            return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)
+        if found.builtin or found.path is None:
+            return self._loaded_by_name(found, obeys_blacklist=False)
+        needing = self._needed_by.get(subject.module)
+        if needing is not None:
+            return self._loaded(found, f"{needing} needs it")
+        if subject.wish is Wish.BLACKLIST:
+            return self._kept_out(subject)
+        loaded = self._loaded(found, "")
+        why = "whether something here asks for it, no file tells"
+        return Foretold(fate=Fate.CANNOT_TELL, why=why, file=loaded.file, parameters=loaded.parameters)
+
+    def by_alias(self, subject: Subject) -> Foretold:
+        """What `modprobe -b ALIAS` will do to a blacklisted module."""
+        return Foretold(fate=Fate.STAYS_OUT, why=f"blacklisted by {subject.places[0]}")
+
+    def by_name(self, subject: Subject) -> Foretold:
+        """What `modprobe NAME` will do."""
+        return self._loaded_by_name(self.lookup.module(subject.module), obeys_blacklist=False)
+
+    def _kept_out(self, subject: Subject) -> Foretold:
+        users = self._users.get(subject.module, ())
+        why = f"blacklisted by {subject.places[0]}"
+        if users:
+            return Foretold(fate=Fate.CANNOT_TELL, why=f"{why}; but with {', '.join(users[:3])} it is loaded too")
+        return Foretold(fate=Fate.STAYS_OUT, why=why)
+
+    def _loaded_by_name(self, found: Found, *, obeys_blacklist: bool) -> Foretold:
+        if found.builtin:
+            return Foretold(fate=Fate.LOADS, why="it is part of the kernel", builtin=True)
+        if found.blacklist is not None and obeys_blacklist:
+            why = f"blacklisted by {found.blacklist.place}, which systemd-modules-load obeys"
+            return Foretold(fate=Fate.STAYS_OUT, why=why)
+        if found.command is not None:
+            command = found.command.rest
+            fate = _OBEYED.get(command, Fate.CANNOT_TELL)
+            return Foretold(fate=fate, why=f"{found.command.place} runs {command!r} in its place")
+        if found.path is None:
+            return Foretold(fate=Fate.FAILS, why=f"{self.kernel.release} has no module of that name there")
+        return self._loaded(found, "")
+
+    def _loaded(self, found: Found, why: str) -> Foretold:
+        """The kernel's answer to the file that wins."""
+        file = self.release.file(found.path)
+        if file is None:
+            return Foretold(fate=Fate.FAILS, why="modules.dep names a file that is not there")
+        try:
+            verdict = self._session.verdict(self.root.host_path(file.real))
+        except DlkmError as error:
+            return Foretold(fate=Fate.CANNOT_TELL, why=error.what, file=file.real)
+        errors = [finding.message for finding in verdict.findings if finding.severity == "error" and not finding.masked]
+        module = self.module(found.name)
+        return Foretold(
+            fate=_FATES[verdict.outcome],
+            why=why or "; ".join(errors[:1]),
+            errno=verdict.errno,
+            log=verdict.log,
+            file=file.real,
+            parameters=shown(module, self._conditions.params_of(found.name)) if module is not None else {},
+        )
+
+    def module(self, name: str) -> Module | None:
+        """The file that wins for a name, read; None when there is none, or it is no module."""
+        file = self.release.loaded(name)
+        return self.release.module(file) if file is not None else None
+
+    def files(self, name: str) -> Iterator[tuple[str, Module]]:
+        """Every file there that holds a module of that name, with its place in the root."""
+        for file in self.release.tree.by_name.get(name, ()):
+            module = self.release.module(file)
+            if module is not None:
+                yield file.real, module
+
+    @cached_property
+    def _conditions(self) -> Conditions:
+        options = tuple(
+            (normalise_module_name(line.name), word)
+            for line in self.settings.of_kind("options")
+            for word in line.rest.split()
+        )
+        return Conditions(cmdline=self.cmdline, options=options)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.kernel, self._conditions)
+
+    @cached_property
+    def _needed_by(self) -> Mapping[str, str]:
+        """By module the one that is loaded at boot by name, and with which it is loaded."""
+        found: dict[str, str] = {}
+        for line in self.autoload:
+            for one in self.lookup.ask(line.name).modules:
+                if one.blacklist is None and not one.builtin:
+                    names = (*map(module_name, one.needs), *one.before, *one.after)
+                    found |= dict.fromkeys(map(normalise_module_name, names), one.name)
+        return found
+
+    @cached_property
+    def _users(self) -> Mapping[str, tuple[str, ...]]:
+        """By blacklisted module the others, not blacklisted, that cannot be loaded without it."""
+        listed = {normalise_module_name(line.name) for line in self.settings.of_kind("blacklist")}
+        lines = self.release.table("modules.dep") if listed else None
+        found: dict[str, tuple[str, ...]] = {}
+        for line in (lines or b"").decode("utf-8", "replace").splitlines():
+            path, _, needed = line.partition(":")
+            for name in listed.intersection(map(module_name, needed.split())):
+                if module_name(path) not in listed:
+                    found[name] = (*found.get(name, ()), module_name(path))
+        return found
