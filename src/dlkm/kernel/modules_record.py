@@ -18,13 +18,14 @@ from dlkm.kernel.installed import Installed
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 from dlkm.ko.module import read_module
 
+FORMAT = b"2"  # what is kept by another rule is not what we would keep
 LIMIT = 64 << 20  # bytes of what is kept; a distribution's have two million
 
 
 def exports_of_modules(installed: Installed, home: Path | None = None) -> Mapping[str, KernelSymbol]:
-    """What the modules export, and what they expect of the kernel: these have no provider.
+    """What the modules export, and what the kernel's own expect of the kernel: these have no provider.
 
-    Modules that cannot be read are passed over.
+    Modules that cannot be read are passed over. What others were built for says nothing of this kernel.
     """
     name = hashlib.sha256(os.fsencode(installed.modules_dir.absolute())).hexdigest()[:32]
     path = (home or cache_home() / "images") / f"{name}.modules"
@@ -62,15 +63,16 @@ def _load(path: Path, listing: bytes) -> Mapping[str, KernelSymbol] | None:
 
 
 def _seal(listing: bytes, data: bytes) -> bytes:
-    return hashlib.sha256(hashlib.sha256(listing).digest() + data).hexdigest().encode()
+    return hashlib.sha256(FORMAT + hashlib.sha256(listing).digest() + data).hexdigest().encode()
 
 
 def _read(installed: Installed) -> dict[str, KernelSymbol]:
     known: dict[str, KernelSymbol] = {}
+    own = installed.modules_dir / "kernel"
     for path in installed.files():
         try:
             module = read_module(path)
-            for symbol, crc in (module.versions or {}).items():
+            for symbol, crc in (module.versions or {}).items() if path.is_relative_to(own) else ():
                 known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
             for one in module.exports:
                 known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)

@@ -35,7 +35,6 @@ def _twins(release: Release, name: str, files: Sequence[ModuleFile]) -> Iterator
         folders = sorted({file.path.partition("/")[0] for file in files if not file.is_own})
         words: dict[str, object] = {
             "paths": " and ".join(file.real for file in files),
-            "release": release.release,
             "folders": " ".join(folders) or "updates",
         }
         yield _found("winner-by-chance", release, name, files[0].real, words)
@@ -49,8 +48,6 @@ def _twins(release: Release, name: str, files: Sequence[ModuleFile]) -> Iterator
             "path": file.real,
             "winner": winner.real,
             "why": why,
-            "release": release.release,
-            "name": name,
             "folder": file.path.rpartition("/")[0],
         }
         same = release.root.digest(file.real)[0] == release.root.digest(winner.real)[0]
@@ -68,7 +65,7 @@ def _added(release: Release, file: ModuleFile) -> Iterator[Found]:
         yield _found("module-packed", release, file.name, file.real, words)
         return
     if release.lookup.is_builtin(file.name):
-        yield _found("built-in-wins", release, file.name, file.real, {"path": file.real, "name": file.name})
+        yield _found("built-in-wins", release, file.name, file.real, {"path": file.real})
     module = release.module(file)
     if module is None:
         return  # the verdict says why
@@ -84,7 +81,7 @@ def _added(release: Release, file: ModuleFile) -> Iterator[Found]:
 def _missing(release: Release, file: ModuleFile, depends: Sequence[str]) -> Iterator[Found]:
     for needed in depends:
         if needed not in release.tree.by_name and not release.lookup.is_builtin(needed):
-            words = {"path": file.real, "needed": needed, "release": release.release, "name": file.name}
+            words = {"path": file.real, "needed": needed}
             yield _found("dependency-missing", release, file.name, file.real, words)
 
 
@@ -93,7 +90,7 @@ def _other_release(release: Release, file: ModuleFile, vermagic: str | None) -> 
     built = (vermagic or "").partition(" ")[0]
     if built and built != release.release:
         case = "/weak-updates" if file.path.startswith("weak-updates/") else ""
-        words = {"path": file.real, "built": built, "release": release.release}
+        words = {"path": file.real, "built": built}
         yield _found(f"other-release{case}", release, file.name, file.real, words)
 
 
@@ -102,7 +99,7 @@ def _clashes(release: Release, name: str) -> Iterator[Found]:
     if release.lookup.blacklisted(name) is not None:
         return
     for other, aliases in list(shared_aliases(release, name).items())[:_MOST_CLASHES]:
-        words = {"name": name, "other": other, "count": len(aliases), "aliases": listed(aliases, 3)}
+        words = {"other": other, "count": len(aliases), "aliases": listed(aliases, 3)}
         file = release.loaded(name)
         yield _found("alias-clash", release, name, file.real if file is not None else None, words)
 
@@ -120,4 +117,5 @@ def shared_aliases(release: Release, name: str) -> dict[str, list[str]]:
 
 
 def _found(rule: str, release: Release, module: str, path: str | None, words: Mapping[str, object]) -> Found:
-    return Found(rule=rule, kernel=release.release, path=path, module=module, words=words)
+    told = {"release": release.release, "name": module, **words}
+    return Found(rule=rule, kernel=release.release, path=path, module=module, words=told)

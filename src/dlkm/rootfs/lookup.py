@@ -198,7 +198,8 @@ class Lookup:
         try:
             if file not in self._indexes:
                 data = self._read(file)
-                self._indexes[file] = None if data is None else Index(data, f"{self._where}{file}")
+                # depmod leaves an empty file where it has nothing to list.
+                self._indexes[file] = Index(data, f"{self._where}{file}") if data else None
             index = self._indexes[file]
             return None if index is None else ask(index)
         except MalformedError as error:

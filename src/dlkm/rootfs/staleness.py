@@ -56,7 +56,7 @@ def differences(made: Mapping[str, bytes], read: Read) -> Iterator[str]:
 
 
 def _index(data: bytes, name: str) -> set[tuple[str, str]]:
-    return set(Index(data, name).items())
+    return set(Index(data, name).items()) if data else set()
 
 
 def _of_text(name: str, made: bytes, there: bytes) -> Iterator[str]:

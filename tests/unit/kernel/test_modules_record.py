@@ -16,23 +16,32 @@ GIVEN = KernelSymbol("given", 7, "giver", gpl=False, namespace="")
 
 def _put(root: Path, name: str, *names: str) -> None:
     exports = [Exported(name=one, crc=7) for one in names]
-    fields = [("license", "GPL"), ("name", name)]
-    (root / f"{name}.ko").write_bytes(tiny_module(modinfo=fields, exports=exports, versions={"kfree": 9}).build())
+    fields, versions = [("license", "GPL"), ("name", name.rpartition("/")[2])], {"kfree": 9, name: 9}
+    (root / f"{name}.ko").write_bytes(tiny_module(modinfo=fields, exports=exports, versions=versions).build())
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     found = tmp_path / "modules"
-    found.mkdir()
-    _put(found, "giver", "given")
+    (found / "kernel").mkdir(parents=True)
+    _put(found, "kernel/giver", "given")
     return found
 
 
 def test_read_once(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = exports_of_modules(Installed(root), tmp_path / "home")
-    assert first == {"given": GIVEN, "kfree": KernelSymbol("kfree", 9, "", gpl=False, namespace="")}
+    expected = {name: KernelSymbol(name, 9, "", gpl=False, namespace="") for name in ("kfree", "kernel/giver")}
+    assert first == {"given": GIVEN, **expected}
     monkeypatch.setattr(modules_record, "read_module", lambda _path: pytest.fail("read again"))
     assert exports_of_modules(Installed(root), tmp_path / "home") == first
+
+
+def test_what_others_expect_says_nothing_of_the_kernel(root: Path, tmp_path: Path) -> None:
+    (root / "updates").mkdir()
+    _put(root, "updates/stranger", "strange")
+    found = exports_of_modules(Installed(root), tmp_path / "home")
+    assert "strange" in found
+    assert "updates/stranger" not in found
 
 
 def test_another_file_and_a_changed_one(root: Path, tmp_path: Path) -> None:
@@ -40,7 +49,7 @@ def test_another_file_and_a_changed_one(root: Path, tmp_path: Path) -> None:
     assert "more" not in exports_of_modules(Installed(root), home)
     _put(root, "second", "more")
     assert "more" in exports_of_modules(Installed(root), home)
-    _put(root, "giver", "taken")
+    _put(root, "kernel/giver", "taken")
     assert "given" not in exports_of_modules(Installed(root), home)
 
 
