@@ -12,7 +12,7 @@ from dlkm.cli.main import VERBS, parser_of
 from dlkm.core.arch import all_archs
 from dlkm.core.errors import ExitStatus
 from dlkm.matrix.schema import schema
-from tools import load_rules, project_file
+from tools import audit_rules, load_rules, project_file
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/reference.py from the code; change the code, then run it again. -->\n"
@@ -111,6 +111,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "dlkm-toml.md": lambda: MADE + project_file.page(),
     "dlkm.schema.json": lambda: json.dumps(schema(), indent=1) + "\n",
     "load-rules.md": lambda: MADE + load_rules.page(),
+    "audit-rules.md": lambda: MADE + audit_rules.page(),
 }
 
 

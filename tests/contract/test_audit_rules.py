@@ -48,7 +48,10 @@ def _write(path: str, data: bytes) -> Change:
 
 
 def _cut(path: str) -> Change:
-    return lambda root: (root / path).write_bytes((root / path).read_bytes()[:40])
+    def change(root: Path) -> None:
+        (root / path).write_bytes((root / path).read_bytes()[:40])
+
+    return change
 
 
 def _holding(files: Mapping[str, bytes | str], *, depmod: bool = True, into: str = BOOT) -> Change:
