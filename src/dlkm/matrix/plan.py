@@ -234,5 +234,6 @@ class _Planner:
         declared = self._declared
         yield (), declared
         yield from ((("kernels", number), declared.kernels[number]) for number in kernels)
-        yield from ((("sources", number), declared.sources[number]) for number in sources)
+        if self._file is not None:  # the entries of sources that only the command line names are none of a file's
+            yield from ((("sources", number), declared.sources[number]) for number in sources)
         yield from ((("overrides", number), declared.overrides[number]) for number in overrides)
