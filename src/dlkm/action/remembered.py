@@ -9,11 +9,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from dlkm.action.store import Store
+from dlkm.core.files import StorageError
 
 TICK = 2.0  # seconds; the coarsest clock of a file system that holds sources (FAT)
 
@@ -50,7 +52,9 @@ def recall(store: Store, name: str, stamp: str) -> Any | None:
 
 def remember(store: Store, name: str, stamp: str, newest: float, value: Any, *, began: float) -> None:
     """Remember a value for as long as the stamp is the same. `began`: the time before the first file was looked at."""
-    if newest < began - TICK:
+    if newest >= began - TICK:
+        return
+    with suppress(StorageError):  # it is looked at again then
         store.write_note(name, json.dumps({"stamp": stamp, "value": value}).encode())
 
 

@@ -91,8 +91,7 @@ def build_all(
 @contextmanager
 def _pool(workshop: Workshop, cells: int) -> Iterator[Executor]:
     """Threads for the cells; when the block is interrupted, or nobody wants the rest, what they wait for is ended."""
-    jobs = workshop.jobs
-    with ThreadPoolExecutor(max_workers=max(1, min(cells, jobs.jobs)) if jobs is not None else 1) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(cells, workshop.width))) as pool:
         try:
             yield pool
         except BaseException:

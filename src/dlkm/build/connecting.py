@@ -30,5 +30,6 @@ def connected(options: RemoteOptions, store: Store, events: Events) -> Remote:
         writes=options.writes,
         fallback=options.fallback,
         hermetic=options.hermetic,
+        jobs=options.jobs,
         properties=dict(options.properties),
     )

@@ -45,6 +45,7 @@ class Remote:
     writes: bool = True
     fallback: bool = True
     hermetic: bool = False
+    jobs: int = 16
     properties: Mapping[str, str] = field(default_factory=dict)
     _told: _Told = field(default_factory=_Told)
 

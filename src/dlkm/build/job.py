@@ -38,7 +38,7 @@ def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Wor
     """Look once what this machine has. MissingToolError when there is no make."""
     if runner.find("make") is None:
         raise missing("make")
-    jobs = JobServer(options.jobs) if options.jobs > 1 else None
+    jobs = JobServer(options.jobs) if options.jobs > 1 or options.remote is not None else None
     cache = Cache(store=Store(), runner=runner, known=options.cache) if options.cache or options.remote else None
     if options.sandbox:
         bubblewrap = find_bubblewrap(runner, events, is_root=os.geteuid() == 0)

@@ -28,7 +28,7 @@ from dlkm.build.steps import Plan, Step
 from dlkm.build.view import View, sandbox_view, translated
 from dlkm.build.work import Workshop
 from dlkm.core.events import Task
-from dlkm.core.files import cache_home
+from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Completed
 from dlkm.source.copy import Listing, copy_listed, list_source
 
@@ -77,8 +77,11 @@ class Job:
         """Remember what was run so far: it led to what was asked for."""
         cache = self.workshop.cache
         if cache is not None and cache.known:
-            for request, made in self._made:
-                self._remember(cache, request, made)
+            try:
+                for request, made in self._made:
+                    self._remember(cache, request, made)
+            except StorageError as error:
+                self.workshop.events.warning(f"{self.order.identity}: built, but not kept for the next time: {error}")
             self._made.clear()
 
     def _remember(self, cache: Cache, request: Request, made: Ran | Outcome) -> None:

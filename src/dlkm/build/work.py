@@ -34,6 +34,13 @@ class Workshop:
     remote: "Remote | None" = None
     stopping: Event = field(default_factory=Event)
 
+    @property
+    def width(self) -> int:
+        """How many cells may be under way at once: those that other machines build take no core here."""
+        here = self.jobs.jobs if self.jobs is not None else 1
+        there = self.remote.jobs if self.remote is not None and self.remote.workers is not None else 1
+        return max(here, there)
+
     def stop(self) -> None:
         """Let nothing new begin, and end what runs; what comes of it is no result."""
         self.stopping.set()

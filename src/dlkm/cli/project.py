@@ -3,7 +3,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def project_of(
             raise UsageError(f"{PROJECT} names no source", hint='sources = ["DIR"]; see docs/how-to/matrix.md')
     else:
         named = [SourceTable(path=str(path), subdir=arguments.subdir) for path in sources or [Path()]]
-        found = find_sources(named)
+        found = tuple(replace(one, entries=()) for one in find_sources(named))  # no file, no entries of one
     made = plan(found, _kernels(arguments, file, terminal, unverified=unverified), flags_of(arguments), file)
     for warning in made.warnings:
         terminal.events.warning(warning)
