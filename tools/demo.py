@@ -3,6 +3,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -59,12 +60,16 @@ def main() -> int:
     show("check", module, "-k", ours)
     show("check", module, "-k", other, expected=1)
 
-    say("5. Into a root filesystem, to be loaded at every boot")
-    (ROOT / rootfs).mkdir(parents=True, exist_ok=True)
-    show("stage", module, "--rootfs", rootfs, "--autoload", "hello")
-
-    say("6. The proof: boot both kernels, load it, compare: it must load on the one and fail on the other")
+    say("5. The proof: boot both kernels, load it, compare: it must load on the one and fail on the other")
     show("prove", module, "-k", ours, "-k", other, "--expect", "agree")
+
+    say("6. Into a root filesystem of Debian's, to be loaded at every boot")
+    shutil.rmtree(ROOT / rootfs, ignore_errors=True)
+    show("rootfs", "new", rootfs, "-k", ours)
+    show("stage", module, "--rootfs", rootfs, "--autoload", "hello", "--options", "hello whom=everyone")
+
+    say("7. The proof of that: boot it twice, with its own systemd and kmod")
+    show("prove", "--rootfs", rootfs)
 
     say(f"Done in {time.monotonic() - start:.0f} s: prediction and reality agree on both kernels; now run it again")
     return 0

@@ -78,7 +78,7 @@ def _observed(seen: Seen) -> dict[str, Any]:
         "files": seen.files,
         "parameters": dict(seen.parameters),
         "builtin": seen.builtin,
-        "devices": [{"name": device.name, "subsystem": device.subsystem, **device.settings} for device in seen.devices],
+        "devices": [_device_document(device) for device in seen.devices],
     }
 
 

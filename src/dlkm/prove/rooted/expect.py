@@ -11,7 +11,7 @@ from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
 from dlkm.prove.rooted.parameters import shown
-from dlkm.prove.rooted.subject import Fate, Foretold, Subject, Wish
+from dlkm.prove.rooted.subject import Asking, Fate, Foretold, Subject, Wish
 from dlkm.rootfs.lookup import Found, Lookup
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import Root
@@ -111,8 +111,25 @@ class Foresight:
         wildcards = module.all("alias")[:MOST_ALIASES] if module is not None else ()
         return tuple(_WILD.sub(lambda wild: wild[1] or "0", wildcard) for wildcard in wildcards)
 
-    def in_boot(self, subject: Subject) -> Foretold:
-        """What will become of it in a boot."""
+    def foretell(self) -> None:
+        """All of it, now: `told` gives what was told, whatever is seen meanwhile."""
+        for subject in self.subjects:
+            for asking in Asking:
+                self.told(subject, asking)
+
+    def told(self, subject: Subject, asking: Asking) -> Foretold:
+        """What becomes of a subject that is asked for in that way."""
+        key = subject.module, asking
+        if key not in self._told:
+            ways = {Asking.BOOT: self._in_boot, Asking.ALIAS: self._by_alias, Asking.NAME: self._by_name}
+            self._told[key] = ways[asking](subject)
+        return self._told[key]
+
+    @cached_property
+    def _told(self) -> dict[tuple[str, Asking], Foretold]:
+        return {}
+
+    def _in_boot(self, subject: Subject) -> Foretold:
         found = self.lookup.module(subject.module)
         if subject.wish is Wish.AUTOLOAD:
             return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)
@@ -127,11 +144,14 @@ class Foresight:
         why = "whether something here asks for it, no file tells"
         return Foretold(fate=Fate.CANNOT_TELL, why=why, file=loaded.file, parameters=loaded.parameters)
 
-    def by_alias(self, subject: Subject) -> Foretold:
-        """What `modprobe -b ALIAS` will do to a blacklisted module."""
-        return Foretold(fate=Fate.STAYS_OUT, why=f"blacklisted by {subject.places[0]}")
+    def _by_alias(self, subject: Subject) -> Foretold:
+        """What `modprobe -b ALIAS` will do to it."""
+        line = self.lookup.blacklisted(subject.module)
+        if line is not None:
+            return Foretold(fate=Fate.STAYS_OUT, why=f"blacklisted by {line.place}")
+        return self._by_name(subject)
 
-    def by_name(self, subject: Subject) -> Foretold:
+    def _by_name(self, subject: Subject) -> Foretold:
         """What `modprobe NAME` will do."""
         return self._loaded_by_name(self.lookup.module(subject.module), obeys_blacklist=False)
 

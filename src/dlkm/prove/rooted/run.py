@@ -6,24 +6,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dlkm.core.events import Events
-from dlkm.core.names import module_name
 from dlkm.core.processes import Spawner
 from dlkm.prove.attempt import Boot, ProveOptions
 from dlkm.prove.rooted.boot import Machine, Starter
 from dlkm.prove.rooted.devices import made_by, snapshot
 from dlkm.prove.rooted.expect import Foresight
-from dlkm.prove.rooted.facts import Facts, kernel_log, loaded_modules, look
+from dlkm.prove.rooted.facts import Facts, look
 from dlkm.prove.rooted.nodes import Nodes
 from dlkm.prove.rooted.observer import GuestLostError, Observer
+from dlkm.prove.rooted.questions import Questions
 from dlkm.prove.rooted.settle import Settling
 from dlkm.prove.rooted.subject import Asking, Device, Fate, Seen, Subject, Trial, Wish
-from dlkm.prove.rooted.weigh import loaded_one, refusing_lines, seen_in
-from dlkm.prove.rooted.words import inserted_files, refusal
+from dlkm.prove.rooted.weigh import seen_in
 from dlkm.prove.trouble import explain, keep_console
-from dlkm.rootfs.kmod import Loader
 
 BOOTS = 2
-MODPROBE_TIME = 120  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +56,15 @@ class _Findings:
 def prove_root(
     foresight: Foresight, disk: Path, options: ProveOptions, devices: Sequence[str], spawner: Spawner, events: Events
 ) -> RootProof:
-    """Boot what lies on `disk` with the foresight's kernel; `devices` are QEMU's, for drivers that want one.
+    """Foretell, then boot what lies on `disk` with the foresight's kernel; `devices` are QEMU's, for drivers.
 
     A guest that falls silent fails all that is still to be seen. UsageError when the kernel has no image or no driver
     for the disk; MissingToolError when QEMU, mke2fs or a compiler is missing; QemuError when QEMU does not start.
     """
     starter = Starter(foresight.kernel, disk, options, devices, spawner, events)
     findings = _Findings()
+    with events.task("reading what is to become of its modules"):
+        foresight.foretell()
     try:
         with starter.machine() as machine:
             _Visit(foresight, options, events, machine, findings).go()
@@ -98,11 +97,14 @@ class _Visit:
                 self._look(observer)
             self._ask(observer)
         except GuestLostError as error:
-            raise GuestLostError(error.what, self._machine.qemu.console.content()) from error
+            raise GuestLostError(error.what, self._console()) from error
         finally:
             self._machine.end_boot()
             self._findings.boots += self._machine.boots
             self._findings.notes += self._machine.notes
+
+    def _console(self) -> bytes:
+        return self._machine.qemu.console.content()
 
     def _look(self, observer: Observer) -> None:
         number = len(self._findings.looks) + 1
@@ -121,61 +123,43 @@ class _Visit:
     def _ask(self, observer: Observer) -> None:
         """What changes the guest comes last: it is not looked at any more afterwards."""
         facts = self._findings.looks[-1].facts
+        questions = Questions(
+            foresight=self._foresight,
+            observer=observer,
+            facts=facts,
+            boot=BOOTS,
+            trouble=lambda what: explain(what, self._console()),
+        )
         with self._events.task("asking its modprobe"):
-            if self._foresight.settings.kmod.loader is Loader.KMOD:
-                self._findings.asked += self._by_alias(observer)
-            self._findings.asked += self._by_name(observer, facts)
+            for trial in questions.answers():
+                self._findings.asked.append(trial)
         for subject in self._foresight.subjects:
             if subject.module in facts.loaded and subject.wish is not Wish.BLACKLIST:
                 made = made_by(observer, subject.module)
                 if made is not None:
                     self._findings.made[subject.module] = made
 
-    def _by_alias(self, observer: Observer) -> Iterator[Trial]:
-        """As udev asks, but only for the words: what else serves that hardware need not be loaded."""
-        for subject in self._foresight.subjects:
-            if subject.wish is Wish.BLACKLIST and subject.aliases:
-                ran = observer.run("modprobe", "-n", "-v", "-b", "-a", *subject.aliases, seconds=MODPROBE_TIME)
-                loads = subject.module in map(module_name, inserted_files(ran.output))
-                seen = Seen(fate=Fate.LOADS if loads else Fate.STAYS_OUT, said=ran.output.strip())
-                yield self._trial(subject, Asking.ALIAS, seen, subject.aliases[0])
-
-    def _by_name(self, observer: Observer, facts: Facts) -> Iterator[Trial]:
-        for subject in self._foresight.subjects:
-            if subject.wish is Wish.ADDED and subject.module not in facts.every:
-                before = len(kernel_log(observer))
-                ran = observer.run("modprobe", "-v", subject.module, seconds=MODPROBE_TIME)
-                log = kernel_log(observer)[before:]
-                loaded = loaded_modules(observer, [subject.module]) if ran.status == 0 else {}
-                if loaded:
-                    seen = loaded_one(loaded[subject.module], subject.module, self._foresight, ran.output.strip())
-                else:
-                    foretold = self._foresight.by_name(subject).log
-                    lines = refusing_lines(log, subject.module, foretold)
-                    seen = Seen(fate=Fate.FAILS, errno=refusal(ran.output), log=lines, said=ran.output.strip())
-                yield self._trial(subject, Asking.NAME, seen)
-
-    def _trial(self, subject: Subject, asking: Asking, seen: Seen, asked: str = "") -> Trial:
-        by_alias = asking is Asking.ALIAS
-        foretold = self._foresight.by_alias(subject) if by_alias else self._foresight.by_name(subject)
-        return Trial(subject=subject, asking=asking, boot=BOOTS, foretold=foretold, seen=seen, asked=asked)
-
 
 def _trials(foresight: Foresight, findings: _Findings) -> Iterator[Trial]:
     """Every boot's answers, then those to what was asked; a boot that was not seen to its end has its trouble."""
-    nodes = Nodes(foresight.root)
     for number in range(1, BOOTS + 1):
         for subject in foresight.subjects:
-            foretold = foresight.in_boot(subject)
-            if number <= len(findings.looks):
-                one = findings.looks[number - 1]
-                seen = seen_in(one.facts, subject.module, foretold, foresight)
-                places = sorted(findings.made.get(subject.module, ()))
-                devices = (nodes.foretold(one.devices[place]) for place in places if place in one.devices)
-                seen = replace(seen, devices=tuple(devices))
-            else:
-                seen = Seen(fate=Fate.FAILS, trouble=findings.trouble, console=findings.console)
+            foretold = foresight.told(subject, Asking.BOOT)
+            seen = _seen(foresight, findings, subject, number)
             yield Trial(subject=subject, asking=Asking.BOOT, boot=number, foretold=foretold, seen=seen)
-    yield from findings.asked
+    for trial in findings.asked:
+        in_trouble = trial.seen.trouble is not None
+        yield replace(trial, seen=replace(trial.seen, console=findings.console)) if in_trouble else trial
     if findings.trouble is not None and len(findings.looks) == BOOTS:
         findings.notes.append(f"after the last boot, while it was asked: {findings.trouble}")
+
+
+def _seen(foresight: Foresight, findings: _Findings, subject: Subject, number: int) -> Seen:
+    if number > len(findings.looks):
+        return Seen(fate=Fate.FAILS, trouble=findings.trouble, console=findings.console)
+    one = findings.looks[number - 1]
+    seen = seen_in(one.facts, subject.module, foresight.told(subject, Asking.BOOT), foresight)
+    nodes = Nodes(foresight.root)
+    places = sorted(findings.made.get(subject.module, ()))
+    devices = (nodes.foretold(one.devices[place]) for place in places if place in one.devices)
+    return replace(seen, devices=tuple(devices))

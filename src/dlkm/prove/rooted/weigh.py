@@ -103,8 +103,8 @@ def as_meant(trial: Trial) -> bool:
     """Whether it is as the root's author meant: what is to load loads, what is blacklisted stays out."""
     if trial.seen.trouble is not None:
         return False
-    if trial.asking is Asking.NAME:
-        return trial.seen.fate is Fate.LOADS
+    if trial.asking is Asking.NAME:  # the hardware that its init() may want need not be here
+        return trial.seen.fate is Fate.LOADS or trial.seen.accepted
     if trial.seen.builtin:
         return True
     return trial.seen.fate is _MEANT.get(trial.subject.wish, trial.seen.fate)
