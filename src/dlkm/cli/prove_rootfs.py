@@ -5,6 +5,7 @@ import argparse
 import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from dlkm.cli.common import kernels_of
 from dlkm.core.errors import ExitStatus, NothingSelectedError, UsageError
@@ -36,8 +37,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal, options: ProveOptions
     runner = Processes()
     with opened(arguments.rootfs, runner, terminal.events) as root:
         disk = root.path if root.form in {Form.DIRECTORY, Form.EXT} else root.host_path("")
-        for kernel in _kernels(root, arguments, terminal):
-            foresight = Foresight(root=root, kernel=kernel, cmdline=options.cmdline, named=tuple(arguments.modules))
+        for kernel, drivers in _kernels(root, arguments, terminal):
+            foresight = Foresight(
+                root=root, kernel=kernel, cmdline=options.cmdline, named=tuple(arguments.modules), drivers=drivers
+            )
             if not foresight.subjects:
                 raise NothingSelectedError(
                     f"{arguments.rootfs}: loads no module at boot, blacklists none and has none added to {kernel.id}",
@@ -53,7 +56,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal, options: ProveOptions
     return _status([trial for _, proof in proofs for trial in proof.trials], Expectation(arguments.expect))
 
 
-def _kernels(root: Root, arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Kernel]:
+Chosen = tuple[Kernel, Path | None]  # with the modules directory that has drivers for the guest's disk
+
+
+def _kernels(root: Root, arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Chosen]:
     """The root's own, or those of -k: the root's where it has an image of that release, else any, with its modules."""
     own = kernels_in(root)
     bootable = [kernel for kernel in own if kernel.image is not None]
@@ -62,19 +68,19 @@ def _kernels(root: Root, arguments: argparse.Namespace, terminal: Terminal) -> I
         what = f"has modules of {found} but no image to boot" if found else "has no kernel, nor modules of one"
         raise UsageError(f"{root.path}: {what}", hint="name the kernel: -k KERNEL" if found else None)
     if not arguments.kernels:
-        yield from bootable
+        yield from ((kernel, kernel.modules) for kernel in bootable)
     for word in arguments.kernels:
         named = [kernel for kernel in bootable if fnmatch.fnmatchcase(kernel.release, word)]
-        yield from named or _foreign(word, root, arguments, terminal)
+        yield from [(kernel, kernel.modules) for kernel in named] or _foreign(word, root, arguments, terminal)
 
 
-def _foreign(word: str, root: Root, arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Kernel]:
+def _foreign(word: str, root: Root, arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Chosen]:
     """Kernels from elsewhere, with the modules that the root has for them."""
     for kernel in kernels_of(argparse.Namespace(**vars(arguments) | {"kernels": [word]}), terminal):
         modules = modules_of(root.tree, kernel.release)
         if modules is None:
             raise UsageError(f"{root.path}: has no modules of {kernel.release}, so {kernel.id} cannot boot it")
-        yield replace(kernel, modules=modules)
+        yield replace(kernel, modules=modules), kernel.modules or modules
 
 
 def _status(trials: Sequence[Trial], expected: Expectation) -> ExitStatus:

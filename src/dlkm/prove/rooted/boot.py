@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dlkm.core.events import Events
 from dlkm.core.files import held_dir
+from dlkm.core.names import module_name
 from dlkm.core.processes import Spawner
 from dlkm.core.tools import missing
 from dlkm.kernel.installed import Installed
-from dlkm.kernel.kernel import Kernel
 from dlkm.prove.accelerator import Accelerator, Accelerators
 from dlkm.prove.attempt import Boot, ProveOptions
 from dlkm.prove.guest_image import guest_program
@@ -24,13 +24,15 @@ from dlkm.prove.monitor import QemuError
 from dlkm.prove.protocol import READY
 from dlkm.prove.qemu import Qemu, running
 from dlkm.prove.rooted.disk import disk_image
-from dlkm.prove.rooted.initramfs import disk_for, initramfs
+from dlkm.prove.rooted.expect import Foresight
+from dlkm.prove.rooted.initramfs import disk_for, drivers_of, initramfs
 from dlkm.prove.rooted.observer import GuestLostError, Observer
 
 MEMORY = 1024  # MiB
 # Other disks that its fstab names are not there: a boot that waits for them would not end (systemd-fstab-generator).
 # systemd-modules-load runs beside the start of journald, which loses words from before: they go to the kernel's log.
-ROOT_WORDS = "root=/dev/{node} rw fstab=no systemd.setenv=SYSTEMD_LOG_TARGET=kmsg"
+# Where nobody answers, nothing may ask (systemd-firstboot).
+ROOT_WORDS = "root=/dev/{node} rw fstab=no systemd.firstboot=no systemd.setenv=SYSTEMD_LOG_TARGET=kmsg"
 SHUTDOWN_TIME = 120.0  # seconds
 
 
@@ -89,23 +91,28 @@ class Starter:
 
     def __init__(
         self,
-        kernel: Kernel,
+        foresight: Foresight,
         root: Path,
         options: ProveOptions,
         devices: Sequence[str],
         spawner: Spawner,
         events: Events,
     ) -> None:
-        """`devices` are QEMU's, beside the disk. UsageError when the kernel has no image or cannot read the disk;
-        MissingToolError when QEMU or a compiler is missing.
+        """`root` is the directory or image, `devices` are QEMU's, beside the disk.
+
+        UsageError when the kernel has no image or cannot read the disk; MissingToolError when QEMU or a compiler is
+        missing.
         """
+        kernel = foresight.kernel
         self._machine = machine_of(kernel)
         program = spawner.find(self._machine.program)
         if program is None:
             raise missing(self._machine.program)
-        installed = Installed(kernel.modules or Path("/nowhere"))
+        installed = Installed(foresight.drivers or kernel.modules or Path("/nowhere"))
         self._disk = disk_for(installed, kernel.id)
-        self._initramfs = initramfs(guest_program(kernel.arch, options.cache, spawner), installed, self._disk)
+        drivers = drivers_of(installed, self._disk)
+        self.lent = frozenset(module_name(path.name) for path in drivers)  # loaded before the root's own may load any
+        self._initramfs = initramfs(guest_program(kernel.arch, options.cache, spawner), drivers, self._disk)
         self._accelerators = Accelerators(machine=self._machine, memory=options.cache / "kvm.json")
         self._kernel, self._root, self._options, self._devices = kernel, root, options, tuple(devices)
         self._spawner, self._events = spawner, events

@@ -3,8 +3,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name, normalise_module_name
@@ -12,6 +13,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
 from dlkm.prove.rooted.parameters import shown
 from dlkm.prove.rooted.subject import Asking, Fate, Foretold, Subject, Wish
+from dlkm.rootfs.conffiles import ConfFile, Standing
 from dlkm.rootfs.lookup import Found, Lookup
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import Root
@@ -22,6 +24,13 @@ from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome
 
 MODULES = "etc/modules"
+CMDLINE = "the kernel's command line"
+# By word of the command line: which files it adds to, and the line that says the same (modprobe(8), modules-load.d(5)).
+_CMDLINE = {
+    "modprobe.blacklist": ("modprobe", "blacklist {}\n"),
+    "modules_load": ("load", "{}\n"),
+    "rd.modules_load": ("load", "{}\n"),
+}
 MOST_ALIASES = 3  # of one module
 MOST_ADDED = 200  # modules that are no part of the kernel
 _WILD = re.compile(r"\[(.)[^\]]*\]|[*?]")
@@ -31,17 +40,32 @@ _OBEYED = {"/bin/true": Fate.STAYS_OUT, "/bin/false": Fate.FAILS}  # install lin
 
 @dataclass(frozen=True, kw_only=True)
 class Foresight:
-    """One root filesystem and one kernel; `kernel.modules` is the root's own directory for it."""
+    """One root filesystem and one kernel; `kernel.modules` is the root's own directory for it.
+
+    `named` are the modules that are to be there after the boot. `drivers` is the modules directory that has those for
+    the guest's disk, None for the root's; `lent` are those that are loaded before the root's own init runs.
+    """
 
     root: Root
     kernel: Kernel
     cmdline: str = ""
     named: tuple[str, ...] = ()
+    drivers: Path | None = None
+    lent: frozenset[str] = frozenset()
 
     @cached_property
     def settings(self) -> Settings:
-        """Its configuration."""
-        return Settings.of(self.root)
+        """Its configuration, and what the kernel's command line adds to it: kmod and systemd read that, too."""
+        found = Settings.of(self.root)
+        added = {"modprobe": "", "load": ""}
+        for name, value in Conditions(cmdline=self.cmdline).words():
+            for word in (value or "").split(",") if name in _CMDLINE else ():
+                kind, line = _CMDLINE[name]
+                added[kind] += line.format(word)
+        files = {
+            kind: ConfFile(path=CMDLINE, standing=Standing.READ, data=text.encode()) for kind, text in added.items()
+        }
+        return replace(found, modprobe=(*found.modprobe, files["modprobe"]), load=(*found.load, files["load"]))
 
     @cached_property
     def release(self) -> Release:
@@ -130,6 +154,10 @@ class Foresight:
         return {}
 
     def _in_boot(self, subject: Subject) -> Foretold:
+        if subject.module in self.lent:
+            return Foretold(
+                fate=Fate.CANNOT_TELL, why="the guest's disk needs it: it is there before the root's own init"
+            )
         found = self.lookup.module(subject.module)
         if subject.wish is Wish.AUTOLOAD:
             return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)

@@ -2,7 +2,7 @@
 """The initramfs that leads to a root filesystem on a disk: our program, the disk's drivers, the plan (guest/root.c)."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlkm.core.cpio import Entry, archive, character_device, directory, plain_file
 from dlkm.core.errors import UsageError
+from dlkm.core.names import module_name
 from dlkm.kernel.installed import Installed
 from dlkm.prove.order import load_order
 from dlkm.verdict.reading import plain_bytes
@@ -50,21 +51,25 @@ def disk_for(installed: Installed, kernel: str) -> Disk:
     )
 
 
-def initramfs(program: bytes, installed: Installed, disk: Disk) -> bytes:
+def drivers_of(installed: Installed, disk: Disk) -> tuple[Path, ...]:
+    """The module files that lead to the disk, in load order; none of what is built in."""
+    return load_order(installed, [*disk.drivers, *FILESYSTEM])
+
+
+def initramfs(program: bytes, drivers: Sequence[Path], disk: Disk) -> bytes:
     """The archive."""
-    drivers = [plain_bytes(path) for path in load_order(installed, [*disk.drivers, *FILESYSTEM])]
-    names = [path.name.partition(".ko")[0] for path in load_order(installed, [*disk.drivers, *FILESYSTEM])]
-    return archive(_entries(program, dict(zip(names, map(bytes, drivers), strict=True)), disk))
+    contents = {f"{module_name(path.name)}.ko": bytes(plain_bytes(path)) for path in drivers}
+    return archive(_entries(program, contents, disk))
 
 
-def _entries(program: bytes, drivers: dict[str, bytes], disk: Disk) -> Iterator[Entry]:
-    lines = [*(f"load /{name}.ko" for name in drivers), f"disk {disk.node}", *(f"init {path}" for path in INITS)]
+def _entries(program: bytes, drivers: Mapping[str, bytes], disk: Disk) -> Iterator[Entry]:
+    lines = [*(f"load /{name}" for name in drivers), f"disk {disk.node}", *(f"init {path}" for path in INITS)]
     yield directory("dev")
     yield character_device("dev/console", 5, 1)
     yield plain_file("init", program, 0o755)
     yield plain_file("plan", "".join(f"{line}\n" for line in lines).encode())
     for name, data in drivers.items():
-        yield plain_file(f"{name}.ko", data)
+        yield plain_file(name, data)
 
 
 def _has(installed: Installed, name: str) -> bool:

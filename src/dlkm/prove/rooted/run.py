@@ -61,7 +61,8 @@ def prove_root(
     A guest that falls silent fails all that is still to be seen. UsageError when the kernel has no image or no driver
     for the disk; MissingToolError when QEMU, mke2fs or a compiler is missing; QemuError when QEMU does not start.
     """
-    starter = Starter(foresight.kernel, disk, options, devices, spawner, events)
+    starter = Starter(foresight, disk, options, devices, spawner, events)
+    foresight = replace(foresight, lent=starter.lent)
     findings = _Findings()
     with events.task("reading what is to become of its modules"):
         foresight.foretell()

@@ -20,6 +20,8 @@ def seen_in(facts: Facts, name: str, foretold: Foretold, foresight: Foresight) -
     loaded = facts.loaded.get(name)
     said = facts.said.get(name)
     words = said.line if said is not None else ""
+    if name in foresight.lent:
+        return Seen(fate=Fate.LOADS, builtin=True, said=words)
     if loaded is not None:
         return loaded_one(loaded, name, foresight, words)
     if name in facts.builtin or (said is not None and said.kind == "present"):

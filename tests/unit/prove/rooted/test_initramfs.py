@@ -7,7 +7,7 @@ import pytest
 
 from dlkm.core.errors import UsageError
 from dlkm.kernel.installed import Installed
-from dlkm.prove.rooted.initramfs import all_disks, disk_for, initramfs
+from dlkm.prove.rooted.initramfs import all_disks, disk_for, drivers_of, initramfs
 from tests.unit.rootfs.support import tiny
 
 
@@ -37,7 +37,8 @@ def test_a_kernel_that_cannot_read_any_disk(tmp_path: Path, names: tuple[str, ..
 
 def test_the_archive_holds_the_drivers_in_order(tmp_path: Path) -> None:
     installed = _installed(tmp_path / "m", "virtio_pci", "virtio_blk", "ext4", "mbcache")
-    data = initramfs(b"program", installed, all_disks()[0])
+    disk = all_disks()[0]
+    data = initramfs(b"program", drivers_of(installed, disk), disk)
     plan = data[data.index(b"load ") :].split(b"\0")[0].decode().splitlines()
     assert plan[:5] == ["load /virtio_pci.ko", "load /virtio_blk.ko", "load /mbcache.ko", "load /ext4.ko", "disk vda"]
     assert plan[5] == "init /sbin/init"

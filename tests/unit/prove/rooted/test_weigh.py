@@ -39,6 +39,8 @@ def _module(note: bytes | None, srcversion: str | None = None) -> Module:
 class Twins:
     """A foresight with two files of one name."""
 
+    lent = frozenset({"ext4"})
+
     def __init__(self, ours: Module, theirs: Module) -> None:
         self._files = {FILE: ours, OTHER: theirs}
 
