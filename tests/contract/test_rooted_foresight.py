@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is foretold of a root filesystem's modules, with tables made by kmod's own depmod and a real kernel's modules."""
+"""What is foretold of a root's modules, with tables made by kmod's own depmod and a real kernel's modules."""
 
 import shutil
 import subprocess
