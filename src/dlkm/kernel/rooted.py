@@ -12,6 +12,8 @@ from pathlib import Path
 from dlkm.core.arch import Arch, arch_of_elf, host_arch
 from dlkm.core.errors import DlkmError, MalformedError, UsageError
 from dlkm.core.names import is_release
+from dlkm.filesystem.directory import place_in
+from dlkm.filesystem.place import Kind
 from dlkm.kernel.config import Config
 from dlkm.kernel.directory import arch_of, exports_in
 from dlkm.kernel.installed import module_files
@@ -31,14 +33,15 @@ SAMPLES = 5  # modules to look at before giving up
 
 def releases_in(root: Path) -> tuple[str, ...]:
     """The releases whose modules are installed below a root."""
-    found = {name for folder in MODULES for name in _names(root / folder) if is_release(name)}
+    folders = (_first(root, [folder], directory=True) for folder in MODULES)
+    found = {name for folder in folders if folder is not None for name in _names(folder) if is_release(name)}
     return tuple(sorted(release for release in found if modules_of(root, release) is not None))
 
 
 def kernel_in(
     root: Path, release: str, *, origin: str, headers: Path | None = None, arch: Arch | None = None
 ) -> Kernel:
-    """The kernel of that release below `root`; what lies outside it through a link counts as absent.
+    """The kernel of that release below `root`; links are followed inside it, as the target does.
 
     `arch` is found out when it is not given: MalformedError when neither configuration nor modules tell.
     """
@@ -141,20 +144,20 @@ def modules_of(root: Path, release: str) -> Path | None:
 
 def _image(root: Path, release: str, modules: Path | None) -> Path | None:
     found = _first(root, [name.replace("{R}", release) for name in IMAGES])
-    return found or (_first(modules, IMAGES_IN_MODULES) if modules is not None else None)
+    return found or _first(root, _beside(root, modules, IMAGES_IN_MODULES))
 
 
 def _config_file(root: Path, release: str, modules: Path | None, headers: Path | None) -> Path | None:
     if headers is not None and (headers / ".config").is_file():
         return headers / ".config"
     found = _first(root, [name.replace("{R}", release) for name in CONFIGS])
-    return found or (_first(modules, CONFIGS_IN_MODULES) if modules is not None else None)
+    return found or _first(root, _beside(root, modules, CONFIGS_IN_MODULES))
 
 
 def _symvers(root: Path, release: str, modules: Path | None, headers: Path | None) -> Path | None:
     if headers is not None and (headers / "Module.symvers").is_file():
         return headers / "Module.symvers"
-    found = _first(modules, SYMVERS_IN_MODULES) if modules is not None else None
+    found = _first(root, _beside(root, modules, SYMVERS_IN_MODULES))
     return found or _first(root, [name.replace("{R}", release) for name in SYMVERS])
 
 
@@ -182,23 +185,16 @@ def _sample(modules: Path | None) -> Module | None:
     return None
 
 
+def _beside(root: Path, modules: Path | None, names: Iterable[str]) -> list[str]:
+    """The names in the modules directory, as paths below the root."""
+    return [f"{modules.relative_to(root)}/{name}" for name in names] if modules is not None else []
+
+
 def _first(root: Path, names: Iterable[str], *, directory: bool = False) -> Path | None:
-    for path in _below(root, names):
-        if path.is_dir() if directory else path.is_file():
-            return path
-    return None
-
-
-def _below(root: Path, names: Iterable[str]) -> Iterator[Path]:
-    """The paths that stay below the root, links followed."""
-    real = root.resolve()
-    for name in names:
-        path = root / name
-        try:
-            if path.resolve().is_relative_to(real):
-                yield path
-        except (OSError, RuntimeError):  # RuntimeError: a loop of links
-            continue
+    """The first of them that is there, links followed as the target follows them."""
+    wanted = Kind.DIRECTORY if directory else Kind.FILE
+    places = (place_in(root, name) for name in names)
+    return next((root / place.path for place in places if place is not None and place.kind is wanted), None)
 
 
 def _names(folder: Path) -> list[str]:

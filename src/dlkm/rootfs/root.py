@@ -6,12 +6,13 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from dlkm.core.errors import ExitStatus, MalformedError, SurroundingsError, UsageError
 from dlkm.core.files import sha256_file
+from dlkm.filesystem.directory import ENTER, Descriptors, look
 from dlkm.filesystem.members import Form, Holder, lay_out
 from dlkm.filesystem.place import BrokenPathError, Kind, Place, joined, parts, walk
 
@@ -19,7 +20,6 @@ __all__ = ["CONF_LIMIT", "DirectoryRoot", "HeldRoot", "Kind", "Place", "Root", "
 
 CONF_LIMIT = 1 << 20  # bytes; a configuration file larger than this is none
 
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not make us wait
 
 
@@ -131,7 +131,7 @@ class DirectoryRoot(Root):
         descriptor = os.dup(self._fd)
         try:
             for part in parts(real):
-                inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
+                inner = os.open(part, ENTER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
             yield descriptor
@@ -139,7 +139,7 @@ class DirectoryRoot(Root):
             os.close(descriptor)
 
     def _walk(self, path: str, *, follow: bool) -> Place:
-        with _Descriptors(self._fd) as cursor:
+        with Descriptors(self._fd) as cursor:
             return walk(path, cursor, follow=follow)
 
     def _entries(self, real: str) -> tuple[Place, ...]:
@@ -147,8 +147,7 @@ class DirectoryRoot(Root):
             listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
             try:
                 with os.scandir(listing) as found:
-                    names = sorted(entry.name for entry in found)
-                return tuple(_place(real, name, listing) for name in names)
+                    return tuple(_place(real, one, listing) for one in sorted(found, key=lambda one: one.name))
             finally:
                 os.close(listing)
 
@@ -211,43 +210,12 @@ class HeldRoot(Root):
         return self.tree / real
 
 
-class _Descriptors:
-    """Where a walk through a directory is: a descriptor for it, and for each directory above it."""
-
-    def __init__(self, root: int) -> None:
-        self._open = [os.dup(root)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for descriptor in self._open:
-            os.close(descriptor)
-
-    def look(self, name: str) -> tuple[Kind, str]:
-        return _look(name, self._open[-1])
-
-    def enter(self, name: str) -> None:
-        self._open.append(os.open(name, _DIRECTORY, dir_fd=self._open[-1]))
-
-    def leave(self) -> None:
-        os.close(self._open.pop())
-
-
-def _place(folder: str, name: str, descriptor: int) -> Place:
-    kind, target = _look(name, descriptor)
-    return Place(path=joined(folder, name), kind=kind, target=target)
-
-
-def _look(name: str, descriptor: int) -> tuple[Kind, str]:
-    try:
-        mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return Kind.MISSING, ""
-    if stat.S_ISLNK(mode):
-        with suppress(FileNotFoundError):
-            return Kind.LINK, os.readlink(name, dir_fd=descriptor)
-        return Kind.MISSING, ""
-    if stat.S_ISDIR(mode):
-        return Kind.DIRECTORY, ""
-    return Kind.FILE if stat.S_ISREG(mode) else Kind.OTHER, ""
+def _place(folder: str, entry: "os.DirEntry[str]", descriptor: int) -> Place:
+    """By what the directory itself tells, where that is enough."""
+    path = joined(folder, entry.name)
+    if entry.is_file(follow_symlinks=False):
+        return Place(path=path, kind=Kind.FILE)
+    if entry.is_dir(follow_symlinks=False):
+        return Place(path=path, kind=Kind.DIRECTORY)
+    kind, target = look(entry.name, descriptor)
+    return Place(path=path, kind=kind, target=target)
