@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     elif arguments.variable is not None:
         for one in evaluations:
             show_variable(one, arguments.variable, terminal)
+            if one.error is None and one.variables.get(arguments.variable) is None:
+                terminal.events.warning(f"{one.name}: {arguments.variable} is not set")
     else:
         show_recipes(evaluations, terminal)
     broken = next((one.error for one in evaluations if one.error is not None), None)

@@ -58,11 +58,20 @@ def _show(one: Evaluation, terminal: Terminal) -> None:
         for assignment in one.history.get(name, ()):
             terminal.print(terminal.styled(printable(f"# {_line(assignment)}"), Style.FAINT))
         shown = "unset" if value is None else '"' + value.replace('"', '\\"') + '"'
-        terminal.print(f"{terminal.styled(name, Style.STRONG)} = {shown}")
+        terminal.print(f"{terminal.styled(name, Style.STRONG)} = {_lines(shown)}")
+    for task in one.tasks:
+        terminal.print(f"{terminal.styled(task, Style.STRONG)}() {{")
+        terminal.print(_lines(one.bodies.get(task, "")).rstrip())
+        terminal.print("}")
     terminal.print()
     terminal.print(f"tasks: {' '.join(one.tasks)}")
     verdict = "compatible" if one.compatible else f"not compatible: {one.why}"
     terminal.print(terminal.styled(verdict, Style.GOOD if one.compatible else Style.DOUBTFUL))
+
+
+def _lines(text: str) -> str:
+    """A text of several lines as any terminal takes it."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def _line(assignment: Assignment) -> str:

@@ -2,6 +2,7 @@
 """What the worker sees of this machine, as bubblewrap's arguments. Starts nothing."""
 
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def _interpreter() -> Path:
 
 def library() -> tuple[str, ...]:
     """bb, our own package and what reads compressed modules; the interpreter where it is not the system's."""
-    folders = {"dlkm": Path(dlkm.__file__).parent, "bb": _package("bb")}
+    folders = {"dlkm": Path(dlkm.__file__).parent, "bb": package_folder("bb")}
     zstandard = find_spec("zstandard")
     if zstandard is not None and zstandard.submodule_search_locations:
         folders["zstandard"] = Path(zstandard.submodule_search_locations[0])
@@ -45,7 +46,9 @@ def library() -> tuple[str, ...]:
     return tuple(words)
 
 
-def _package(name: str) -> Path:
+@cache
+def package_folder(name: str) -> Path:
+    """Where a package of Python lies; MissingToolError for BitBake's when it is not installed."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise MissingToolError(
@@ -104,6 +107,6 @@ def fetching_place(bubblewrap: Bubblewrap, downloads: Path, scratch: Path) -> tu
 
 def worker_command_outside() -> tuple[str, ...]:
     """The same where this machine's own paths are seen."""
-    places = [str(Path(dlkm.__file__).parent.parent), str(_package("bb").parent)]
+    places = [str(Path(dlkm.__file__).parent.parent), str(package_folder("bb").parent)]
     start = _START.replace(f"['{LIBRARY}']", repr(places))
     return (str(_interpreter()), "-I", "-S", "-B", "-c", start)

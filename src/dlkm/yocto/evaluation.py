@@ -14,7 +14,7 @@ from dlkm.core.events import Events
 from dlkm.core.processes import Begun, Runner
 from dlkm.yocto.asking import answers_of, ask, question
 from dlkm.yocto.compiled import compile_worker
-from dlkm.yocto.confine import LIBRARY, reading_place
+from dlkm.yocto.confine import LIBRARY, package_folder, reading_place
 from dlkm.yocto.layers import CONF, RecipeFile, layers_of, shown
 from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
@@ -216,7 +216,10 @@ def _assignment(event: dict[str, Any]) -> Assignment:
 
 def _outside(file: str) -> str:
     """Where a file that the worker saw lies here."""
-    return file.replace(f"{LIBRARY}/dlkm/", f"{Path(dlkm.__file__).parent}/", 1)
+    for name, folder in (("dlkm", Path(dlkm.__file__).parent), ("bb", package_folder("bb"))):
+        if file.startswith(f"{LIBRARY}/{name}/"):
+            return file.replace(f"{LIBRARY}/{name}", str(folder), 1)
+    return file
 
 
 def _warnings(answer: Mapping[str, Any]) -> Iterator[str]:

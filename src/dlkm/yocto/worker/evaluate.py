@@ -109,9 +109,10 @@ def described(d: Any, reader: Reader, ear: Ear, wanted: dict[str, Any]) -> dict[
         "inherits": [Path(name).stem for name in d.getVar("__inherit_cache", False) or []],
         "fetch": None if skipped else _fetching(d),
     }
+    if wanted.get("variables") or wanted.get("variable"):
+        answer["bodies"] = {task: _body(d, task) for task in answer["tasks"]}
     if wanted.get("variables"):
         answer["variables"] = _variables(d)
-        answer["bodies"] = {task: _body(d, task) for task in answer["tasks"]}
         answer["history"] = _history(d)
     elif wanted.get("variable"):
         name = wanted["variable"]
