@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from struct import Struct
 
-from dlkm.core.kept import Kept
+TYPE_CHECKING = False  # typing's own takes as long to load as the rest of this
+if TYPE_CHECKING:
+    from dlkm.core.kept import Kept
 
 _FACTS = Struct("<QQQqq").pack
 _ABSENT = bytes(40)
@@ -25,10 +27,12 @@ _ASKED = ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "NO_COLOR", "PATH", "PYTHO
 _FINE, _COARSE = 100_000_000, 2_500_000_000  # nanoseconds in which a file system may give two changes one time
 
 
-def recalled(argv: Sequence[str], kept: Kept | None = None) -> bytes | None:
+def recalled(argv: Sequence[str], kept: "Kept | None" = None) -> bytes | None:
     """What this command line wrote when it said yes and would again; None when that must be found out."""
     if not argv or argv[0] not in _VERBS or sys.stdout is None:
         return None
+    from dlkm.core.kept import Kept
+
     raw = (kept or Kept()).get(question(argv))
     if raw is None or len(raw) < _HEAD.size:
         return None
@@ -40,7 +44,7 @@ def recalled(argv: Sequence[str], kept: Kept | None = None) -> bytes | None:
     return raw[end + len(facts) :]
 
 
-def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kept: Kept | None = None) -> bool:
+def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kept: "Kept | None" = None) -> bool:
     """Keep an answer that rests on these files and directories, absent ones included, all read after `since`.
 
     Relative names are of the directory that is part of the question;
@@ -55,6 +59,8 @@ def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kep
     blob = b"\0".join(names)
     facts = b"".join(state for state in states if state is not None)
     answer = _HEAD.pack(_MARK, len(names), len(blob)) + blob + facts + text
+    from dlkm.core.kept import Kept
+
     (kept or Kept()).put(question(argv), answer)
     return True
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The worker's own modules as byte code: it cannot write any itself. Runs nothing of them."""
 
-import py_compile
 from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -15,6 +14,13 @@ def compile_worker() -> None:
     for folder in _FOLDERS:
         for path in (here / folder).glob("*.py"):
             compiled = Path(cache_from_source(str(path)))
-            with suppress(OSError, py_compile.PyCompileError):
+            with suppress(OSError):
                 if not compiled.exists() or compiled.stat().st_mtime < path.stat().st_mtime:
-                    py_compile.compile(str(path), doraise=True)
+                    _compile(path)
+
+
+def _compile(path: Path) -> None:
+    import py_compile
+
+    with suppress(py_compile.PyCompileError):
+        py_compile.compile(str(path), doraise=True)

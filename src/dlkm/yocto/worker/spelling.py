@@ -13,7 +13,7 @@ _OLD_PLACE = re.compile(r"\$\{WORKDIR\}/(sources-unpack|sources|git)\b")
 
 # What could be the old override syntax. Names of today that look like it: tasks, module_conf_NAME, …
 _NOT_OLD = (
-    r"do_[a-z0-9]+\b[^_]|module_(?:conf|autoload)_"
+    r"do_[a-z0-9]+\b[^_]|module_(?:conf|autoload)_|(?:BBFILE|LAYER)[A-Z_]*_[a-z0-9-]+\s*\+?="
     r"|(?:def|inherit|inherit_defer|require|include|addtask|deltask|EXPORT_FUNCTIONS)\s"
 )
 _PERHAPS_OLD = re.compile(

@@ -10,7 +10,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 # What bb imports and seldom uses; together they are a third of the time that importing it takes.
-_SELDOM = ("http.client", "inspect", "logging.config", "socketserver", "urllib.request", "zipfile")
+_SELDOM = (
+    *("datetime", "http.client", "inspect", "ipaddress", "logging.config", "pickle", "random", "socket"),
+    *("socketserver", "tempfile", "traceback", "urllib.request", "zipfile"),
+)
 
 
 class _Signatures:
@@ -77,6 +80,8 @@ def prepare(*, tasks: bool) -> None:
     for name in _SELDOM:
         lazily(name)
     if not tasks:
+        # OpenSSL's digests, whose library takes long to load; hashlib has its own.
+        sys.modules.setdefault("_hashlib", None)  # type: ignore[arg-type]
         _module("multiprocessing", get_context=lambda _method: _Forking())
     # The wheel leaves hashserv out, which bb.siggen imports.
     client = _module("hashserv.client")
