@@ -187,6 +187,10 @@ CASES = [
         near=Plan(files={"lib/modules/5.10/build": "-> /usr/src/x"}),
     ),
     Case(
+        rule="modules-elsewhere",
+        bad=Plan(files={"usr/lib/modules/5.10/kernel/hello.ko": module("hello", own=True)}),
+    ),
+    Case(
         rule="no-modules", bad=Plan(files={"boot/vmlinuz-5.10.0-1-amd64": "x"}), near=Plan(files={"boot/vmlinuz": "x"})
     ),
     Case(rule="kernel-unreadable", bad=Plan(files={name: None for name in KERNEL if name.endswith(".ko")})),
@@ -456,3 +460,13 @@ def test_stale_files_are_fresh_again_after_depmod(tmp_path: Path) -> None:
     assert not audited(root).is_right
     run_depmod(root)
     assert audited(root).is_right
+
+
+def test_an_initramfs_by_itself(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    initramfs(
+        root, "i.img", {f"{BASE}/modules.order": "", **INSIDE, "conf/modules": "loop\nnosuch\n", PROBE: "Blacklist"}
+    )
+    found = {one.rule: one for one in audited(root / "i.img").findings}
+    assert found.keys() == {"initramfs-lacks", "conf-bad-line", "not-judged"}
+    assert "nosuch" in found["initramfs-lacks"].message

@@ -17,7 +17,7 @@ from dlkm.rootfs.audit_boot import boot_findings
 from dlkm.rootfs.audit_conf import conf_findings, depmod_lines
 from dlkm.rootfs.audit_depmod import depmod_findings
 from dlkm.rootfs.audit_files import file_findings
-from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of
+from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of, own_wishes
 from dlkm.rootfs.audit_load import load_findings
 from dlkm.rootfs.audit_verdicts import Judgement, judge, verdict_findings
 from dlkm.rootfs.auditrules import Finding, Found, finding
@@ -115,11 +115,12 @@ class Auditor:
 
     def _release(self, release: Release) -> tuple[KernelFound, list[Found]]:
         """One kernel, and all that is found of it."""
-        if _is_left_over(release):
-            words: dict[str, object] = {"path": release.folder, "release": release.release}
-            return _kernel_found(release, None, (), Judgement()), [_about("no-kernel", release, words)]
+        unusable = _unusable(release)
+        if unusable is not None:
+            return _kernel_found(release, None, (), Judgement()), [unusable]
         release.root.host_path(release.folder)  # unpacked at once, where it has to be
         files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
+        files += own_wishes(release) if release.root.form is Form.CPIO else ()
         found = [*depmod_lines(release), *files, *depmod_findings(release, self._depmod(release))]
         kernel, judgement = None, Judgement()
         try:
@@ -168,10 +169,15 @@ def _kernels_without_modules(root: Root, releases: Sequence[Release]) -> Iterato
                 yield Found(rule="no-modules", kernel=release, path=entry.path, words=words)
 
 
-def _is_left_over(release: Release) -> bool:
-    """Whether only modules from elsewhere are left of a kernel that was removed."""
+def _unusable(release: Release) -> Found | None:
+    """Why nothing more need be said: modules where nobody looks, or left over from a kernel that was removed."""
+    words: dict[str, object] = {"release": release.release}
+    if release.root.place(release.folder).kind is not Kind.DIRECTORY:
+        return _about("modules-elsewhere", release, words | {"path": f"usr/{release.folder}"})
     own = any(file.is_own for file in release.tree.files)
-    return not own and not any(release.table(name) for name in _OWN_FILES)
+    if not own and not any(release.table(name) for name in _OWN_FILES):
+        return _about("no-kernel", release, words | {"path": release.folder})
+    return None
 
 
 def _kernel(release: Release) -> Kernel:

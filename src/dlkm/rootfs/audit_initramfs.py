@@ -22,6 +22,7 @@ from dlkm.rootfs.settings import Settings
 from dlkm.rootfs.statements import Directive, load_lines
 
 Opener = Callable[[Path], AbstractContextManager[Root]]
+OWN_LIST = "conf/modules"  # what initramfs-tools' init loads
 _ABOUT = ("blacklist", "install", "options", "softdep")  # lines that change what a load does
 _DRACUT = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=\"?([^\"#]*)", re.MULTILINE)
 _DRACUT_DIRS = ("etc/dracut.conf.d", "usr/lib/dracut/dracut.conf.d")
@@ -59,6 +60,15 @@ def initramfs_findings(release: Release, initramfs: Initramfs, opener: Opener) -
     except MalformedError as error:
         why = error.what.replace(f"{release.root.tree}/", "")
         yield _found("initramfs-unreadable", release, initramfs, {"why": why})
+
+
+def own_wishes(release: Release) -> Iterator[Found]:
+    """Names that an initramfs which is looked at by itself is to load, and that it does not hold."""
+    for name, place in _wanted_inside(release.root, release.settings):
+        if place.startswith(OWN_LIST) and release.lookup.ask(name).by is By.NOTHING:
+            words: dict[str, object] = {"initramfs": release.root.path.name, "name": name, "place": f"its own {place}"}
+            words |= {"command": maker(release), "release": release.release}
+            yield Found(rule="initramfs-lacks", kernel=release.release, path=OWN_LIST, module=name, words=words)
 
 
 class _Comparison:
@@ -108,7 +118,8 @@ class _Comparison:
 
     def _lacking(self) -> Iterator[Found]:
         """Modules that the root's configuration wants in it, and names that the initramfs itself is to load."""
-        for name, place in (*_wanted_outside(self._outer.root), *_wanted_inside(self._root, self._inner.settings)):
+        inside = ((name, f"its own {place}") for name, place in _wanted_inside(self._root, self._inner.settings))
+        for name, place in (*_wanted_outside(self._outer.root), *inside):
             answer = self._inner.lookup.ask(name)
             if answer.by is By.NOTHING and not self._outer.lookup.is_builtin(name):
                 yield self._found("initramfs-lacks", {"name": name, "place": place}, name)
@@ -168,9 +179,9 @@ def _wanted_outside(root: Root) -> Iterator[tuple[str, str]]:
 
 def _wanted_inside(root: Root, settings: Settings) -> Iterator[tuple[str, str]]:
     """What the initramfs is to load by its own files: initramfs-tools' conf/modules, systemd's modules-load.d."""
-    for line in load_lines(root.read("conf/modules") or b""):
-        yield line.text.split()[0], f"its own conf/modules:{line.number}"
-    yield from ((one.name, f"its own {one.place}") for one in settings.autoload)
+    for line in load_lines(root.read(OWN_LIST) or b""):
+        yield line.text.split()[0], f"{OWN_LIST}:{line.number}"
+    yield from ((one.name, one.place) for one in settings.autoload)
 
 
 def _found(
