@@ -7,7 +7,7 @@ from importlib import import_module
 from bench.figure import Figure
 
 # Each has `figures() -> Iterator[Figure]`.
-SCRIPTS = ("startup", "build_overhead", "inspect_module", "verdict", "recipes", "prove_boot", "kernels")
+SCRIPTS = ("startup", "build_overhead", "inspect_module", "verdict", "recipes", "prove_boot", "kernels", "matrix")
 
 
 def line(figure: Figure) -> str:

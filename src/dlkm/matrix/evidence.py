@@ -14,7 +14,7 @@ from dlkm.kernel.identity import identity_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.prove.case import Case, Cases
-from dlkm.prove.record import ProofRecord, Proven, Tested, write_proof
+from dlkm.prove.record import ProofRecord, Proven, TrialRecord, write_proof
 from dlkm.verdict.record import VerdictRecord, read_verdicts, write_verdicts
 from dlkm.verdict.verdict import Verdict
 
@@ -57,7 +57,9 @@ def keep_proofs(cells: Iterable[Cell], found: Cases, kernel: Kernel, *, project:
                 command=command_for("prove", cell, kernel, project=project),
                 when=now(),
                 modules={name: _proven(by_path[path]) for name, path in names.items()},
-                tests=tuple(Tested(name=one.name, outcome=one.outcome, why=one.why) for one in tests),
+                tests=tuple(
+                    TrialRecord(name=one.name, outcome=one.outcome, why=one.why, digest=one.digest) for one in tests
+                ),
             )
             write_proof(folder, record)
 

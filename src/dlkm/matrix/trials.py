@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The project file's tests as trials of what was built. Compiles what they run; boots nothing."""
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 
 from dlkm.build.result import Cell
@@ -34,7 +37,7 @@ class Preparing:
             try:
                 module = _module(test, [module.path for module in cell.modules])
             except UsageError as error:
-                self.impossible.append(_impossible(test, planned.id, self._kernel, error.what))
+                self.impossible.append(self._impossible(test, planned.id, error.what))
                 continue
             found.append(
                 Trial(
@@ -45,9 +48,21 @@ class Preparing:
                     errno=test.errno,
                     log=test.log,
                     program=self._program(test),
+                    digest=digest_of(test, self._folder),
                 )
             )
         return tuple(found)
+
+    def _impossible(self, test: GuestTestTable, cell: str, why: str) -> TrialResult:
+        return TrialResult(
+            name=test.name,
+            cell=cell,
+            module=None,
+            kernel=self._kernel.id,
+            outcome=TrialOutcome.FAILED,
+            why=f"cannot be tried: {why}",
+            digest=digest_of(test, self._folder),
+        )
 
     def _program(self, test: GuestTestTable) -> Program | None:
         if test.run is None:
@@ -73,12 +88,10 @@ def _module(test: GuestTestTable, paths: Sequence[Path]) -> Path:
     return found
 
 
-def _impossible(test: GuestTestTable, cell: str, kernel: Kernel, why: str) -> TrialResult:
-    return TrialResult(
-        name=test.name,
-        cell=cell,
-        module=None,
-        kernel=kernel.id,
-        outcome=TrialOutcome.FAILED,
-        why=f"cannot be tried: {why}",
-    )
+def digest_of(test: GuestTestTable, folder: Path) -> str:
+    """SHA-256 over what a test is: its keys, and the bytes of what it runs."""
+    state = hashlib.sha256(repr(astuple(test)).encode("utf-8", "surrogateescape"))
+    if test.run is not None:
+        with suppress(OSError):
+            state.update((folder / test.run).read_bytes())
+    return state.hexdigest()

@@ -28,12 +28,13 @@ class Proven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
-    """One of the driver's own tests; `why` it did not pass."""
+class TrialRecord:
+    """One of the driver's own tests; `why` it did not pass, `digest` of what it was then."""
 
     name: str
     outcome: TrialOutcome
     why: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,12 @@ class ProofRecord:
     command: tuple[str, ...]
     when: str
     modules: Mapping[str, Proven]
-    tests: tuple[Tested, ...] = ()
+    tests: tuple[TrialRecord, ...] = ()
+
+    @property
+    def marks(self) -> Mapping[str, Mark]:
+        """What the modules were."""
+        return {name: one.mark for name, one in self.modules.items()}
 
 
 def write_proof(folder: Path, record: ProofRecord) -> None:
@@ -82,5 +88,10 @@ def _proven(entry: Mapping[str, Any]) -> Proven:
     )
 
 
-def _tested(entry: Mapping[str, Any]) -> Tested:
-    return Tested(name=text_of(entry["name"]), outcome=TrialOutcome(entry["outcome"]), why=text_of(entry["why"]))
+def _tested(entry: Mapping[str, Any]) -> TrialRecord:
+    return TrialRecord(
+        name=text_of(entry["name"]),
+        outcome=TrialOutcome(entry["outcome"]),
+        why=text_of(entry["why"]),
+        digest=text_of(entry["digest"]),
+    )

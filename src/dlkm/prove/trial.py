@@ -19,7 +19,7 @@ class Trial:
     """One test of a module: how it is loaded, what must come of it, what is run then.
 
     `cell` is whose test it is. `errno`: loading must fail so; None: it must succeed. Each text of `log` must stand in a
-    line that was logged.
+    line that was logged. `digest` stands for all that the test consists of.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Trial:
     errno: str | None = None
     log: tuple[str, ...] = ()
     program: Program | None = None
+    digest: str = ""
 
 
 class TrialOutcome(StrEnum):
@@ -53,6 +54,7 @@ class TrialResult:
     outcome: TrialOutcome
     why: str = ""
     observed: Observed | None = None
+    digest: str = ""
 
 
 def judged(trial: Trial, kernel: str, observed: Observed) -> TrialResult:
@@ -69,6 +71,7 @@ def judged(trial: Trial, kernel: str, observed: Observed) -> TrialResult:
         outcome=outcome,
         why=why,
         observed=observed,
+        digest=trial.digest,
     )
 
 
