@@ -11,6 +11,7 @@ from dlkm.build.cells import Attempt
 from dlkm.build.durations import Durations, Estimate, Subject
 from dlkm.build.result import BuildOutcome
 from dlkm.core.events import Events, Task
+from dlkm.matrix.declaration import Step
 from dlkm.matrix.plan import PlannedCell
 
 _BETWEEN = 0.2  # seconds between two words on how far it is: cells from the cache come by the hundred
@@ -21,6 +22,7 @@ class Course:
     """Follows the cells of one run (dlkm.build.cells.Watcher)."""
 
     subjects: dict[str, Subject]  # by the cell's id
+    failing: frozenset[str]  # ids of those that are expected to fail
     durations: Durations
     estimate: Estimate
     task: Task | None
@@ -44,7 +46,7 @@ class Course:
                 return
             self.estimate.finish(subject, time.monotonic())
             self.finished += 1
-            self.failed += cell.outcome is BuildOutcome.FAILED
+            self.failed += cell.outcome is BuildOutcome.FAILED and cell.id not in self.failing
             if cell.seconds and not cell.cached:
                 self.durations.note(subject, cell.seconds)
             self._tell()
@@ -63,14 +65,15 @@ def course(cells: Sequence[PlannedCell], workers: int, events: Events) -> Iterat
     """Follow a run from its first cell to its end, however it ends; of a single cell there is nothing to follow."""
     durations = Durations.load()
     subjects = {cell.id: Subject(str(cell.source.path), cell.kernel.id) for cell in cells}
+    failing = frozenset(cell.id for cell in cells if Step.BUILD in cell.failures)
     estimate = Estimate(durations.expected(subjects.values()), max(1, min(workers, len(cells))))
     try:
         if len(cells) < 2:
-            yield Course(subjects, durations, estimate, None)
+            yield Course(subjects, failing, durations, estimate, None)
             return
         with events.task(f"building {len(cells)} cells", total=len(cells), whole=True) as task:
             task.advance(0, text=f"0 of {len(cells)} cells", left=estimate.left(time.monotonic()))
-            followed = Course(subjects, durations, estimate, task)
+            followed = Course(subjects, failing, durations, estimate, task)
             try:
                 yield followed
             except KeyboardInterrupt:

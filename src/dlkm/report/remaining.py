@@ -18,6 +18,8 @@ class RemainingColumn(ProgressColumn):
 
 def shown_time(seconds: float) -> str:
     """As nobody should read more into it than is known: to the second only near the end."""
+    if seconds < 0.5:
+        return "any moment"
     if seconds < 90:
         return f"{seconds:.0f} s left" if seconds < 10 else f"about {round(seconds, -1):.0f} s left"
     minutes = seconds / 60

@@ -9,7 +9,7 @@ from dlkm.report.remaining import shown_time
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0.0, "0 s left"),
+        (0.0, "any moment"),
         (9.4, "9 s left"),
         (14.0, "about 10 s left"),
         (89.0, "about 90 s left"),
