@@ -174,13 +174,15 @@ def _raise_if_refused(job: RecipeJob, ran: _Ran) -> None:
         raise MalformedError(f"{job.evaluation.recipe.path}: {ran.answer['error']['text']}")
     said = "\n".join(ran.answer.get("said", ()))
     if ran.answer.get("kind") in {"fetch", "integrity"}:
-        raise FetchError(f"{job.evaluation.recipe.path}: {said or 'a source is missing'}")
+        # What names a line of a recipe file needs no other place.
+        placed = re.match(r"/[^:\n]+:\d+: ", said)
+        raise FetchError(said if placed else f"{job.evaluation.recipe.path}: {said or 'a source is missing'}")
 
 
 def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
     log = ran.scratch.driver / _TASK_LOG
     facts = ran.answer["facts"]
-    diagnostics = read_diagnostics(log, str(facts.get("B") or ""))
+    diagnostics = _of_tools(ran, read_diagnostics(log, str(facts.get("B") or "")))
     with prepared(target) as new:
         _copy_log(log, new / LOG)
         packages = () if ran.failed else packages_in(facts, ran.scratch.driver, new, job.evaluation.name)
@@ -233,20 +235,22 @@ def _why_not(job: RecipeJob, ran: _Ran, found: Sequence[Product], diagnostics: t
     return ""
 
 
-def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
-    said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
-    # bb's own errors look like modpost's in the log.
-    told = [one for one in diagnostics if not _ONLY_STATUS.match(one.text)]
-    cause = (
-        first_cause(one for one in told if not any(one.text in text for text in said))
-        if ran.failed in {"do_compile", "do_install"}
-        else None
+def _of_tools(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """Without what bb itself says, which looks like modpost's words in the log."""
+    said = [str(text) for text in ran.answer.get("said", ())]
+    return tuple(
+        one for one in diagnostics if not _ONLY_STATUS.match(one.text) and not any(one.text in text for text in said)
     )
+
+
+def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
+    cause = first_cause(diagnostics) if ran.failed in {"do_compile", "do_install"} else None
     if cause is not None:
         return f"{ran.failed}: {cause.shown}"
+    said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
     last = [line for line in ran.answer.get("last", ()) if line.strip() and not _ONLY_STATUS.match(line)]
     headline = said[0] if said else last[-1] if last else "failed without a word"
-    shown = [line for line in last if line not in headline]
+    shown = [line for line in last if line.removeprefix("ERROR: ") not in headline]
     return "\n    ".join([f"{ran.failed}: {headline}", *shown])
 
 

@@ -200,7 +200,7 @@ def order_of(d: Any) -> list[str]:
     return [task for task in order if not d.getVarFlag(task, "noexec", False)]
 
 
-def _named_at(d: Any, url: str) -> list[Any]:
+def named_at(d: Any, url: str) -> list[Any]:
     """File and line on which an entry of SRC_URI stands, as far as its text tells; else where SRC_URI was last set."""
     bare = url.partition(";")[0]
     found: list[Any] = ["", 0]
@@ -238,6 +238,6 @@ def _fetching(d: Any) -> dict[str, Any]:
         "urls": remote,
         "variables": {name: _value(d, name) for name in names if d.getVar(name, False) is not None},
         "flags": {key: d.expand(str(value)) for key, value in flags.items() if key.endswith("sum")},
-        "places": {url: _named_at(d, url) for url in remote},
+        "places": {url: named_at(d, url) for url in remote},
         "files": os.path.dirname(d.getVar("FILE", False)),
     }

@@ -24,3 +24,7 @@ KERNEL_OBJCOPY = "${DLKM_KERNEL_TOOLS}objcopy"
 KERNEL_STRIP = "${DLKM_KERNEL_TOOLS}strip"
 KERNEL_LOCALVERSION ??= ""
 TOOLCHAIN ??= "gcc"
+
+python __anonymous() {
+    oe.kernel.settle_builder(d)
+}

@@ -7,6 +7,7 @@ MODULES_INSTALL_TARGET ?= "modules_install"
 MODULES_MODULE_SYMVERS_LOCATION ?= ""
 
 python __anonymous() {
+    oe.kernel.settle_dependencies(d)
     words = (d.getVar('DEPENDS') or '').split()
     tables = ['${STAGING_INCDIR}/%s/Module.symvers' % word for word in words if word.startswith('kernel-module-')]
     d.setVar('KBUILD_EXTRA_SYMBOLS', ' '.join(tables))

@@ -35,6 +35,24 @@ fi
 
 SYSTEMD_SERVICE_ESCAPED = "${@' '.join((d.getVar('SYSTEMD_SERVICE') or '').split())}"
 
+# Without systemd no units are shipped, and without sysvinit no start scripts beside them.
+do_install[postfuncs] += "${@'' if bb.utils.contains('DISTRO_FEATURES', 'systemd', True, False, d) else 'systemd_drop_units'}"
+do_install[postfuncs] += "${@'' if bb.utils.contains('DISTRO_FEATURES', 'sysvinit', True, False, d) else 'systemd_drop_scripts'}"
+
+systemd_drop_units() {
+	rm -rf ${D}${systemd_unitdir}
+	rmdir -p ${D}$(dirname ${systemd_unitdir}) 2>/dev/null || :
+	mkdir -p ${D}
+}
+
+systemd_drop_scripts() {
+	if [ -n "$(ls -A ${D}${systemd_system_unitdir} 2>/dev/null)" ]; then
+		rm -rf ${D}${INIT_D_DIR}
+		rmdir ${D}$(dirname ${INIT_D_DIR}) 2>/dev/null || :
+	fi
+}
+INIT_D_DIR ??= "${sysconfdir}/init.d"
+
 python systemd_populate_packages() {
     oe.services.settle_systemd(d)
 }

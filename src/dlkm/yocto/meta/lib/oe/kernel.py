@@ -45,6 +45,22 @@ def conf_folder(d: Any, with_systemd: str) -> str:
     return f"${{{with_systemd}}}" if vendor else "${sysconfdir}"
 
 
+def settle_dependencies(d: Any) -> None:
+    """DLKM_ONLY_CROSS_TOOLS: a module depends on the compiler and the linker, and no longer on a C library."""
+    if d.getVar("DLKM_ONLY_CROSS_TOOLS") == "1":
+        d.setVar("INHIBIT_DEFAULT_DEPS", "1")
+        d.appendVar("DEPENDS", " virtual/cross-cc virtual/cross-binutils")
+
+
+def settle_builder(d: Any) -> None:
+    """DLKM_BUILDER: the kernel is told a user and a host that are the same everywhere."""
+    builder = (d.getVar("DLKM_BUILDER") or "").split()
+    for name, value in zip(("KBUILD_BUILD_VERSION", "KBUILD_BUILD_USER", "KBUILD_BUILD_HOST"), builder, strict=False):
+        if d.getVar(name) is None:
+            d.setVar(name, value)
+        d.setVarFlag(name, "export", "1")
+
+
 def split_modules(d: Any) -> None:
     """KERNEL_SPLIT_MODULES: a package for each module; without it all modules in the meta package."""
     meta = d.getVar("KERNEL_MODULES_META_PACKAGE")

@@ -26,7 +26,7 @@ def check(d: Any) -> None:
     wrong = [said for said in (_difference(url, d) for url in urls) if said is not None]
     if wrong:
         recipe.FAILURE["kind"] = "integrity"
-        qa.handle_error("license-checksum", "\n".join(wrong), d)
+        qa.handle_error("license-checksum", recipe.where_set(d, "LIC_FILES_CHKSUM") + "\n".join(wrong), d)
         recipe.FAILURE.pop("kind")
 
 
@@ -46,26 +46,42 @@ def _difference(url: str, d: Any) -> str | None:
 def _compared(path: str, given: str, first: str, last: str, d: Any) -> str | None:
     if not first.isdigit() or not last.isdigit():
         return f"LIC_FILES_CHKSUM: {path}: beginline and endline are numbers"
+    common = path.removeprefix(f"{d.getVar('COMMON_LICENSE_DIR')}/")
+    if common != path:
+        return _common(common, given, d)
+    if path.startswith(f"{d.getVar('COREBASE')}/"):
+        known = _OF_CORE.get(path.rpartition("/")[2])
+        return None if known in {None, given} else _differs(path, known, given)
     found = _checksum(path, int(first), int(last), d)
     if found is None:
         return f"LIC_FILES_CHKSUM: {path}: no such file (looked for in {d.getVar('S')})"
-    if found in {given, ""}:
+    if found == given:
         return None
     lines = f" lines {first} to {last}".replace(" to 0", " to the end") if first != "0" or last != "0" else ""
-    return f"LIC_FILES_CHKSUM: {path}{lines} has md5={found}, the recipe says md5={given}"
+    return _differs(path + lines, found, given)
+
+
+def _differs(what: str, found: str | None, given: str) -> str:
+    return f"LIC_FILES_CHKSUM: {what} has md5={found}, the recipe says md5={given}"
+
+
+def _common(name: str, given: str, d: Any) -> str | None:
+    """A text of COMMON_LICENSE_DIR, under the name that it has or had."""
+    from dlkm.yocto.licences import common_licences, former_names
+
+    shown = f"${{COMMON_LICENSE_DIR}}/{name}"
+    now = name if name in common_licences() else former_names().get(name)
+    if now is None:
+        return f"LIC_FILES_CHKSUM: {shown}: OpenEmbedded has no such text"
+    if common_licences()[now] != given:
+        return _differs(shown, common_licences()[now], given)
+    if now != name:
+        bb.warn(f"{recipe.where_set(d, 'LIC_FILES_CHKSUM')}{shown} is called {now} since Yocto 4.0 (kirkstone)")
+    return None
 
 
 def _checksum(path: str, first: int, last: int, d: Any) -> str | None:
-    """The checksum of a text or of some of its lines; empty where it cannot be known, None where there is no text."""
-    core = f"{d.getVar('COREBASE')}/"
-    if path.startswith((core, f"{d.getVar('COMMON_LICENSE_DIR')}/")):
-        name = path.rpartition("/")[2]
-        from dlkm.yocto.licences import common_licences
-
-        known = common_licences().get(name) or _OF_CORE.get(name)
-        if known is None and "common-licenses" in path:
-            return None
-        return known or ""
+    """The checksum of a text among the sources, or of some of its lines; None where there is none."""
     file = Path(d.getVar("S")) / path
     if not file.is_file():
         return None

@@ -17,6 +17,7 @@ from oe import qa
 
 _SIGNED = b"~Module signature appended~\n"
 _RELATIONS = ("RDEPENDS", "RRECOMMENDS", "RPROVIDES", "RREPLACES", "RCONFLICTS", "RSUGGESTS")
+_RENAMED = frozenset({"RDEPENDS", "RRECOMMENDS", "RSUGGESTS"})  # follow PKG:NAME
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
@@ -339,7 +340,8 @@ def _relation(d: Any, relation: str, key: str) -> list[str]:
     """`NAME` or `NAME (>= 1)`, in the order in which they were first named."""
     found = bb.utils.explode_dep_versions2(d.getVar(f"{relation}:{key}") or "")
     words = []
-    for name, versions in found.items():
+    for given, versions in found.items():
+        name = (d.getVar(f"PKG:{given}") or given) if relation in _RENAMED else given
         words += [f"{name} ({version})" for version in versions] or [name]
     return words
 

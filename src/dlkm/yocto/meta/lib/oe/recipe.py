@@ -95,17 +95,25 @@ def _settle_source(d: Any) -> None:
         if d.getVar("BB_GIT_DEFAULT_DESTSUFFIX") == "git" and said.endswith("/git"):
             now = "${UNPACKDIR}/git"
         remedy = "remove the line" if now.endswith("${BP}") else f'today it is S = "{now}"'
-        bb.warn(f'{_where_set(d, "S")}S = "{said}" is refused since {_since(said)}: {remedy}')
+        bb.warn(f'{where_set(d, "S")}S = "{said}" is refused since {_since(said)}: {remedy}')
         d.setVar("S", now)
     elif "${WORKDIR}/git" in refused and re.match(r"\$\{WORKDIR\}/(?!sources(?:/|$))", said):
         now = said.replace("${WORKDIR}", "${UNPACKDIR}", 1)
-        bb.warn(f'{_where_set(d, "S")}S = "{said}" is not where sources are since {_since(said)}: write S = "{now}"')
+        bb.warn(f'{where_set(d, "S")}S = "{said}" is not where sources are since {_since(said)}: write S = "{now}"')
 
 
-def _where_set(d: Any, name: str) -> str:
+def where_set(d: Any, name: str) -> str:
     """`FILE:LINE: ` of the last line that set a variable; empty where none did."""
     place: dict[str, Any] = next((event for event in reversed(d.varhistory.variable(name)) if event.get("line")), {})
     return f"{place['file']}:{place['line']}: " if place else ""
+
+
+def where_named(d: Any, url: str) -> str:
+    """`FILE:LINE: ` of the line of SRC_URI on which an entry stands; empty where that is not known."""
+    from dlkm.yocto.worker.evaluate import named_at
+
+    file, line = named_at(d, url)
+    return f"{file}:{line}: " if file else ""
 
 
 def _since(said: str) -> str:

@@ -30,7 +30,8 @@ def check_local(d: Any) -> None:
                 recipe.FAILURE["kind"] = "fetch"
                 folders = (d.getVar("FILESPATH") or "").split(":")
                 places = "".join(f"\n  {folder}" for folder in folders if folder)
-                bb.fatal(f"{url}: no such file beside the recipe; looked for in:{places or ' no directory at all'}")
+                said = f"no such file beside the recipe; looked for in:{places or ' no directory at all'}"
+                bb.fatal(f"{recipe.where_named(d, url)}{url}: {said}")
     except bb.fetch2.BBFetchException as error:
         bb.fatal(str(error))
 
