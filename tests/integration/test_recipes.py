@@ -85,11 +85,15 @@ def _mirrored(source: Path, mirror: Path, url: str, branch: str) -> str:
 
 def _archived(source: Path, path: Path, top: str) -> str:
     """A tar archive; its SHA-256."""
+    path.write_bytes(_tar(source, top))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tar(source: Path, top: str) -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         archive.add(source, top)
-    path.write_bytes(data.getvalue())
-    return hashlib.sha256(data.getvalue()).hexdigest()
+    return data.getvalue()
 
 
 def _prepared(folder: Path) -> tuple[Path, Path]:
@@ -100,10 +104,12 @@ def _prepared(folder: Path) -> tuple[Path, Path]:
     sources = layer / "sources"
     kgsl = _mirrored(sources / "kgsl", mirror, "github.com/qualcomm-linux/kgsl.git", "gfx-kernel.le.0.0")
     lines = "".join((sources / "one" / "Makefile").read_text().splitlines(keepends=True)[1:3])
+    (mirror / "two-archives-data.tar").write_bytes(_tar(sources / "one", "archive-tiny-1.2"))
     known = {
         "553c972604f739564d6bb70e18e3857c041984b1": kgsl,
         "@kgsl@": _mirrored(sources / "kgsl", mirror, "git.example.com/bsp/kgsl.git", "main"),
         "@wlan@": _mirrored(sources / "wlan", mirror, "git.example.com/bsp/wlan-tiny.git", "main"),
+        "@fpga@": _mirrored(sources / "fpga", mirror, "git.example.com/bsp/fpga.git", "main"),
         "@archive@": _archived(sources / "one", mirror / "archive-tiny-1.2.tar", "archive-tiny-1.2"),
         "@lines@": hashlib.md5(lines.encode()).hexdigest(),
     }
