@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from dlkm.yocto.lint import Found
+from dlkm.yocto.lint import Edit, Found
 from dlkm.yocto.recipetext import Recipe
 from dlkm.yocto.releases import Release
 from dlkm.yocto.statements import Kind, Statement
 
-_PER_PACKAGE = ("RPROVIDES", "RDEPENDS", "RRECOMMENDS", "RCONFLICTS", "RREPLACES")
+_PER_PACKAGE = ("RPROVIDES", "RDEPENDS", "RRECOMMENDS", "RCONFLICTS", "RREPLACES", "FILES")
+_SPLIT = re.compile(r"kernel-module-[a-z0-9.+-]+")  # as nothing is called that the split makes
 _USUAL = ("", "-dev", "-dbg", "-src", "-doc", "-locale", "-staticdev")  # bitbake.conf PACKAGES
 _INSTALLING = re.compile(r"(?:^|[;&|]\s*|\bdo\s+|\bthen\s+)\s*(install|cp|ln)\s+([^;&|\n]*)")
 _DESTINATION = re.compile(r"\$\{?D\}?\"?(/?[^\s\"';]+)")
@@ -32,12 +33,21 @@ def _names(recipe: Recipe, _release: Release) -> Iterator[Found]:
     packages = _packages(recipe)
     if packages is None or not recipe.complete:
         return
+    # A suffix of its own, or none: then the names are what the recipe says.
+    suffixed = recipe.sets("KERNEL_MODULE_PACKAGE_SUFFIX") or "module" not in recipe.classes
     for one in recipe.own:
         variable, *overrides = one.name.split(":")
         if one.kind is not Kind.ASSIGNMENT or variable not in _PER_PACKAGE or not overrides:
             continue
         package = recipe.expand(overrides[0])
-        if package not in packages and package not in {"append", "prepend", "remove"} and not _is_split(package):
+        if package in packages or package in {"append", "prepend", "remove"}:
+            continue
+        if _SPLIT.fullmatch(package) and not suffixed:
+            new = f"{overrides[0]}-${{KERNEL_VERSION}}"
+            words = {"variable": variable, "package": package, "new": new}
+            edit = Edit(line=one.line, old=f"{variable}:{overrides[0]}", new=f"{variable}:{new}")
+            yield Found(rule="split-package-name", line=one.line, words=words, edits=(edit,))
+        elif not _is_split(package):
             yield Found(rule="rprovides-no-package", line=one.line, words={"variable": variable, "package": package})
 
 
@@ -48,7 +58,7 @@ def _is_split(package: str) -> bool:
 
 def _packages(recipe: Recipe) -> frozenset[str] | None:
     """PACKAGES; None when the text does not tell."""
-    stated = recipe.mentions("PACKAGES").split()
+    stated = f"{recipe.mentions('PACKAGES')} {recipe.mentions('PACKAGE_BEFORE_PN')}".split()
     if any("$" in word for word in stated):
         return None
     return frozenset(stated) | {recipe.name + suffix for suffix in _USUAL}

@@ -121,6 +121,10 @@ class Recipe:
         about = (one for one in self.every if one.kind is Kind.ASSIGNMENT and _is_about(one, name, conditional=True))
         return self.expand(" ".join(one.value for one in about))
 
+    def sets(self, name: str) -> bool:
+        """Whether it or an include sets a variable, to nothing perhaps, under any override."""
+        return any(one.kind is Kind.ASSIGNMENT and _is_about(one, name, conditional=True) for one in self.every)
+
     def split(self, text: str) -> tuple[str, ...]:
         """The words of a value, expanded; inline python, whose words the text does not tell, is one word: `$`."""
         return tuple(_PYTHON.sub(" $ ", self.expand(text)).split())

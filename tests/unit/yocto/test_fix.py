@@ -120,6 +120,10 @@ def test_any_lines_are_mended_once_and_for_all(tmp_path: Path, lines: list[str])
         ('DEPENDS:append = "x \\\n   y"\n', 'DEPENDS:append = " x \\\n   y"\n'),
         ("EXTRA_OEMAKE:append = 'A=\"b c\"'\n", "EXTRA_OEMAKE:append = ' A=\"b c\"'\n"),
         ('DEPENDS:prepend = "x"\n', 'DEPENDS:prepend = "x "\n'),
+        (
+            'RDEPENDS:kernel-module-foo-bar = "x"\n',
+            'RDEPENDS:kernel-module-foo-bar-${KERNEL_VERSION} = "x"\n',
+        ),
         ('module_conf_a = "options a"\n', 'KERNEL_MODULE_PROBECONF += "a"\nmodule_conf_a = "options a"\n'),
         (
             'KERNEL_MODULE_PROBECONF = "foo-bar"\nmodule_conf_foo-bar = "options foo_bar x=1"\n',
