@@ -2,11 +2,8 @@
 """Root filesystems in files that mke2fs, tar, bsdtar and cpio made: what we read is what they were made from."""
 
 import gzip
-import hashlib
-import os
 import random
 import shutil
-import stat
 import subprocess
 from pathlib import Path
 
@@ -18,114 +15,24 @@ from dlkm.core.processes import Processes
 from dlkm.filesystem.place import Kind
 from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.opened import kernels_in, opened
-from dlkm.rootfs.root import HeldRoot, Root
-from tests.unit.rootfs.support import put
+from dlkm.rootfs.root import HeldRoot
+from tests.contract.images import FORMS, made, make_tree, told, true
 
 pytestmark = pytest.mark.contract
-
-LONG = "long-name/" * 20 + "n" * 150
-CPIO = "find . -mindepth 1 | cpio --quiet -o -H newc"
-EARLY = (
-    "mkdir -p ../early/kernel/x86/microcode; echo code >../early/kernel/x86/microcode/GenuineIntel.bin; "
-    f"(cd ../early && {CPIO}) >../early.cpio; cat ../early.cpio;"
-)
-FORMS = {
-    "ext2": "mke2fs -q -t ext2 -b 1024 -d . ../image 64M",
-    "ext3": "mke2fs -q -t ext3 -d . ../image 64M",
-    "ext4": "mke2fs -q -t ext4 -d . ../image 64M",
-    "ext4 inline": "mke2fs -q -t ext4 -O inline_data -I 256 -d . ../image 64M",
-    "ext4 plain": "mke2fs -q -t ext4 -O ^64bit,^metadata_csum,^extent,^has_journal -d . ../image 64M",
-    "tar": "tar -cf ../image .",
-    "tar, no dots": "tar -cf ../image *",
-    "tar, pax": "tar --format=pax -cf ../image .",
-    "tar, sparse": "tar -Scf ../image .",
-    "tar, pax sparse": "tar --format=pax -Scf ../image .",
-    "bsdtar": "bsdtar -cf ../image .",
-    "tar.gz": "tar -czf ../image .",
-    "tar.xz": "tar -cJf ../image .",
-    "tar.zst": "tar --zstd -cf ../image .",
-    "tar.bz2": "tar -cjf ../image .",
-    "tar.lz4": "tar -cf - . | lz4 -lq >../image",
-    "cpio": f"{CPIO} >../image",
-    "cpio, crc": f"{CPIO.replace('newc', 'crc')} >../image",
-    "cpio.gz": f"{CPIO} | gzip >../image",
-    "cpio.xz": f"{CPIO} | xz --check=crc32 >../image",
-    "cpio.zst": f"{CPIO} | zstd -q >../image",
-    "cpio.lz4": f"{CPIO} | lz4 -lq >../image",
-    "cpio.lzo": f"{CPIO} | lzop >../image",
-    "cpio.lzma": f"{CPIO} | xz --format=lzma >../image",
-    "microcode first": f"({EARLY} {CPIO}) >../image",
-    "microcode, packed": f"({EARLY} {CPIO} | zstd -q) >../image",
-    "microcode, a block": f"({EARLY} head -c 512 /dev/zero; {CPIO} | gzip) >../image",
-}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A little of everything that a root filesystem may hold."""
     top = tmp_path_factory.mktemp("held") / "tree"
-    put(top, {"usr/lib/modules/6.1.0/kernel/a.ko": os.urandom(5000), "etc/modprobe.d/x.conf": "blacklist a\n",
-              "lib": "-> usr/lib", "etc/abs": "-> /usr/lib/modules", "etc/far": f"-> {'../' * 20}{'x' * 100}",
-              "etc/empty": "", LONG: "x", "etc/new\nline": "x", 'etc/sp ace "q" \\': "x", "etc/-p <2>": "x",
-              "etc/#c": "x", os.fsdecode(b"etc/\xff\xfe"): "x", "etc/ünï": "x"})  # fmt: skip
-    for name, mode in (("etc/empty", 0o4755), ("etc/modprobe.d", 0o700), ("etc/#c", 0o600)):
-        (top / name).chmod(mode)
-    os.link(top / "etc/#c", top / "usr/twin")
-    os.link(top / "etc/#c", top / "a-twin")
-    os.mkfifo(top / "etc/pipe")
-    with (top / "usr/sparse").open("wb") as stream:
-        stream.write(b"begin")
-        stream.truncate(3 << 20)
-        stream.seek(0, 2)
-        stream.write(b"end")
+    make_tree(top)
     return top
-
-
-def _told(root: Root) -> dict[str, tuple[object, ...]]:
-    """All that a root holds, by its own words."""
-    told: dict[str, tuple[object, ...]] = {}
-    todo = [""]
-    for folder in todo:
-        for place in root.entries(folder):
-            told[place.path] = (place.kind, place.target)
-            if place.kind is Kind.DIRECTORY:
-                todo.append(place.path)
-            elif place.kind is Kind.FILE:
-                told[place.path] = (place.kind, *root.digest(place.path))
-    return told
-
-
-def _true(top: Path) -> dict[str, tuple[object, ...]]:
-    found: dict[str, tuple[object, ...]] = {}
-    for path in top.rglob("*"):
-        status, name = path.lstat(), str(path.relative_to(top))
-        if path.is_symlink():
-            found[name] = (Kind.LINK, str(path.readlink()))
-        elif path.is_dir():
-            found[name] = (Kind.DIRECTORY, "")
-        elif path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found[name] = (Kind.FILE, digest, stat.S_IMODE(status.st_mode))
-        else:
-            found[name] = (Kind.OTHER, "")
-    return found
-
-
-def _made(tree: Path, form: str, tmp_path: Path) -> Path:
-    """The tree in a file; newlines cannot be told to cpio, which takes names by lines."""
-    copy = tmp_path / "tree"
-    subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
-    if "cpio" in FORMS[form]:
-        (copy / "etc/new\nline").unlink()
-    subprocess.run(FORMS[form], shell=True, check=True, cwd=copy, stdout=subprocess.DEVNULL)
-    return tmp_path / "image"
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_read_is_what_it_was_made_of(tree: Path, tmp_path: Path, form: str) -> None:
-    image = _made(tree, form, tmp_path)
+    image = made(tree, form, tmp_path)
     with opened(image, Processes(), Events()) as root:
-        told = _told(root)
+        found = told(root)
         assert root.place("lib/modules/6.1.0/kernel/a.ko").path == "usr/lib/modules/6.1.0/kernel/a.ko"
         assert root.place("etc/abs/6.1.0").path == "usr/lib/modules/6.1.0"
         assert root.place("etc/abs/../../../../etc").path == "etc"
@@ -133,10 +40,10 @@ def test_what_is_read_is_what_it_was_made_of(tree: Path, tmp_path: Path, form: s
         assert root.read("etc/modprobe.d/x.conf") == b"blacklist a\n"
         outside = root.tree
     assert not outside.exists()
-    told.pop("lost+found", None)
+    found.pop("lost+found", None)
     if "microcode" in form:
-        told = {path: state for path, state in told.items() if path.partition("/")[0] != "kernel"}
-    assert told == _true(tmp_path / "tree")
+        found = {path: state for path, state in found.items() if path.partition("/")[0] != "kernel"}
+    assert found == true(tmp_path / "tree")
 
 
 def test_devices_and_owners(tmp_path: Path) -> None:
@@ -163,21 +70,21 @@ def test_cut_off_anywhere(tree: Path, tmp_path: Path, form: str) -> None:
 
     Cut exactly behind its microcode an initramfs is a whole one that holds microcode: that is not tried.
     """
-    image = _made(tree, form, tmp_path)
-    data, whole = image.read_bytes(), _true(tmp_path / "tree")
+    image = made(tree, form, tmp_path)
+    data, whole = image.read_bytes(), true(tmp_path / "tree")
     chance = random.Random(1)
     somewhere = [chance.randrange(len(data)) for _ in range(6)]
     blocks = [place // 512 * 512 for place in somewhere if "microcode" not in form]
     for keep in [0, 1, 600, 1100, len(data) // 2, len(data) - 1, *somewhere, *blocks]:
         (tmp_path / "cut").write_bytes(data[:keep])
-        told, error = _attempt(tmp_path / "cut")
-        assert whole.items() <= told.items() or str(tmp_path / "cut") in error, keep
+        found, error = _attempt(tmp_path / "cut")
+        assert whole.items() <= found.items() or str(tmp_path / "cut") in error, keep
 
 
 @pytest.mark.parametrize("form", ["ext4", "ext4 inline", "tar", "tar, pax sparse", "cpio"])
 def test_damaged_anywhere(tree: Path, tmp_path: Path, form: str) -> None:
     """Whatever bytes are wrong: an answer or an error of ours, and nothing outside."""
-    image = _made(tree, form, tmp_path)
+    image = made(tree, form, tmp_path)
     data = image.read_bytes()
     chance = random.Random(2)
     used = [place for place in range(0, len(data), 512) if any(data[place : place + 512])]
@@ -193,7 +100,7 @@ def _attempt(image: Path) -> tuple[dict[str, tuple[object, ...]], str]:
     """What is told of an image, or the error."""
     try:
         with opened(image, Processes(), Events()) as root:
-            return _told(root), ""
+            return told(root), ""
     except DlkmError as error:
         return {}, error.what
 

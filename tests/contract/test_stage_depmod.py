@@ -14,6 +14,7 @@ from dlkm.core.processes import Processes, environment
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.apply import apply
+from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.stage import Given, Staging, stage
 from tests.unit.rootfs.support import NOTHING, RELEASE, put, tiny
@@ -27,7 +28,7 @@ def _staged(root: Path, release: str, *modules: Module) -> Staging:
     with DirectoryRoot(root) as opened:
         given = [Given(module=module, release=release) for module in modules]
         staging = stage(opened, given, NOTHING, runner=Processes(), events=Events())
-        apply(staging.plan, opened)
+        apply(staging.plan, opened, Records(root))
         return staging
 
 

@@ -2,11 +2,10 @@
 """`dlkm build`: drivers for kernels, each cell in its own directory of the output."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.cli.common import add_kernel_flag, add_output_flag, source_date_epoch
 from dlkm.cli.project import add_cell_flags, project_of
 from dlkm.cli.recipes import add_recipe_flags, recipe_options_of
 from dlkm.cli.remote import add_remote_flags, remote_options_of
@@ -102,13 +101,13 @@ def options_of(arguments: argparse.Namespace) -> "BuildOptions":
     """The build options that the flags ask for; UsageError for a --var that is no NAME=VALUE."""
     from dlkm.build.options import EPOCH, BuildOptions
 
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    epoch = source_date_epoch()
     return BuildOptions(
         variables=tuple(_variable(text) for text in arguments.variables),
         targets=tuple(_goal(text) for text in arguments.targets),
         sandbox=not arguments.no_sandbox,
         jobs=arguments.jobs,
-        epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else EPOCH,
+        epoch=EPOCH if epoch is None else epoch,
         cache=not arguments.no_cache,
         remote=remote_options_of(arguments),
     )

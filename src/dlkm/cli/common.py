@@ -73,6 +73,12 @@ def add_output_flag(parser: argparse.ArgumentParser, *, project: bool = False) -
     )
 
 
+def source_date_epoch() -> int | None:
+    """The time that the environment asks for in what is written, in seconds; None where it asks for none."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
 def positive(text: str) -> int:
     """A whole number from 1."""
     number = int(text)

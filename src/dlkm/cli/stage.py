@@ -3,11 +3,12 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
-from dlkm.cli.common import add_kernel_flag, add_output_flag
+from dlkm.cli.common import add_kernel_flag, add_output_flag, source_date_epoch
 from dlkm.cli.configuration import add_configuration_flags, wanted_of
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dlkm.rootfs.conf import Wanted
     from dlkm.rootfs.inputs import Gathered
     from dlkm.rootfs.stage import Staging
+    from dlkm.rootfs.target import Target
     from dlkm.verdict.verdict import Verdict
 
 
@@ -26,46 +28,82 @@ def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
     add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help=INPUTS + "; a source needs -k")
-    add("--rootfs", required=True, type=Path, metavar="DIR", help="the root filesystem; nothing outside it is changed")
+    add("--rootfs", required=True, type=Path, metavar="DIR|IMAGE|TAR|INITRD",
+        help="the root filesystem: a directory, an ext2 to ext4 image, a tar archive, an initramfs")  # fmt: skip
     add_kernel_flag(parser, required=False)
     add_output_flag(parser)
     add_configuration_flags(parser)
     add("--dry-run", action="store_true", help="show the operations and do none")
+    add("--undo", action="store_true", help="take the last staging back, byte for byte; again for the one before")
+    add("--record", type=Path, metavar="DIR", help="where records for --undo lie (default: beside it, ROOTFS.staged)")
     add("--force", action="store_true", help="stage modules that their kernel will refuse")
     add_build_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Gather, judge, plan, apply, show."""
+    """Gather, judge, plan, carry out, show; or undo."""
     from dlkm.core.processes import Processes
+    from dlkm.rootfs.opened import require
+
+    require(arguments.rootfs)
+    runner = Processes()
+    if arguments.undo:
+        return _undo(arguments, terminal, runner)
+    asked = _wanted(arguments)
+    gathered = _gather(arguments, terminal, runner)
+    with _target(arguments, terminal, runner) as target:
+        return _stage(target, asked, gathered, arguments, terminal)
+
+
+def _target(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> "AbstractContextManager[Target]":
+    """The root to change; with --dry-run, to look at only."""
+    from dlkm.rootfs.target import looked_at, target
+
+    hold = looked_at if arguments.dry_run else target
+    return hold(arguments.rootfs, arguments.record, runner, terminal.events)
+
+
+def _stage(
+    target: "Target", asked: "Wanted", gathered: "Gathered", arguments: argparse.Namespace, terminal: Terminal
+) -> int:
     from dlkm.rootfs.admission import refusals
-    from dlkm.rootfs.apply import apply
     from dlkm.rootfs.conf import ConfDir
-    from dlkm.rootfs.root import DirectoryRoot
     from dlkm.rootfs.stage import stage
 
-    asked = _wanted(arguments)
-    runner = Processes()
-    with DirectoryRoot(arguments.rootfs) as root:
-        gathered = _gather(arguments, terminal, runner)
-        refused = list(refusals(root, gathered.given))
-        if gathered.failed or (refused and not arguments.force):
-            return _say_no(gathered.failed, refused, arguments, terminal)
-        conf_dir = ConfDir(arguments.conf_dir)
-        staging = stage(
-            root,
-            gathered.given,
-            asked,
-            extras=gathered.extras,
-            conf_dir=conf_dir,
-            runner=runner,
-            events=terminal.events,
-        )
-        if not arguments.dry_run:
-            apply(staging.plan, root)
+    refused = list(refusals(target.root, gathered.given))
+    if gathered.failed or (refused and not arguments.force):
+        return _say_no(gathered.failed, refused, arguments, terminal)
+    staging = stage(
+        target.root,
+        gathered.given,
+        asked,
+        extras=gathered.extras,
+        conf_dir=ConfDir(arguments.conf_dir),
+        runner=target.runner,
+        events=terminal.events,
+    )
+    record = None if arguments.dry_run else target.carry_out(staging.plan, source_date_epoch())
     forced = [f"{verdict.path} will not load on {verdict.kernel} (--force)" for verdict in refused]
-    _say_done(staging, [*forced, *staging.warnings], arguments, terminal)
+    _say_done(staging, [*forced, *staging.warnings], record, arguments, terminal)
     return ExitStatus.OK
+
+
+def _undo(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> int:
+    from dlkm.report import stage as report
+
+    asked = wanted_of(arguments)
+    if arguments.paths or asked.autoload or asked.lines:
+        raise UsageError("--undo takes the last staging back and stages nothing")
+    with _target(arguments, terminal, runner) as target:
+        undone = target.undo(dry_run=arguments.dry_run)
+    for change in undone.changed:
+        terminal.events.warning(printable(change))
+    if arguments.json:
+        where = arguments.rootfs.absolute()
+        terminal.document(report.undone_document(where, undone, dry_run=arguments.dry_run))
+    else:
+        report.show_undone(undone, terminal, dry_run=arguments.dry_run)
+    return ExitStatus.NO if undone.changed else ExitStatus.OK
 
 
 def _wanted(arguments: argparse.Namespace) -> "Wanted":
@@ -110,13 +148,19 @@ def _say_no(
     return ExitStatus.NO
 
 
-def _say_done(staging: "Staging", warnings: Sequence[str], arguments: argparse.Namespace, terminal: Terminal) -> None:
+def _say_done(
+    staging: "Staging",
+    warnings: Sequence[str],
+    record: Path | None,
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+) -> None:
     from dlkm.report import stage as report
 
     for warning in warnings:
         terminal.events.warning(printable(warning))
     if arguments.json:
         where = arguments.rootfs.absolute()
-        terminal.document(report.to_document(where, staging, (), warnings, dry_run=arguments.dry_run))
+        terminal.document(report.to_document(where, staging, (), warnings, record, dry_run=arguments.dry_run))
     else:
-        report.show(staging, terminal, dry_run=arguments.dry_run, whole=arguments.dry_run or arguments.verbose)
+        report.show(staging, record, terminal, dry_run=arguments.dry_run, whole=arguments.dry_run or arguments.verbose)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.files import scratch_dir
-from dlkm.core.processes import Runner, bound_to_us, failed
+from dlkm.core.processes import Completed, Runner, bound_to_us, failed
 from dlkm.core.tools import missing
 from dlkm.filesystem.members import LIMIT, Form, Member, Members, kind_of
 from dlkm.filesystem.place import Kind, joined
@@ -86,7 +86,7 @@ class ExtImage:
                 member = _member(match)
                 if name == "." and inode == ROOT:
                     self.members.add("", member)
-                elif name not in {"", ".", ".."}:  # an entry that is not in use has no name
+                elif member.key and name not in {".", ".."}:  # an entry that is not in use has no inode
                     yield inode, member, name
             place += said[place : place + 1] == b"\n"
 
@@ -134,28 +134,40 @@ def ask(image: Path, commands: Sequence[str], out: Path, runner: Runner, *, writ
 
     MalformedError when it complains of anything; MissingToolError without it or bubblewrap.
     """
-    for program in ("debugfs", "bwrap"):
-        if runner.find(program) is None:
-            raise missing(program)
+    _require("debugfs", runner)
     (out / "commands").write_text("".join(f"{command}\n" for command in commands), "utf-8", "surrogateescape")
     limits = f"ulimit -f {LIMIT // 512}"
     program = f"debugfs {'-w ' if write else ''}-f /tmp/out/commands /tmp/image >/tmp/out/said 2>/tmp/out/errors"
-    done = runner.run(
-        [
-            *bound_to_us(runner),
-            *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp", "--unshare-all"),  # noqa: S108
-            *("--die-with-parent", "--new-session"),
-            *("--bind" if write else "--ro-bind", image, "/tmp/image", "--bind", out, "/tmp/out"),  # noqa: S108
-            *("sh", "-c", f"{limits}; exec {program}"),
-        ],
-        timeout=TIMEOUT,
-    )
+    inside: list[str | Path] = [*("--bind", out, "/tmp/out"), "sh", "-c", f"{limits}; exec {program}"]  # noqa: S108 — the sandbox's own
+    done = runner.run([*_box(image, runner, write=write), *inside], timeout=TIMEOUT)
     if not (out / "errors").exists():
         raise failed(done, f"cannot read {image}", MalformedError)
     complaint = _BANNER.sub(b"", _read(out / "errors"), count=1).decode("utf-8", "replace").strip()
     if complaint or not done.ok:
         raise MalformedError(f"{image}: {complaint.splitlines()[0] if complaint else 'debugfs ended early'}")
     return _read(out / "said")
+
+
+def fsck(image: Path, runner: Runner) -> Completed:
+    """What e2fsck says of an image that it may not change; not ok when anything is wrong."""
+    _require("e2fsck", runner)
+    return runner.run([*_box(image, runner, write=False), "e2fsck", "-fn", "/tmp/image"], timeout=TIMEOUT)  # noqa: S108
+
+
+def _require(program: str, runner: Runner) -> None:
+    for name in (program, "bwrap"):
+        if runner.find(name) is None:
+            raise missing(name)
+
+
+def _box(image: Path, runner: Runner, *, write: bool) -> list[str | Path]:
+    """Words before a command: it sees the image as /tmp/image and can write nothing else."""
+    return [
+        *bound_to_us(runner),
+        *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp", "--unshare-all"),  # noqa: S108
+        *("--die-with-parent", "--new-session"),
+        *("--bind" if write else "--ro-bind", image, "/tmp/image"),  # noqa: S108
+    ]
 
 
 def holds_ext(start: bytes) -> bool:

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packed streams in files, unpacked to files: bounded in what comes out and in memory. Knows no archive."""
+"""Packed streams in files, unpacked to files, bounded in what comes out and in memory; and packed. Knows no archive."""
 
 import bz2
+import gzip
 import lzma
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import BinaryIO
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from dlkm.core.errors import MalformedError
+from dlkm.core.files import StorageError
+from dlkm.core.processes import Runner, failed
+from dlkm.core.tools import missing
+from dlkm.filesystem.copying import create
 from dlkm.ko.decompress import DECODERS, Compression, Decoder
 from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
 
@@ -151,3 +159,69 @@ _DECODERS: dict[Packing, Callable[[], Decoder]] = {
     Packing.BZIP2: lambda: _Limited(bz2.BZ2Decompressor()),
     Packing.LZMA: lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY)),
 }
+
+
+def pack(plain: Path, packing: Packing, old: Path, start: int, runner: Runner) -> Path:
+    """A file packed beside itself in one stream of the same kind as that which begins at `start` in `old`.
+
+    Always the same bytes for the same ones. MalformedError for what can only be unpacked here (LZO); MissingToolError
+    without xz, which uses all processors where the library has one.
+    """
+    packed = plain.with_name(f"{plain.name}.{packing}")
+    if packing is Packing.XZ:
+        _pack_xz(plain, _xz_check(old, start), runner)
+        return packed
+    with plain.open("rb") as source, create(packed) as sink:
+        if packing is Packing.ZSTD:
+            _pack_zstd(source, sink, plain.stat().st_size)
+        elif packing is Packing.LZ4:
+            _pack_lz4(source, sink)
+        elif packing in _WRITERS:
+            with _WRITERS[packing](sink) as writer:
+                shutil.copyfileobj(source, writer, _CHUNK)
+        else:
+            hint = "unpack it first, and name what comes out"
+            raise MalformedError(f"{old}: nothing here packs {packing}", hint=hint)
+    return packed
+
+
+# What is kept of the kind of the old stream is what decides whether the kernel can read it: xz's check.
+_WRITERS: dict[Packing, Callable[[BinaryIO], Any]] = {
+    Packing.GZIP: lambda sink: gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=sink, mtime=0),
+    Packing.BZIP2: lambda sink: bz2.BZ2File(sink, "wb"),
+    Packing.LZMA: lambda sink: lzma.LZMAFile(sink, "wb", format=lzma.FORMAT_ALONE),  # noqa: SIM115 — who calls it closes it
+}
+_XZ_CHECKS = {0: "none", 1: "crc32", 4: "crc64", 10: "sha256"}  # the xz file format, section 2.1.1.2
+_ZSTD_LEVEL = 9  # initramfs-tools' own
+_LZ4_BLOCK = 8 << 20  # lib/decompress_unlz4.c: LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE
+
+
+def _pack_xz(plain: Path, check: str, runner: Runner) -> None:
+    if runner.find("xz") is None:
+        raise missing("xz")
+    done = runner.run(["xz", "--keep", "--threads=0", f"--check={check}", plain])
+    if not done.ok:
+        raise failed(done, f"cannot pack {plain.name}", StorageError)
+
+
+def _xz_check(old: Path, start: int) -> str:
+    with old.open("rb") as stream:
+        stream.seek(start)
+        flags = stream.read(8)[7]
+    return _XZ_CHECKS.get(flags & 0xF, "crc32")
+
+
+def _pack_zstd(source: BinaryIO, sink: BinaryIO, size: int) -> None:
+    import zstandard
+
+    # As many threads on any machine, so that the bytes are the same.
+    packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=2, write_checksum=True)
+    packer.copy_stream(source, sink, size=size)
+
+
+def _pack_lz4(source: BinaryIO, sink: BinaryIO) -> None:
+    block_format: Any = import_module("lz4.block")  # it has no types
+    sink.write(LZ4_MAGIC)
+    while block := source.read(_LZ4_BLOCK):
+        packed = block_format.compress(block, mode="high_compression", store_size=False)
+        sink.write(len(packed).to_bytes(4, "little") + packed)

@@ -23,7 +23,8 @@ class Extent:
     """A member's bytes in the plain archive: header from `start`, data from `data`, all of it until `end`.
 
     `path` is where it lies in the root; None where it counts for nothing. `name` is as the archive has it.
-    `link` is the path of the member that it is a hard link of. `sparse`: its data is not what the file holds.
+    `link` is the path of the member that it is a hard link of, `first` the number of the one that has the data.
+    `sparse`: its data is not what the file holds.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Extent:
     data: int
     end: int
     link: str | None = None
+    first: int = -1
     sparse: bool = False
 
 
@@ -104,8 +106,9 @@ class TarArchive:
         path = self.members.add(facts.name, member)
         padded = data + -(-facts.size // BLOCK) * BLOCK
         sparse = link is None and member.kind is Kind.FILE and padded != end
+        number = -1 if link is None else member.key
         self.extents.append(
-            Extent(name=facts.name, path=path, start=start, data=data, end=end, link=link, sparse=sparse)
+            Extent(name=facts.name, path=path, start=start, data=data, end=end, link=link, first=number, sparse=sparse)
         )
 
     def _fetch_sparse(self, wanted: Mapping[int, str], into: Path) -> None:

@@ -9,6 +9,7 @@ from dlkm.report.document import document, plain, printable_parts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
+from dlkm.rootfs.target import Undone
 from dlkm.verdict.verdict import Verdict
 
 STYLES = {
@@ -19,12 +20,22 @@ STYLES = {
 }
 
 
+# What takes an operation back.
+INVERSE = {Action.MKDIR: "rmdir", Action.WRITE: "remove", Action.REPLACE: "restore", Action.REMOVE: "restore"}
+
+
 def to_document(
-    rootfs: Path, staging: Staging, refused: Sequence[Verdict], warnings: Sequence[str], *, dry_run: bool
+    rootfs: Path,
+    staging: Staging,
+    refused: Sequence[Verdict],
+    warnings: Sequence[str],
+    record: Path | None = None,
+    *,
+    dry_run: bool,
 ) -> dict[str, Any]:
     """The document `dlkm.stage/1`; paths of operations and modules are relative to the root, none goes through a link.
 
-    `refused` holds the verdicts (as in dlkm.check/1) for which nothing was staged.
+    `refused` holds the verdicts (as in dlkm.check/1) for which nothing was staged; `record` is what --undo reads.
     """
     whole = document(
         "stage",
@@ -34,11 +45,42 @@ def to_document(
         modules=staging.modules,
         refused=list(refused),
         warnings=list(warnings),
+        record=record,
     )
     return printable_parts(whole)
 
 
-def show(staging: Staging, terminal: Terminal, *, dry_run: bool, whole: bool) -> None:
+def undone_document(rootfs: Path, undone: Undone, *, dry_run: bool) -> dict[str, Any]:
+    """The same for --undo: `operations` are what takes the staging back, in that order.
+
+    `changed` says why nothing was done; `remaining` counts the stagings that came before and can be undone next.
+    """
+    whole = document(
+        "stage",
+        rootfs=rootfs,
+        dry_run=dry_run,
+        undone=undone.record,
+        operations=[{"action": INVERSE[step.action], "path": step.path} for step in reversed(undone.steps)],
+        changed=undone.changed,
+        remaining=undone.remaining,
+    )
+    return printable_parts(whole)
+
+
+def show_undone(undone: Undone, terminal: Terminal, *, dry_run: bool) -> None:
+    """What was taken back, or would be; that nothing was, where the target has changed."""
+    if undone.changed:
+        terminal.print("nothing was undone: the root filesystem has changed since")
+        return
+    for step in reversed(undone.steps):
+        word = terminal.styled(f"{INVERSE[step.action]:<8}", STYLES[step.action])
+        terminal.print(f"{word} {printable(step.path)}")
+    would = "would be undone (--dry-run)" if dry_run else "undone"
+    rest = f"; {undone.remaining} before it can be" if undone.remaining else ""
+    terminal.print(f"staging {undone.record.name} {would}{rest}")
+
+
+def show(staging: Staging, record: Path | None, terminal: Terminal, *, dry_run: bool, whole: bool) -> None:
     """What is done, or would be. Without `whole`, directories and depmod's files are only counted."""
     operations = staging.plan.operations
     shown = [operation for operation in operations if whole or not _is_by_the_way(operation)]
@@ -50,7 +92,7 @@ def show(staging: Staging, terminal: Terminal, *, dry_run: bool, whole: bool) ->
         terminal.print(terminal.styled(f"and {rest} directories and files of depmod", Style.FAINT))
     for module in staging.modules:
         terminal.print(_winner(module))
-    terminal.print(_ending(len(operations), dry_run=dry_run))
+    terminal.print(_ending(len(operations), record, dry_run=dry_run))
 
 
 def show_refused(refused: Sequence[Verdict], terminal: Terminal) -> None:
@@ -91,7 +133,9 @@ def _winner(module: StagedModule) -> str:
     return f"{asked} loads {printable(module.wins)}"
 
 
-def _ending(count: int, *, dry_run: bool) -> str:
+def _ending(count: int, record: Path | None, *, dry_run: bool) -> str:
     if count == 0:
         return "nothing to change: the root filesystem is as wanted"
-    return f"{count} operations would be done (--dry-run)" if dry_run else f"{count} operations done"
+    if dry_run:
+        return f"{count} operations would be done (--dry-run)"
+    return f"{count} operations done; --undo takes them back (by {printable(str(record))})"

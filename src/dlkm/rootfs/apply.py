@@ -1,47 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Carries a plan out on a root filesystem: all of it or nothing. Decides nothing, follows no link."""
+"""Carries a plan out on a directory that is a root filesystem: all of it or nothing. Decides nothing, follows no link.
+
+What goes is kept in a record first, and the record says that a staging has begun. Whatever ends it early, an error or a
+SIGKILL, takes it back by that record (takeback.py): at once, or at the beginning of the next run.
+"""
 
 import hashlib
 import os
 import secrets
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.core.files import StorageError
+from dlkm.filesystem.members import Form
+from dlkm.rootfs.keeping import NEW, beside, keep
 from dlkm.rootfs.plan import DIRECTORY_MODE, Action, Content, Operation, Plan
+from dlkm.rootfs.record import BEFORE, Folder, Record, Status, Step, step_of, write_record
+from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
+from dlkm.rootfs.takeback import take_back
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+def apply(plan: Plan, root: DirectoryRoot, records: Records, epoch: int | None = None) -> Path:
+    """Do it: new files are written beside their places first, then renamed into them; where the record lies.
 
-def apply(plan: Plan, root: DirectoryRoot) -> None:
-    """Do it: new files are written beside their places first, then renamed into them.
+    `epoch` is the time that new files are given (SOURCE_DATE_EPOCH), the present one where it is None.
 
     On any failure, an interruption included, what was done is taken back before the error goes on: StorageError for
     a full disk or a read-only directory, MalformedError when a source has changed since the plan was drawn up.
     """
-    transaction = _Transaction(root)
+    folder = records.begin()
+    work = _Work(root, folder, epoch)
     try:
+        work.keep(plan)
         for operation in plan.operations:
-            transaction.prepare(operation)
-        with _undisturbed():
+            work.prepare(operation)
+        with undisturbed():
             for operation in plan.operations:
-                transaction.commit(operation)
-            transaction.finish()
+                work.commit(operation)
+            work.finish()
     except BaseException as error:
-        with _undisturbed():
-            left = transaction.roll_back()
+        if work.is_done:  # a signal that had waited
+            raise
+        with undisturbed():
+            left = work.take_back()
+            if not left:
+                records.drop(folder)
         if isinstance(error, OSError | DlkmError):
-            raise _explained(error, root, transaction.at, left) from error
+            raise _explained(error, root, work.at, left) from error
         raise
+    return folder
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let no signal in between: one that comes waits until the block is left, which takes milliseconds."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
@@ -50,113 +68,94 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _explained(error: OSError | DlkmError, root: DirectoryRoot, at: str, left: list[str]) -> DlkmError:
+def _explained(error: OSError | DlkmError, root: DirectoryRoot, at: str, left: Sequence[str]) -> DlkmError:
     rest = f"; could not be taken back: {', '.join(left)}" if left else "; nothing was changed"
     if isinstance(error, DlkmError):
         return type(error)(error.what + rest, hint=error.hint)
     return StorageError(f"cannot write {root.path}/{at}: {error.strerror or error}{rest}")
 
 
-class _Transaction:
-    """What has been done so far, and how to undo it. `at` is the path in work."""
+class _Work:
+    """One staging under way. `at` is the path in work."""
 
-    def __init__(self, root: DirectoryRoot) -> None:
-        self._root = root
-        self._mark = secrets.token_hex(4)
-        self._undo: list[tuple[str, Callable[[], None]]] = []
-        self._backups: list[tuple[str, str]] = []
+    def __init__(self, root: DirectoryRoot, folder: Path, epoch: int | None) -> None:
+        self._root, self._folder, self._epoch = root, folder, epoch
+        mark = secrets.token_hex(4)
+        self._record = Record(
+            number=int(folder.name),
+            status=Status.BEGUN,
+            mark=mark,
+            form=Form.DIRECTORY,
+            target=str(root.path),
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
         self.at = ""
+        self.is_done = False
+
+    def keep(self, plan: Plan) -> None:
+        """Put what will go into the record, and say there what is about to be done."""
+        steps = [self._step(number, operation) for number, operation in enumerate(plan.operations)]
+        made = {operation.path for operation in plan.operations if operation.action is Action.MKDIR}
+        parents = dict.fromkeys(operation.path.rpartition("/")[0] for operation in plan.operations)
+        folders = [self._changed(path) for path in parents if path not in made]
+        self._record = replace(self._record, steps=tuple(steps), folders=tuple(folders))
+        write_record(self._record, self._folder)
 
     def prepare(self, operation: Operation) -> None:
         """Make the directory, or write the new bytes beside their place."""
         self.at = operation.path
         folder, name = _split(operation.path)
-        if operation.action is Action.MKDIR:
-            self._make_directory(folder, name)
-        elif operation.content is not None:
-            new = self._name(name, "new")
-            self._undo.append((operation.path, lambda: self._unlink(folder, new)))
-            with self._root.directory(folder) as directory:
+        with self._root.directory(folder) as directory:
+            if operation.action is Action.MKDIR:
+                self._make_directory(name, operation.path, directory)
+            elif operation.content is not None:
+                new = beside(name, self._record.mark, "new")
                 _write(operation.content, new, directory)
+                if self._epoch is not None:
+                    os.utime(new, (self._epoch, self._epoch), dir_fd=directory, follow_symlinks=False)
 
     def commit(self, operation: Operation) -> None:
-        """Put the new bytes in their place, or take away what has to go; the old stays under another name."""
+        """Put the new bytes in their place, or take away what has to go."""
         if operation.action is Action.MKDIR:
             return
         self.at = operation.path
         folder, name = _split(operation.path)
         with self._root.directory(folder) as directory:
-            had = self._back_up(folder, name, directory)
-            self._undo.append((operation.path, lambda: self._restore(folder, name, had=had)))
             if operation.content is not None:
-                os.rename(self._name(name, "new"), name, src_dir_fd=directory, dst_dir_fd=directory)
-            elif had:
-                os.unlink(name, dir_fd=directory)
-
-    def finish(self) -> None:
-        """All is done, nothing will be taken back any more: let go of the old files."""
-        self._undo.clear()
-        for folder, backup in self._backups:
-            with suppress(OSError):
-                self._unlink(folder, backup)
-
-    def roll_back(self) -> list[str]:
-        """Undo all, the last first; the paths where that failed."""
-        left = []
-        for path, step in reversed(self._undo):
-            try:
-                step()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                left.append(path)
-        return left
-
-    def _make_directory(self, folder: str, name: str) -> None:
-        with self._root.directory(folder) as directory:
-            try:
-                os.mkdir(name, DIRECTORY_MODE, dir_fd=directory)
-            except FileExistsError:
-                return
-            self._undo.append((f"{folder}/{name}", lambda: self._remove_directory(folder, name)))
-        # The user's umask is no business of the target's.
-        with self._root.directory(f"{folder}/{name}") as made:
-            Path(f"/proc/self/fd/{made}").chmod(DIRECTORY_MODE)
-
-    def _back_up(self, folder: str, name: str, directory: int) -> bool:
-        """Keep what lies there under a second name, so that its own is never empty; whether there was something."""
-        backup = self._name(name, "old")
-        try:
-            os.link(name, backup, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        except OSError:  # a file system without hard links, or a file of another user (fs.protected_hardlinks)
-            os.rename(name, backup, src_dir_fd=directory, dst_dir_fd=directory)
-        self._backups.append((folder, backup))
-        return True
-
-    def _restore(self, folder: str, name: str, *, had: bool) -> None:
-        with self._root.directory(folder) as directory:
-            if had:
-                backup = self._name(name, "old")
-                os.rename(backup, name, src_dir_fd=directory, dst_dir_fd=directory)
-                # rename does nothing where both are links to one file: nothing had been replaced yet.
-                with suppress(FileNotFoundError):
-                    os.unlink(backup, dir_fd=directory)
+                os.rename(beside(name, self._record.mark, "new"), name, src_dir_fd=directory, dst_dir_fd=directory)
             else:
                 os.unlink(name, dir_fd=directory)
 
-    def _remove_directory(self, folder: str, name: str) -> None:
-        with self._root.directory(folder) as directory:
-            os.rmdir(name, dir_fd=directory)
+    def finish(self) -> None:
+        """All is done: from now on only `--undo` takes it back."""
+        write_record(replace(self._record, status=Status.DONE), self._folder)
+        self.is_done = True
 
-    def _unlink(self, folder: str, name: str) -> None:
-        with self._root.directory(folder) as directory:
-            os.unlink(name, dir_fd=directory)
+    def take_back(self) -> list[str]:
+        """Undo what was done; what could not be, and that stays in the record."""
+        return take_back(self._root, self._record, self._folder)
 
-    def _name(self, name: str, what: str) -> str:
-        """A name beside the file's that no reader of the directory takes for a module or a configuration file."""
-        return f".{name[:200]}.{self._mark}.{what}"
+    def _step(self, number: int, operation: Operation) -> Step:
+        self.at = operation.path
+        step = step_of(operation)
+        if operation.action not in {Action.REPLACE, Action.REMOVE}:
+            return step
+        folder, name = _split(operation.path)
+        with self._root.directory(folder) as directory:
+            return replace(step, before=keep(name, directory, self._folder / BEFORE / str(number)))
+
+    def _changed(self, path: str) -> Folder:
+        with self._root.directory(path) as directory:
+            return Folder(path=path, mtime_ns=os.fstat(directory).st_mtime_ns)
+
+    def _make_directory(self, name: str, path: str, directory: int) -> None:
+        try:
+            os.mkdir(name, DIRECTORY_MODE, dir_fd=directory)
+        except FileExistsError:
+            return
+        # The user's umask is no business of the target's.
+        with self._root.directory(path) as made:
+            Path(f"/proc/self/fd/{made}").chmod(DIRECTORY_MODE)
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -168,7 +167,7 @@ def _write(content: Content, name: str, directory: int) -> None:
     if content.link:
         os.symlink(content.link, name, dir_fd=directory)
         return
-    descriptor = os.open(name, _NEW, 0o600, dir_fd=directory)
+    descriptor = os.open(name, NEW, 0o600, dir_fd=directory)
     with os.fdopen(descriptor, "w+b") as stream:
         if content.source is not None:
             with content.source.open("rb") as source:

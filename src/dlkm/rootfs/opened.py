@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dlkm.core.events import Events
-from dlkm.core.files import held_dir, temporary_dir
+from dlkm.core.files import cannot_write, held_dir, temporary_dir
 from dlkm.core.processes import Runner
 from dlkm.filesystem.members import Form
 from dlkm.filesystem.opening import open_holder
@@ -30,8 +30,18 @@ def opened(path: Path, runner: Runner, events: Events) -> Iterator[Root]:
         return
     with held_dir(temporary_dir(), "dlkm-rootfs-") as scratch:
         with events.task(f"reading {path.name}"):
-            holder = open_holder(path, scratch, runner)
+            try:
+                holder = open_holder(path, scratch, runner)
+            except OSError as error:
+                raise cannot_write(scratch, error) from error
         yield HeldRoot(path, holder, scratch / "tree")
+
+
+def require(path: Path) -> None:
+    """UsageError where there is nothing, before anything that takes long is done for it."""
+    if not path.exists():
+        with DirectoryRoot(path):
+            pass
 
 
 def kernels_in(root: Root) -> tuple[Kernel, ...]:

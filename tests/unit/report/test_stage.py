@@ -43,7 +43,7 @@ def _terminal() -> tuple[Terminal, io.StringIO]:
 def test_the_document() -> None:
     made = to_document(Path("/r"), STAGING, [REFUSED], ["w"], dry_run=True)
     json.dumps(made, ensure_ascii=False).encode()
-    assert list(made) == ["schema", "rootfs", "dry_run", "operations", "modules", "refused", "warnings"]
+    assert list(made) == ["schema", "rootfs", "dry_run", "operations", "modules", "refused", "warnings", "record"]
     assert (made["schema"], made["rootfs"], made["dry_run"], made["warnings"]) == ("dlkm.stage/1", "/r", True, ["w"])
     assert made["operations"] == [
         {"action": "mkdir", "path": "lib"},
@@ -57,31 +57,31 @@ def test_the_document() -> None:
 
 def test_the_short_form_counts_what_goes_along() -> None:
     terminal, out = _terminal()
-    show(STAGING, terminal, dry_run=False, whole=False)
+    show(STAGING, Path("/r.staged/0001"), terminal, dry_run=False, whole=False)
     assert out.getvalue().splitlines() == [
         f"write    {KO}",
         "remove   lib/modules/6.1/updates/\\xff\\x1b[31m.ko",
         "and 2 directories and files of depmod",
         "on 6.1, 'modprobe hello' loads no file",
-        "4 operations done",
+        "4 operations done; --undo takes them back (by /r.staged/0001)",
     ]
 
 
 def test_the_whole_form_and_the_endings() -> None:
     terminal, out = _terminal()
-    show(STAGING, terminal, dry_run=True, whole=True)
+    show(STAGING, None, terminal, dry_run=True, whole=True)
     lines = out.getvalue().splitlines()
     assert lines[0] == "mkdir    lib"
     assert lines[-1] == "4 operations would be done (--dry-run)"
     terminal, out = _terminal()
-    show(Staging(plan=Plan(), modules=(), warnings=()), terminal, dry_run=False, whole=False)
+    show(Staging(plan=Plan(), modules=(), warnings=()), None, terminal, dry_run=False, whole=False)
     assert out.getvalue() == "nothing to change: the root filesystem is as wanted\n"
 
 
 def test_what_lacks_another_module_is_not_said_to_load() -> None:
     terminal, out = _terminal()
     module = StagedModule(name="hello", path=KO, release="6.1", wins=KO, missing=("ma", "cfg80211"))
-    show(Staging(plan=Plan(), modules=(module,), warnings=()), terminal, dry_run=False, whole=False)
+    show(Staging(plan=Plan(), modules=(module,), warnings=()), None, terminal, dry_run=False, whole=False)
     line = out.getvalue().splitlines()[0]
     assert line == f"on 6.1, 'modprobe hello' will load {KO} once ma, cfg80211 is installed; until then it fails"
 

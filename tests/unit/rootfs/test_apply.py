@@ -16,6 +16,7 @@ from dlkm.core.errors import MalformedError
 from dlkm.core.files import StorageError
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.plan import Action, Content, Plan, Planner
+from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot, Kind
 from tests.unit.rootfs.support import put, snapshot
 
@@ -51,7 +52,7 @@ def _plan(root: DirectoryRoot) -> Plan:
 
 def test_all_is_done_and_a_second_time_nothing(root_dir: Path) -> None:
     with DirectoryRoot(root_dir) as root:
-        apply(_plan(root), root)
+        apply(_plan(root), root, Records(root.path))
         assert _plan(root).operations == ()
     assert (root_dir / "etc/old.conf").read_bytes() == b"new"
     assert (root_dir / "lib/modules/6.1/updates/hello.ko").read_bytes() == b"module"
@@ -93,7 +94,7 @@ def test_modes_are_the_targets_not_the_users(root_dir: Path) -> None:
     old = os.umask(0o077)
     try:
         with DirectoryRoot(root_dir) as root:
-            apply(_plan(root), root)
+            apply(_plan(root), root, Records(root.path))
     finally:
         os.umask(old)
     updates = root_dir / "lib/modules/6.1/updates"
@@ -106,7 +107,7 @@ def test_a_wrong_mode_is_put_right_without_touching_other_links_of_the_file(root
     same.chmod(0o600)
     os.link(same, root_dir.parent / "other")
     with DirectoryRoot(root_dir) as root:
-        apply(_plan(root), root)
+        apply(_plan(root), root, Records(root.path))
     assert stat.S_IMODE(same.stat().st_mode) == 0o644
     assert stat.S_IMODE((root_dir.parent / "other").stat().st_mode) == 0o600
 
@@ -151,7 +152,7 @@ def test_wherever_it_fails_all_is_as_before(tmp_path: Path, monkeypatch: pytest.
 
 def _done(plan: Plan, root: DirectoryRoot) -> bool:
     try:
-        apply(plan, root)
+        apply(plan, root, Records(root.path))
     except StorageError:
         return False
     return True
@@ -163,7 +164,7 @@ def test_an_interruption_takes_all_back(root_dir: Path, monkeypatch: pytest.Monk
     with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
         with _failing(monkeypatch, call, 2, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
-            apply(plan, root)
+            apply(plan, root, Records(root.path))
     assert snapshot(root_dir.parent) == before
 
 
@@ -178,7 +179,7 @@ def test_a_signal_between_two_renames_waits_until_all_is_done(root_dir: Path, mo
         plan = _plan(root)
         monkeypatch.setattr(os, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            apply(plan, root)
+            apply(plan, root, Records(root.path))
         assert _plan(root).operations == ()
     assert not [path for path in root_dir.rglob(".*") if path.suffix in {".old", ".new"}]
 
@@ -187,8 +188,8 @@ def test_no_space_says_what_and_that_nothing_changed(root_dir: Path, monkeypatch
     full = OSError(errno.ENOSPC, "No space left on device")
     with DirectoryRoot(root_dir) as root:
         plan = _plan(root)
-        with _failing(monkeypatch, "fchmod", 1, full), pytest.raises(StorageError) as caught:
-            apply(plan, root)
+        with _failing(monkeypatch, "fchmod", 2, full), pytest.raises(StorageError) as caught:
+            apply(plan, root, Records(root.path))
     assert caught.value.what == f"cannot write {root_dir}/etc/old.conf: No space left on device; nothing was changed"
 
 
@@ -198,7 +199,7 @@ def test_a_source_that_changes_meanwhile_is_refused(root_dir: Path) -> None:
         (root_dir.parent / "hello.ko").write_bytes(b"another")
         before = snapshot(root_dir.parent)
         with pytest.raises(MalformedError, match="has changed since"):
-            apply(plan, root)
+            apply(plan, root, Records(root.path))
     assert snapshot(root_dir.parent) == before
 
 
@@ -210,7 +211,7 @@ def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere(root_dir: Path)
         (root_dir / "etc").rename(root_dir / "etc-old")
         (root_dir / "etc").symlink_to(outside)
         with pytest.raises(StorageError):
-            apply(plan, root)
+            apply(plan, root, Records(root.path))
     assert list(outside.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from dlkm.package.store import FOLDER, INDEX, write_packages
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.packaged import Extra, extras_of
 from dlkm.rootfs.plan import Content, Plan, Planner
+from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
 
 
@@ -63,7 +64,7 @@ def test_modes_and_links_in_the_root(tmp_path: Path) -> None:
         Extra(path="etc/two", content=Content.to("one")),
     ]
     with DirectoryRoot(tmp_path) as root:
-        apply(_planned(root, extras), root)
+        apply(_planned(root, extras), root, Records(tmp_path))
         assert stat.S_IMODE((tmp_path / "usr/sbin/tool").stat().st_mode) == 0o755
         assert (tmp_path / "etc/two").readlink() == Path("one")
         assert _planned(root, extras).operations == ()
@@ -73,7 +74,11 @@ def test_a_link_in_place_of_another_and_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("elsewhere")
     (tmp_path / "b").write_text("was a file")
     with DirectoryRoot(tmp_path) as root:
-        apply(_planned(root, [Extra(path=name, content=Content.to("here")) for name in ("a", "b")]), root)
+        apply(
+            _planned(root, [Extra(path=name, content=Content.to("here")) for name in ("a", "b")]),
+            root,
+            Records(tmp_path),
+        )
     assert [(tmp_path / name).readlink() for name in ("a", "b")] == [Path("here"), Path("here")]
 
 
@@ -81,7 +86,7 @@ def test_another_mode_is_a_change(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("same")
     (tmp_path / "x").chmod(0o644)
     with DirectoryRoot(tmp_path) as root:
-        apply(_planned(root, [Extra(path="x", content=Content.of(b"same", 0o600))]), root)
+        apply(_planned(root, [Extra(path="x", content=Content.of(b"same", 0o600))]), root, Records(tmp_path))
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
 
 

@@ -9,6 +9,7 @@ from dlkm.core.errors import UsageError
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.conf import ConfDir, Wanted, wanted
 from dlkm.rootfs.plan import Action, Content
+from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
 from tests.unit.rootfs.support import RELEASE, ListingDepmod, planned, put, snapshot, tiny
 
@@ -51,7 +52,7 @@ def test_a_second_time_there_is_nothing_to_do(tmp_path: Path, root_dir: Path) ->
     module = tiny(tmp_path)
     asked = _asked(autoload=("hello",), options=("hello who=x",), blacklist=("pcspkr",))
     with DirectoryRoot(root_dir) as root:
-        apply(planned(root_dir, module, asked=asked).plan, root)
+        apply(planned(root_dir, module, asked=asked).plan, root, Records(root_dir))
     assert planned(root_dir, module, asked=asked).plan.operations == ()
 
 
