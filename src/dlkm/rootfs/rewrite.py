@@ -56,8 +56,9 @@ def apply(plan: Plan, root: HeldRoot, records: Records, epoch: int | None, runne
                 write_record(replace(record, status=Status.DONE), folder)
     except BaseException as error:
         if not replaced:  # otherwise a signal that had waited
-            with undisturbed():
-                new.unlink(missing_ok=True)
+            with undisturbed(), suppress(OSError):
+                if os.path.lexists(new):  # where nothing can be written, nothing can be unlinked either
+                    new.unlink()
                 records.drop(folder)
         if isinstance(error, OSError):
             raise cannot_write(target, error) from error

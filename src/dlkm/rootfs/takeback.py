@@ -89,7 +89,7 @@ def _undone(root: DirectoryRoot, record: Record, step: Step, folder: Path) -> bo
     with root.directory(parent) as directory:
         for what in ("new", "back"):
             left = beside(name, record.mark, what)
-            # Looked for first: a file system that cannot be written lets nothing be unlinked, whether it is there or not.
+            # Looked for first: where nothing can be written, unlinking what is not there is an error too.
             if state_of(left, directory).kind is not Kind.MISSING:
                 os.unlink(left, dir_fd=directory)
         state = state_of(name, directory)
