@@ -23,6 +23,7 @@ from dlkm.rootfs.audit_verdicts import Judgement, judge, verdict_findings
 from dlkm.rootfs.auditrules import Finding, Found, finding
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
 from dlkm.rootfs.depmod import Depmod, depmod
+from dlkm.rootfs.glance import Glance
 from dlkm.rootfs.opened import KERNEL_FOLDERS, opened
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import Kind, Root
@@ -70,7 +71,8 @@ class Audit:
     @property
     def is_certain(self) -> bool:
         """Whether all could be told."""
-        return all(kernel.not_judged + kernel.verdicts.get(Outcome.CANNOT_TELL, 0) == 0 for kernel in self.kernels)
+        judged = all(one.not_judged + one.verdicts.get(Outcome.CANNOT_TELL, 0) == 0 for one in self.kernels)
+        return judged and not any(one.rule == "no-permission" for one in self.findings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,12 @@ class Auditor:
 
         MalformedError for what cannot be a root filesystem; MissingToolError without kmod on this machine.
         """
-        settings = Settings.of(root)
-        releases = [Release(root=root, release=name, settings=settings) for name in _releases(root)]
+        seen = Glance(root)
+        settings = Settings.of(seen)
+        releases = [Release(root=seen, release=name, settings=settings) for name in _releases(seen)]
         if not releases:
             raise UsageError(f"{root.path}: no kernel's modules below lib/modules or usr/lib/modules")
-        found = [*conf_findings(root, settings), *_kernels_without_modules(root, releases)]
+        found = [*conf_findings(seen, settings), *_kernels_without_modules(seen, releases)]
         kernels, choices, answers = [], [], []
         for release in releases:
             with self.events.task(f"looking at {release.release}"):
@@ -110,7 +113,7 @@ class Auditor:
             kernels=tuple(kernels),
             modules=tuple(choices),
             queries=tuple(answers),
-            findings=_sorted(found),
+            findings=_sorted([*found, *_unreadable(seen)]),
         )
 
     def _release(self, release: Release) -> tuple[KernelFound, list[Found]]:
@@ -143,6 +146,11 @@ class Auditor:
 
     def _open(self, path: Path) -> AbstractContextManager[Root]:
         return opened(path, self.runner, self.events)
+
+
+def _unreadable(seen: Glance) -> Iterator[Found]:
+    for path, why in seen.unreadable.items():
+        yield Found(rule="no-permission", path=path, words={"path": path, "why": why})
 
 
 def _releases(root: Root) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def depmod_findings(release: Release, made: Depmod | MalformedError) -> Iterator
     yield from _damaged(release)
     if "modules.dep.bin" not in gone and "modules.dep" not in gone:
         try:
-            told = [words for words in differences(made.files, release.table) if not _is_external(release, words)]
+            told = list(differences(made.files, release.table, _external(release)))
         except MalformedError as error:
             yield _found("depmod-damaged", release, {"path": release.folder, "why": error.what})
             return
@@ -46,9 +46,9 @@ def _damaged(release: Release) -> Iterator[Found]:
         yield _found("depmod-damaged", release, {"path": f"{release.folder}/{name}", "why": why})
 
 
-def _is_external(release: Release, words: str) -> bool:
-    """Whether a difference is about directories outside, which depmod is not given here (rootfs/depmod.py)."""
-    return any(folder in words for folder in release.precedence.external_dirs)
+def _external(release: Release) -> frozenset[str]:
+    """Modules that lie in directories outside, which depmod is not told of here (rootfs/depmod.py)."""
+    return frozenset(file.name for file in release.tree.files if file.path.startswith("/"))
 
 
 def _are(names: tuple[str, ...]) -> str:

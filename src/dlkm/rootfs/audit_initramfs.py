@@ -10,10 +10,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.core.errors import MalformedError
+from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import is_release
 from dlkm.rootfs.auditrules import Found, listed, places, table
 from dlkm.rootfs.copies import Likeness, compare
+from dlkm.rootfs.glance import Glance
 from dlkm.rootfs.lookup import By
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
@@ -56,7 +57,10 @@ def initramfs_findings(release: Release, initramfs: Initramfs, opener: Opener) -
     """All that is wrong with one of them."""
     try:
         with opener(release.root.host_path(initramfs.path)) as inner:
-            yield from _Comparison(release, initramfs, inner).findings()
+            yield from _Comparison(release, initramfs, Glance(inner)).findings()
+    except UsageError as error:
+        words = {"path": initramfs.path, "why": error.what}
+        yield Found(rule="no-permission", kernel=release.release, path=initramfs.path, words=words)
     except MalformedError as error:
         why = error.what.replace(f"{release.root.tree}/", "")
         yield _found("initramfs-unreadable", release, initramfs, {"why": why})

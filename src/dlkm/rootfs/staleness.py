@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dlkm.rootfs.auditrules import listed
 from dlkm.rootfs.index import Index
 from dlkm.rootfs.kmod import Loader
+from dlkm.rootfs.modtree import module_of_path
 
 # What modprobe itself reads: kmod the indexes, BusyBox the texts.
 NEEDED = {
@@ -35,18 +36,21 @@ def missing(made: Mapping[str, bytes], read: Read, loader: Loader) -> tuple[str,
     return tuple(name for name in needed if name in made and read(name) is None)
 
 
-def differences(made: Mapping[str, bytes], read: Read) -> Iterator[str]:
-    """In words, how the files that are there differ from those that depmod makes; MalformedError for a damaged one."""
+def differences(made: Mapping[str, bytes], read: Read, but: frozenset[str] = frozenset()) -> Iterator[str]:
+    """In words, how the files that are there differ from those that depmod makes; MalformedError for a damaged one.
+
+    `but` are modules of which depmod was not told here: nothing is said of them, nor of indexes.
+    """
     told = False
     for name in _TEXTS:
         there = read(name)
         if there is not None and name in made and there != made[name]:
-            for words in _of_text(name, made[name], there):
+            for words in _of_text(name, made[name], there, but):
                 told = True
                 yield words
     for name, text in _INDEXES.items():
         there = read(name)
-        if there is None or name not in made or there == made[name] or (told and text):
+        if there is None or name not in made or there == made[name] or but or (told and text):
             continue
         expected, found = _index(made[name], name), _index(there, name)
         if expected != found:
@@ -59,11 +63,11 @@ def _index(data: bytes, name: str) -> set[tuple[str, str]]:
     return set(Index(data, name).items()) if data else set()
 
 
-def _of_text(name: str, made: bytes, there: bytes) -> Iterator[str]:
+def _of_text(name: str, made: bytes, there: bytes, but: frozenset[str]) -> Iterator[str]:
     if name == "modules.dep":
-        yield from _of_dep(_dep(made), _dep(there))
+        yield from _of_dep(_dep(made, but), _dep(there, but))
         return
-    expected, found = _lines(made), _lines(there)
+    expected, found = _lines(made, but), _lines(there, but)
     lacks, left = expected - found, found - expected
     what = {"modules.alias": "aliases", "modules.symbols": "symbols", "modules.softdep": "softdeps"}.get(name, "lines")
     if lacks:
@@ -83,13 +87,18 @@ def _of_dep(expected: Mapping[str, frozenset[str]], found: Mapping[str, frozense
         yield f"modules.dep has other dependencies for {listed(others, 3)}"
 
 
-def _dep(data: bytes) -> dict[str, frozenset[str]]:
+def _dep(data: bytes, but: frozenset[str]) -> dict[str, frozenset[str]]:
     rows = (line.partition(":") for line in _text(data).split("\n") if line)
-    return {path: frozenset(needs.split()) for path, _, needs in rows}
+    return {
+        path: frozenset(one for one in needs.split() if module_of_path(one) not in but)
+        for path, _, needs in rows
+        if module_of_path(path) not in but
+    }
 
 
-def _lines(data: bytes) -> set[str]:
-    return {line for line in _text(data).split("\n") if line and not line.startswith("#")}
+def _lines(data: bytes, but: frozenset[str]) -> set[str]:
+    lines = {line for line in _text(data).split("\n") if line and not line.startswith("#")}
+    return {line for line in lines if but.isdisjoint(line.split())} if but else lines
 
 
 def _subjects(lines: Collection[str]) -> list[str]:

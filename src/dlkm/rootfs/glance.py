@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A root filesystem for who looks at all of it: what cannot be followed or read is as if it were not there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dlkm.core.errors import MalformedError
+from dlkm.rootfs.root import CONF_LIMIT, Kind, Place, Root, RootfsAccessError
+
+_Seen = TypeVar("_Seen")
+
+
+class Glance(Root):
+    """Another root, of which one broken link or unreadable file says nothing of the rest.
+
+    `unreadable` are the paths that the file system does not let us read, with the reason.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self.path, self.tree, self.form = root.path, root.tree, root.form
+        self.unreadable: dict[str, str] = {}
+
+    def place(self, path: str, *, follow: bool = True) -> Place:
+        """As in `Root`; MISSING for what leads nowhere."""
+        found = self._noted(path, lambda: self._root.place(path, follow=follow))
+        return Place(path=path, kind=Kind.MISSING) if found is None else found
+
+    def entries(self, path: str) -> tuple[Place, ...]:
+        """As in `Root`."""
+        return self._noted(path, lambda: self._root.entries(path)) or ()
+
+    def read(self, path: str, limit: int = CONF_LIMIT) -> bytes | None:
+        """As in `Root`."""
+        return self._noted(path, lambda: self._root.read(path, limit))
+
+    def digest(self, real: str) -> tuple[str, int]:
+        """As in `Root`; of what cannot be read, one that no other file has."""
+        return self._noted(real, lambda: self._root.digest(real)) or (f"unreadable: {real}", 0)
+
+    def _noted(self, path: str, look: Callable[[], _Seen]) -> _Seen | None:
+        """What a look gives; None for a path that is broken, or may not be looked at."""
+        try:
+            return look()
+        except MalformedError:
+            return None
+        except RootfsAccessError as error:
+            self.unreadable[path] = error.what
+            return None
+
+    def host_path(self, path: str) -> Path:
+        """As in `Root`."""
+        return self._root.host_path(path)
+
+    def _walk(self, path: str, *, follow: bool) -> Place:
+        return self._root.place(path, follow=follow)
+
+    def _entries(self, real: str) -> tuple[Place, ...]:
+        return self._root.entries(real)
+
+    def _read(self, real: str, limit: int) -> bytes:
+        return self._root.read(real, limit) or b""
+
+    def _digest(self, real: str) -> tuple[str, int]:
+        return self._root.digest(real)
