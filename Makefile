@@ -3,9 +3,10 @@
 
 PYTHON ?= python3
 VENV   := .venv
+SERVICES := .venv-services
 BIN    := $(VENV)/bin
 
-.PHONY: all setup packages demo test test-fast lint bench judge clean lock
+.PHONY: all setup packages services demo test test-fast lint bench judge clean lock lock-services
 
 all: setup
 
@@ -21,10 +22,19 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What tests talk to over the loopback address; the programs have their own dependencies, so an environment of their own.
+services: $(SERVICES)/.ready
+
+$(SERVICES)/.ready: tools/services.lock
+	@echo 'setup: making $(SERVICES) from tools/services.lock'
+	@$(PYTHON) -m venv --clear $(SERVICES)
+	@$(SERVICES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/services.lock
+	@touch $@
+
 demo: setup
 	@$(BIN)/python tools/demo.py
 
-test: setup lint
+test: setup services lint
 	@$(BIN)/python -m pytest
 
 # Every case of the judge on every kernel, arm64 included, of which `test` tries a part.
@@ -45,5 +55,10 @@ lock: setup
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
 
+lock-services: setup
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --output-file tools/services.lock tools/services.in
+
 clean:
-	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(SERVICES) out .mypy_cache .ruff_cache .pytest_cache

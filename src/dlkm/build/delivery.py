@@ -35,7 +35,6 @@ class Finished:
     start: float
     environment: Mapping[str, str]
     compiler: str
-    cached: bool
 
 
 def deliver(job: Finished, target: Path) -> Cell:
@@ -79,7 +78,7 @@ def _cell(job: Finished, judgement: Judgement, found: tuple[Product, ...], folde
         arch=job.kernel.arch.name,
         outcome=BuildOutcome.BUILT if built else BuildOutcome.SKIPPED if job.made.skipped else BuildOutcome.FAILED,
         reason=judgement.reason,
-        cached=built and job.cached,
+        cached=built and job.ran.cached,
         modules=collect(found, folder),
         symvers=collect_symvers(job.ran.copy, folder) if built else None,
         log=folder / LOG,

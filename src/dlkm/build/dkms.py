@@ -56,7 +56,7 @@ def conf_plan(order: Order, yard: Yard, view: View) -> Plan:
     """Let bash read the conf; what it tells is for `told_by`."""
     step = Step(
         argv=(SCRIPT, "conf", yard.name, yard.version),
-        environment=_environment(order, view),
+        environment=_environment(order, yard, view),
         folder=yard.folder(view),
         told=True,
         silent=True,
@@ -87,7 +87,7 @@ def conf_of(order: Order, yard: Yard, told: bytes, usual: View) -> DkmsConf:
     return read_conf(order.driver.path / CONF, told, target)
 
 
-def _environment(order: Order, view: View) -> Mapping[str, str]:
+def _environment(order: Order, yard: Yard, view: View) -> Mapping[str, str]:
     words, patterns = table()["words"], table()["words"]["patterns"]
     own = {
         "CC": order.compiler.path.name,
@@ -101,6 +101,7 @@ def _environment(order: Order, view: View) -> Mapping[str, str]:
         "DKMS_SINGLE": " ".join(words["single"]),
         "DKMS_SOURCE": "/usr/src",
         "DKMS_TREE": view.dkms,
+        "PWD": yard.folder(view),
     }
     return {**environment_of(order, view), **own}
 
@@ -180,7 +181,7 @@ class Dkms:
         return str(table()["destinations"].get(distribution, module.location)).rstrip("/")
 
     def _steps(self, view: View, usual: View) -> Iterator[tuple[str, Step]]:
-        conf, plain = self._conf, _environment(self._order, view)
+        conf, plain = self._conf, _environment(self._order, self._yard, view)
         for name in conf.patches:
             environment = {**plain, "DKMS_PATCH": name}
             yield (

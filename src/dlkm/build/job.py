@@ -116,11 +116,10 @@ def _imported_meanwhile(module: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Done:
-    """A job after its last step; `cached`: none was run for it."""
+    """A job after its last step."""
 
     ran: Ran
     made: Made
-    cached: bool
 
 
 def _make(job: Job) -> _Done:
@@ -131,7 +130,7 @@ def _make(job: Job) -> _Done:
     steps = make_plan(job.order, job.usual).steps
     folder = ran.seen(job.usual.around.folder(job.order.driver))
     commands = tuple(step.argv for step in steps)
-    return _Done(ran=ran, made=Made(status=ran.status, folder=folder, commands=commands), cached=ran.cached)
+    return _Done(ran=ran, made=Made(status=ran.status, folder=folder, commands=commands))
 
 
 def _make_as_dkms(job: Job) -> _Done:
@@ -142,15 +141,15 @@ def _make_as_dkms(job: Job) -> _Done:
     asked = job.run(lambda view: dkms.conf_plan(order, yard, view), here=True)
     conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), usual)
     if conf.excluded is not None:
-        return _Done(ran=asked, made=dkms.excluded(yard, conf, usual), cached=asked.cached)
+        return _Done(ran=asked, made=dkms.excluded(yard, conf, usual))
     steps = dkms.Dkms(order, yard, conf)
     steps.warn(job.workshop.events)
     if reason := steps.refused():
         made = Made(status=0, folder=yard.folder(usual), commands=(), refused=reason)
-        return _Done(ran=asked, made=made, cached=asked.cached)
+        return _Done(ran=asked, made=made)
     ran = job.run(lambda view: steps.plan(view, usual))
     made = steps.made(ran, job.workshop.events, usual)
-    return _Done(ran=ran, made=made, cached=ran.cached and asked.cached)
+    return _Done(ran=ran, made=made)
 
 
 def _delivered(job: Job, done: _Done, target: Path, start: float) -> Cell:
@@ -167,7 +166,6 @@ def _delivered(job: Job, done: _Done, target: Path, start: float) -> Cell:
         start=start,
         environment=environment_of(order, job.usual),
         compiler=str(order.compiler.path),
-        cached=done.cached,
     )
     cell = deliver(finished, target)
     if cell.outcome is BuildOutcome.BUILT:

@@ -157,6 +157,8 @@ class Channel:
             return MissingInputsError(what)
         if code == "UNAUTHENTICATED":
             return RefusedError(f"{what} (not authenticated)", hint="--remote-token, --remote-cert and --remote-key")
+        if code == "UNIMPLEMENTED":
+            return RefusedError(f"{what} (not offered)", hint="another service, or another instance of this one")
         if code == "PERMISSION_DENIED":
             return RefusedError(f"{what} (permission denied)", hint="ask who runs the service what you may do there")
         return LostError(f"{what} ({code.lower().replace('_', ' ')})")

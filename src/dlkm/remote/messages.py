@@ -2,6 +2,7 @@
 """The messages of the Remote Execution API as classes, made from data/reapi.toml. Loads protobuf; sends nothing."""
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import SimpleNamespace
@@ -23,26 +24,30 @@ def table() -> dict[str, Any]:
 
 @cache
 def messages() -> SimpleNamespace:
-    """The classes, by the messages' names; in a pool of their own, as others may load the real definitions."""
+    """The classes, by the messages' names."""
+    return classes(table()["messages"])
+
+
+def classes(layouts: Mapping[str, Mapping[str, Any]]) -> SimpleNamespace:
+    """Classes of messages from such a table; in a pool of their own, as others may load the real definitions."""
     file = descriptor_pb2.FileDescriptorProto(name="dlkm/reapi.proto", package=_PACKAGE, syntax="proto3")
-    for name, fields in table()["messages"].items():
+    for name, fields in layouts.items():
         message = file.message_type.add(name=name)
         for field, (number, type_) in fields.items():
-            _add_field(message, field, number, type_)
+            _add_field(message, field, number, type_, layouts)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+    pool.AddSerializedFile(file.SerializeToString())
     found = {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in table()["messages"]
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in layouts
     }
     return SimpleNamespace(**found)
 
 
-def _add_field(message: Any, name: str, number: int, type_: str) -> None:
+def _add_field(message: Any, name: str, number: int, type_: str, layouts: Mapping[str, Any]) -> None:
     field = message.field.add(name=name, number=number)
     word = type_.removeprefix("repeated ")
     field.label = _FIELD.LABEL_OPTIONAL if word == type_ else _FIELD.LABEL_REPEATED
-    if word in table()["messages"]:
+    if word in layouts:
         field.type, field.type_name = _FIELD.TYPE_MESSAGE, f".{_PACKAGE}.{word}"
     else:
         field.type = getattr(_FIELD, f"TYPE_{word.upper()}")
