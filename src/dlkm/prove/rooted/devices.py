@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The devices of a booted root filesystem, and which of them a module makes: those that go when it is unloaded."""
 
+import re
 from pathlib import PurePosixPath
 
 from dlkm.prove.rooted.observer import Observer
@@ -9,6 +10,7 @@ from dlkm.prove.rooted.subject import Device
 NUMBERED, NETWORK = "/sys/dev/{char,block}/*", "/sys/class/net/*"
 UDEV = "/run/udev/data"
 SETTLE_TIME = 60  # seconds
+_STATUS = re.compile(r"([0-7]{1,7}):([0-9]+):([0-9]+):")
 
 
 def snapshot(observer: Observer) -> dict[str, Device]:
@@ -58,10 +60,10 @@ def _settle(observer: Observer) -> None:
 
 def _of_node(status: str) -> dict[str, str]:
     """From MODE:UID:GID:…"""
-    words = status.split(":")
-    if len(words) < 3:
+    found = _STATUS.match(status)
+    if found is None:
         return {}
-    return {"mode": f"{int(words[0], 8) & 0o7777:04o}", "owner": words[1], "group": words[2]}
+    return {"mode": f"{int(found[1], 8) & 0o7777:04o}", "owner": found[2], "group": found[3]}
 
 
 def _of_record(record: bytes) -> dict[str, str]:
