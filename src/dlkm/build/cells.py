@@ -43,7 +43,11 @@ class Attempt:
 
 
 class Watcher(Protocol):
-    """Whoever follows the cells of a run; called from several threads."""
+    """Whoever follows the cells of a run; called from several threads. `open` counts those that have not ended."""
+
+    @property
+    def open(self) -> int:
+        """How many cells are under way or waiting."""
 
     def begin(self, cell: str) -> None:
         """A cell, by its id, begins."""
@@ -54,6 +58,8 @@ class Watcher(Protocol):
 
 class Nobody:
     """Nobody follows."""
+
+    open = 1
 
     def begin(self, cell: str) -> None:
         """Nothing."""
@@ -77,7 +83,7 @@ def build_all(
     for one in wanted:
         by_driver.setdefault(one.driver.path, []).append(one)
     job = partial(_attempt, workshop, output, watcher or Nobody())
-    with _pool(workshop, len(wanted)) as pool:
+    with threads(workshop, len(wanted)) as pool:
         started: dict[tuple[Path, str], Future[Attempt]] = {}
         for driver in order.drivers:
             for one in by_driver[driver.path]:
@@ -89,7 +95,7 @@ def build_all(
 
 
 @contextmanager
-def _pool(workshop: Workshop, cells: int) -> Iterator[Executor]:
+def threads(workshop: Workshop, cells: int) -> Iterator[Executor]:
     """Threads for the cells; when the block is interrupted, or nobody wants the rest, what they wait for is ended."""
     with ThreadPoolExecutor(max_workers=max(1, min(cells, workshop.width))) as pool:
         try:

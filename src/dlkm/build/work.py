@@ -2,10 +2,10 @@
 """What every job of a run shares, and what comes of one. Decides nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from dlkm.build.bubblewrap import Bubblewrap
@@ -33,6 +33,7 @@ class Workshop:
     cache: "Cache | None" = None
     remote: "Remote | None" = None
     stopping: Event = field(default_factory=Event)
+    alone: Lock = field(default_factory=Lock)  # held by the one job that runs where there is no job server
 
     @property
     def width(self) -> int:
@@ -56,12 +57,29 @@ class Workshop:
 
         KeyboardInterrupt when the run was stopped: before the block, or after it, as it may have been cut short.
         """
-        with self.jobs.slot() if self.jobs is not None else nullcontext():
-            self._go_on()
+        with self.jobs.slot() if self.jobs is not None else self.alone:
+            self.go_on()
             yield
-            self._go_on()
+            self.go_on()
 
-    def _go_on(self) -> None:
+    @contextmanager
+    def share(self, most: int, cells: int) -> Iterator[int]:
+        """As `turn`, for a job whose makes cannot know the job server: gives how many compilers it may run.
+
+        `cells` are under way or waiting, this one among them: none takes more than its part, nor more than `most`.
+        """
+        if self.jobs is None:
+            with self.turn():
+                yield most
+            return
+        part = self.jobs.jobs // min(self.jobs.jobs, max(1, cells))
+        with self.jobs.share(min(most, part)) as tokens:
+            self.go_on()
+            yield tokens
+            self.go_on()
+
+    def go_on(self) -> None:
+        """KeyboardInterrupt when the run was stopped."""
         if self.stopping.is_set():
             raise KeyboardInterrupt
 

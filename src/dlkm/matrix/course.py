@@ -31,6 +31,11 @@ class Course:
     _told: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
+    @property
+    def open(self) -> int:
+        """How many cells are under way or waiting."""
+        return len(self.subjects) - self.finished
+
     def begin(self, cell: str) -> None:
         """A cell begins; one that nobody planned (a recipe that others need) is not counted."""
         with self._lock:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds the cells of a plan: drivers side by side, then recipes. One that fails does not stop the others."""
+"""Builds the cells of a plan, drivers and recipes side by side. One that fails does not stop the others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from dlkm.build.cells import Attempt, Wanted, Watcher, build_all
+from dlkm.build.cells import Attempt, Wanted, Watcher, build_all, threads
 from dlkm.build.options import BuildOptions
+from dlkm.build.result import BuildOutcome, Cell
 from dlkm.build.work import Workshop
+from dlkm.core.errors import DlkmError
 from dlkm.matrix.course import course
 from dlkm.matrix.plan import CellSettings, PlannedCell
 from dlkm.yocto.options import RecipeOptions
@@ -25,17 +27,26 @@ def run_plan(
     The settings of the cells take the place of the options' own variables and targets.
     """
     options, reading = how
-    drivers = [cell for cell in cells if cell.source.driver is not None]
     recipes = [cell for cell in cells if cell.source.driver is None]
-    with course(cells, options.jobs, workshop.events) as watcher:
-        wanted = [_wanted(cell, options) for cell in drivers]
-        made = {
-            attempt.cell.id: attempt for attempt in (build_all(workshop, wanted, output, watcher) if wanted else ())
-        }
-        made |= _recipes(workshop, recipes, (options, reading), output, watcher)
+    with course(cells, workshop.width, workshop.events) as watcher, threads(workshop, 1 + len(recipes)) as beside:
+        # Recipes are read and fetched while drivers are built; all of them share the cores.
+        lines = [
+            beside.submit(_recipes, workshop, group, (options, reading), output, watcher)
+            for group in _by_kernel(recipes)
+        ]
+        wanted = [_wanted(cell, options) for cell in cells if cell.source.driver is not None]
+        attempts = list(build_all(workshop, wanted, output, watcher)) if wanted else []
+        attempts += [attempt for line in lines for attempt in line.result()]
+    made = {attempt.cell.id: attempt for attempt in attempts}
     for cell in cells:
         yield made.pop(cell.id)
     yield from made.values()
+
+
+def _by_kernel(cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
+    """The recipes of each kernel together, so that they are read together and find what they depend on."""
+    for kernel in dict.fromkeys(cell.kernel.id for cell in cells):
+        yield [cell for cell in cells if cell.kernel.id == kernel]
 
 
 def _wanted(cell: PlannedCell, options: BuildOptions) -> Wanted:
@@ -58,29 +69,35 @@ def _recipes(
     how: tuple[BuildOptions, RecipeOptions],
     output: Path,
     watcher: Watcher,
-) -> dict[str, Attempt]:
-    """The recipes of each kernel together, so that they are read together and find what they depend on."""
-    made: dict[str, Attempt] = {}
-    for kernel in dict.fromkeys(cell.kernel.id for cell in cells):
-        group = [cell for cell in cells if cell.kernel.id == kernel]
-        for attempt in _recipes_of_one_kernel(workshop, group, how, output):
-            watcher.end(attempt)
-            made[attempt.cell.id] = attempt
-    return made
-
-
-def _recipes_of_one_kernel(
-    workshop: Workshop, cells: Sequence[PlannedCell], how: tuple[BuildOptions, RecipeOptions], output: Path
-) -> Iterator[Attempt]:
+) -> list[Attempt]:
+    """The recipes for one kernel; what keeps all of them from being tried is each one's error."""
     from dlkm.yocto.batch import build_recipes
     from dlkm.yocto.layers import locate
 
     options, reading = how
-    recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in cells]
-    same = all(cell.settings == cells[0].settings for cell in cells)
-    forced = {name: value for cell in cells for name, value in forced_variables(cell, for_all=same).items()}
-    reading = replace(reading, forced={**reading.forced, **forced})
-    yield from build_recipes(workshop, recipes, [cells[0].kernel], (options, reading), output)
+    try:
+        recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in cells]
+        same = all(cell.settings == cells[0].settings for cell in cells)
+        forced = {name: value for cell in cells for name, value in forced_variables(cell, for_all=same).items()}
+        reading = replace(reading, forced={**reading.forced, **forced})
+        return list(build_recipes(workshop, recipes, [cells[0].kernel], (options, reading), output, watcher))
+    except DlkmError as error:
+        attempts = [_untried(cell, error) for cell in cells]
+        for attempt in attempts:
+            watcher.end(attempt)
+        return attempts
+
+
+def _untried(cell: PlannedCell, error: DlkmError) -> Attempt:
+    blank = Cell(
+        id=cell.id,
+        source=cell.source.path,
+        kernel=cell.kernel.id,
+        arch=cell.kernel.arch.name,
+        outcome=BuildOutcome.FAILED,
+        reason=error.what,
+    )
+    return Attempt(cell=blank, error=error)
 
 
 def forced_variables(cell: PlannedCell, *, for_all: bool) -> Mapping[str, str]:

@@ -3,12 +3,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from dlkm.build.cells import Attempt
+from dlkm.build.cells import Attempt, Nobody, Watcher, threads
 from dlkm.build.options import BuildOptions
-from dlkm.build.result import BuildOutcome, Cell
+from dlkm.build.result import BuildOutcome
 from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import cache_home, held_dir
@@ -31,17 +32,24 @@ def build_recipes(
     kernels: Sequence[Kernel],
     options: tuple[BuildOptions, RecipeOptions],
     output: Path,
+    watcher: Watcher | None = None,
 ) -> Iterator[Attempt]:
-    """Every recipe for every kernel, with the recipes beside them that they depend on; every cell is tried."""
+    """Every recipe for every kernel, with the recipes beside them that they depend on; every cell is tried.
+
+    As many at once as there are jobs, which they share; the answers come in the order of what needs what.
+    """
     how, which = options
     for kernel in kernels:
+        workshop.go_on()
         place = setting(workshop.runner, workshop.events, which, kernel, workshop.bubblewrap)
         read = with_needed(place, recipes)
         _tell(place, read)
+        workshop.go_on()
         got = fetch(place, [_fetchable(one) for one in read])
         sources = {one.recipe.path: fetched for one, fetched in zip(read, got, strict=True)}
         with held_dir(cache_home() / "build", "sysroots-") as shared:
-            yield from _Line(place, kernel, how, output, shared).run(in_order(read), sources)
+            line = _Line(workshop, place, kernel, how, output, shared, watcher or Nobody())
+            yield from line.run(in_order(read), sources)
 
 
 def _fetchable(one: Evaluation) -> Evaluation:
@@ -90,48 +98,76 @@ def in_order(read: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
     return tuple(order.values())
 
 
-class _Line:
-    """The recipes of one kernel, one after the other; remembers what each left for the next."""
+_Left = tuple[Attempt, tuple[Path, ...]]  # a cell, and the sysroots that who needs it builds against
 
-    def __init__(self, place: Setting, kernel: Kernel, options: BuildOptions, output: Path, shared: Path) -> None:
-        self._place, self._kernel, self._options, self._output = place, kernel, options, output
-        self._shared = shared
-        self._done: dict[str, tuple[Cell, tuple[Path, ...]]] = {}  # by what they provide: the cell and its sysroots
+
+class _Line:
+    """The recipes of one kernel, each after those that it needs."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        place: Setting,
+        kernel: Kernel,
+        options: BuildOptions,
+        output: Path,
+        shared: Path,
+        watcher: Watcher,
+    ) -> None:
+        self._workshop, self._place, self._kernel, self._options = workshop, place, kernel, options
+        self._output, self._shared, self._watcher = output, shared, watcher
 
     def run(self, read: Sequence[Evaluation], sources: Mapping[Path, Fetched]) -> Iterator[Attempt]:
-        for one in read:
-            yield self._attempt(one, sources[one.recipe.path])
+        """All of them, in their order."""
+        with threads(self._workshop, len(read)) as pool:
+            by_word: dict[str, Future[_Left]] = {}
+            started = []
+            for one in read:
+                needed = {word: by_word[word] for word in one.depends if word in by_word}
+                future = pool.submit(self._attempt, one, sources[one.recipe.path], needed)
+                by_word |= dict.fromkeys(one.provides, future)
+                started.append(future)
+            for future in started:
+                yield future.result()[0]
 
-    def _attempt(self, one: Evaluation, source: Fetched) -> Attempt:
-        error = one.error or source.error
-        if error is None:
-            try:
-                cell, sysroots = self._built(one, source.revisions)
-                self._note(one, cell, sysroots)
-                return Attempt(cell=cell)
-            except DlkmError as caught:
-                error = caught
-        cell = refusal(error, one, self._kernel)
-        self._note(one, cell, ())
-        return Attempt(cell=cell, error=error)
+    def _attempt(self, one: Evaluation, source: Fetched, needed: Mapping[str, "Future[_Left]"]) -> _Left:
+        """Wait for those that it needs: they began earlier, so they end whatever happens here."""
+        given = {word: future.result() for word, future in needed.items()}
+        left = self._tried(one, source, given)
+        self._watcher.end(left[0])
+        return left
 
-    def _note(self, one: Evaluation, cell: Cell, sysroots: tuple[Path, ...]) -> None:
-        for word in one.provides:
-            self._done[word] = (cell, sysroots)
+    def _tried(self, one: Evaluation, source: Fetched, given: Mapping[str, _Left]) -> _Left:
+        try:
+            if (error := one.error or source.error) is not None:
+                raise error
+            return self._built(one, source.revisions, given)
+        except DlkmError as error:
+            return Attempt(cell=refusal(error, one, self._kernel), error=error), ()
 
-    def _built(self, one: Evaluation, revisions: Mapping[str, str]) -> tuple[Cell, tuple[Path, ...]]:
+    def _built(self, one: Evaluation, revisions: Mapping[str, str], given: Mapping[str, _Left]) -> _Left:
         if not one.compatible:
-            return blank_cell(one, self._kernel, BuildOutcome.SKIPPED, one.why or "not for this machine"), ()
-        needed = [self._done[word] for word in one.depends if word in self._done]
-        missing = next((cell for cell, _ in needed if cell.outcome is not BuildOutcome.BUILT), None)
+            return self._skipped(one, one.why or "not for this machine")
+        known = {word: attempt.cell for word, (attempt, _) in given.items()}
+        missing = next((cell for cell in known.values() if cell.outcome is not BuildOutcome.BUILT), None)
         if missing is not None:
-            return blank_cell(one, self._kernel, BuildOutcome.SKIPPED, f"needs {missing.id}, which was not built"), ()
-        sysroots = tuple(dict.fromkeys(folder for _, folders in needed for folder in folders))
+            return self._skipped(one, f"needs {missing.id}, which was not built")
+        sysroots = tuple(dict.fromkeys(folder for _, folders in given.values() for folder in folders))
         own = self._shared / identity_of(one, self._kernel)
-        place = self._place
+        with self._workshop.share(self._place.options.jobs, self._watcher.open) as jobs:
+            self._watcher.begin(identity_of(one, self._kernel))
+            job = self._job(one, revisions, sysroots, jobs)
+            cell = advised(build_recipe(job, self._options, self._output, own), one, known)
+        return Attempt(cell=cell), (*sysroots, own) if own.is_dir() else sysroots
+
+    def _skipped(self, one: Evaluation, why: str) -> _Left:
+        return Attempt(cell=blank_cell(one, self._kernel, BuildOutcome.SKIPPED, why)), ()
+
+    def _job(self, one: Evaluation, revisions: Mapping[str, str], sysroots: tuple[Path, ...], jobs: int) -> RecipeJob:
+        place = replace(self._place, options=replace(self._place.options, jobs=jobs))
         assert place.tree is not None
         assert place.compiler is not None
-        job = RecipeJob(
+        return RecipeJob(
             evaluation=one,
             place=place,
             kernel=self._kernel,
@@ -140,6 +176,3 @@ class _Line:
             sysroots=sysroots,
             revisions=revisions,
         )
-        known = {word: cell for word, (cell, _) in self._done.items()}
-        cell = advised(build_recipe(job, self._options, self._output, own), one, known)
-        return cell, (*sysroots, own) if own.is_dir() else sysroots

@@ -90,3 +90,59 @@ def test_a_pipe_that_make_set_to_not_blocking_is_waited_for() -> None:
         assert not entered.wait(0.2)
     thread.join(10)
     assert entered.is_set()
+
+
+def test_a_share_takes_what_is_free_up_to_its_part() -> None:
+    server = JobServer(8)
+    with server.share(5) as first:
+        assert (first, _tokens(server)) == (5, 3)
+        with server.share(5) as second:
+            assert (second, _tokens(server)) == (3, 0)
+        assert _tokens(server) == 3
+    assert _tokens(server) == 8
+
+
+def test_a_share_of_one_waits_like_a_turn() -> None:
+    server = JobServer(1)
+    with server.share(4) as tokens:
+        assert (tokens, _tokens(server)) == (1, 0)
+    assert _tokens(server) == 1
+
+
+@pytest.mark.parametrize(
+    ("jobs", "most", "cells", "tokens"),
+    [(8, 8, 1, 8), (8, 8, 3, 2), (8, 8, 100, 1), (8, 4, 1, 4), (8, 8, 0, 8), (1, 3, 5, 3)],
+)
+def test_each_cell_gets_its_part(jobs: int, most: int, cells: int, tokens: int) -> None:
+    with _workshop(jobs).share(most, cells) as found:
+        assert found == tokens
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_share_that_was_cut_short_is_no_result(jobs: int) -> None:
+    workshop = _workshop(jobs)
+    with pytest.raises(KeyboardInterrupt), workshop.share(2, 1):
+        workshop.stop()
+    with pytest.raises(KeyboardInterrupt), workshop.share(2, 1):
+        raise AssertionError
+    with pytest.raises(KeyboardInterrupt):
+        workshop.go_on()
+
+
+def test_without_a_job_server_one_runs_at_a_time() -> None:
+    workshop = _workshop(1)
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        with workshop.turn():
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+
+    workers = [Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert set(most) == {1}
