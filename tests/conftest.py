@@ -37,12 +37,14 @@ def fetched(spec: str) -> Kernel:
     return kernel
 
 
-def debian_root(into: Path, *kernels: Kernel, arch: str = "amd64") -> Path:
+def debian_root(into: Path, *kernels: Kernel, arch: str = "amd64", include: tuple[str, ...] = ()) -> Path:
     """A minimal Debian root filesystem with these kernels, in a new directory; made once, kept in the user's cache.
+
+    `include` are packages that it holds beside the least.
 
     Its files share their bytes with the kept ones: replace them (as dpkg, depmod and we do), never write in them.
     """
-    kind = Kind(suite="bookworm", arch=kernels[0].arch if kernels else arch_named(arch))
+    kind = Kind(suite="bookworm", arch=kernels[0].arch if kernels else arch_named(arch), include=include)
     Maker(runner=Processes(), events=Events()).put(kind, kernels, into, linked=True)
     return into
 

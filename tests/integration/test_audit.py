@@ -143,7 +143,7 @@ def test_the_table_says_the_same(staged: Path) -> None:
     assert "updates/dummy.ko (blacklisted)" in out
     assert "depmod searches updates first" in out
     assert "(blacklist-blocks-meant)" in out
-    assert "notes not shown" in out
+    assert "not shown, -v" in out
     asked = _dlkm("audit", staged, "--module", "dummy", status=1).stdout
     assert "  shadowed: usr/lib/modules" in asked
 

@@ -127,6 +127,10 @@ def _show_finding(one: Finding, terminal: Terminal) -> None:
 
 def _ending(audit: Audit, hidden: int) -> str:
     counts = Counter(one.severity for one in audit.findings)
-    told = ", ".join(f"{counts[one]} {one}{'s' if counts[one] > 1 else ''}" for one in Severity if counts[one])
-    rest = f" ({hidden} notes not shown, -v shows them)" if hidden else ""
+    told = ", ".join(_counted(counts[one], one) for one in Severity if counts[one])
+    rest = f" ({_counted(hidden, Severity.NOTE)} not shown, -v shows all)" if hidden else ""
     return f"{told or 'nothing wrong'}{rest}"
+
+
+def _counted(number: int, what: Severity) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
