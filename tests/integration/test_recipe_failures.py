@@ -222,6 +222,20 @@ def test_a_failed_task_shows_its_last_lines_at_the_line_of_the_recipe(bench: Wor
     assert "one thing" in Path(cell["log"]).read_text()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("do_install:append() {\n\techo before\n\tcp nowhere.txt ${D}/\n}\n", ":8: cp: cannot stat 'nowhere.txt'"),
+        ("python do_made() {\n    x = {}\n    x['key']\n}\naddtask made before do_build\n", ":8: KeyError: 'key'"),
+        ("do_install() {\n\tbbfatal no ${PN} today\n}\n", "do_install: no tried today"),
+    ],
+)
+def test_a_failed_task_points_at_the_recipe(bench: Workbench, text: str, said: str) -> None:
+    reason = bench.build(bench.recipe(QUICK + text)).cell()["reason"]
+    assert said in reason
+    assert "exec_func" not in reason
+
+
 def test_a_compiler_error_is_the_reason(bench: Workbench) -> None:
     path = bench.recipe(HEAD + 'SRC_URI = "file://Makefile file://one.c"\n')
     files = path.parent / "files"

@@ -37,8 +37,10 @@ LOG = "build.log"
 # What says no more than that something failed.
 _ONLY_STATUS = re.compile(
     r"Execution of \S+ failed with exit code|WARNING: exit code \d+ from a shell command|WARNING: "
-    r"|(?:ERROR: )?(?:oe_runmake|make) failed$"
+    r"|(?:ERROR: )?(?:oe_runmake|make) failed$|(?:ERROR: )?Error executing a python function"
 )
+_STACK = "Exception: "  # bb's account of an exception, which the headline has in one line
+_PLACED = re.compile(r"/[^:\n]+:\d+: ")
 _TASK_LOG = "tasks.log"
 _GRACE = 60.0  # seconds for reading the recipe and ending what runs too long
 _TOOLS = (
@@ -175,7 +177,7 @@ def _raise_if_refused(job: RecipeJob, ran: _Ran) -> None:
     said = "\n".join(ran.answer.get("said", ()))
     if ran.answer.get("kind") in {"fetch", "integrity"}:
         # What names a line of a recipe file needs no other place.
-        placed = re.match(r"/[^:\n]+:\d+: ", said)
+        placed = _PLACED.match(said)
         raise FetchError(said if placed else f"{job.evaluation.recipe.path}: {said or 'a source is missing'}")
 
 
@@ -250,7 +252,8 @@ def _why_failed(ran: _Ran, diagnostics: tuple[Diagnostic, ...]) -> str:
     said = [text.strip() for text in ran.answer.get("said", ()) if text.strip() and not _ONLY_STATUS.match(text)]
     last = [line for line in ran.answer.get("last", ()) if line.strip() and not _ONLY_STATUS.match(line)]
     headline = said[0] if said else last[-1] if last else "failed without a word"
-    shown = [line for line in last if line.removeprefix("ERROR: ") not in headline]
+    shown = [] if _PLACED.match(headline) and _STACK in "".join(last) else last
+    shown = [line for line in shown if line.removeprefix("ERROR: ") not in headline]
     return "\n    ".join([f"{ran.failed}: {headline}", *shown])
 
 

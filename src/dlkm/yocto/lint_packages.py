@@ -137,4 +137,24 @@ def _rules_of_udev(recipe: Recipe, _release: Release) -> Iterator[Found]:
             yield Found(rule="udev-not-pulled-in", line=one.line, words={"package": package})
 
 
-RULES = (_names, _needless, _shipped, _rules_of_udev)
+def _modules_taken(recipe: Recipe, _release: Release) -> Iterator[Found]:
+    """FILES of a package that comes before those of the split, and takes the modules away from them."""
+    if "module" not in recipe.classes or recipe.sets("KERNEL_MODULES_META_PACKAGE"):
+        return
+    if any(one.value.strip() != "1" for one in recipe.assignments("KERNEL_SPLIT_MODULES")):
+        return
+    for one in recipe.own:
+        variable, *overrides = one.name.split(":")
+        if one.kind is not Kind.ASSIGNMENT or variable != "FILES" or not overrides:
+            continue
+        package = recipe.expand(overrides[0])
+        places = [_plain(pattern) for pattern in recipe.expand(one.value).split()]
+        if not package.startswith("kernel-module-") and any(_holds_modules(place) for place in places):
+            yield Found(rule="files-take-modules", line=one.line, words={"package": package})
+
+
+def _holds_modules(place: str) -> bool:
+    return f"{place}/".startswith("/lib/modules/") and not place.endswith((".conf", ".d", ".bin"))
+
+
+RULES = (_names, _needless, _shipped, _rules_of_udev, _modules_taken)

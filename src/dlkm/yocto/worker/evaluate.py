@@ -60,12 +60,18 @@ def _whole(d: Any) -> Any:
 def _said(texts: list[str]) -> RecipeError:
     """What was said before bb gave up; of an exception in a recipe's Python its own words and the recipe's line."""
     text = "; ".join(texts) or "bb gave up without a word"
+    raised = raised_at(text)
+    return RecipeError(*raised) if raised is not None else RecipeError(text, *_place_in(texts))
+
+
+def raised_at(text: str) -> tuple[str, str, int] | None:
+    """Of an exception in Python as bb tells it: its words, and file and line of the recipe; None for no such."""
     calls = re.findall(r"^File: '(/[^']+)', lineno: (\d+)", text, re.MULTILINE)
     raised = re.findall(r"^Exception: (.*)", text, re.MULTILINE)
-    if calls and raised:
-        own = [call for call in calls if "/dlkm/yocto/meta/" not in call[0] and "/lib/bb/" not in call[0]] or calls
-        return RecipeError(raised[-1], own[-1][0], int(own[-1][1]))
-    return RecipeError(text, *_place_in(texts))
+    if not calls or not raised:
+        return None
+    own = [call for call in calls if "/dlkm/yocto/meta/" not in call[0] and "/lib/bb/" not in call[0]] or calls
+    return raised[-1], own[-1][0], int(own[-1][1])
 
 
 def _place_in(texts: list[str]) -> tuple[str, int]:

@@ -36,5 +36,5 @@ KERNEL_MODULE_PACKAGE_SUFFIX ?= "-${KERNEL_VERSION}"
 KERNEL_MODULE_PROVIDE_VIRTUAL ?= "1"
 
 python split_kernel_module_packages() {
-    oe.kernel.split_modules(d)
+    modules = oe.kernel.split_modules(d)  # what a recipe appends to this function finds them under this name
 }

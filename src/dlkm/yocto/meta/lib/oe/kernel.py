@@ -61,8 +61,8 @@ def settle_builder(d: Any) -> None:
         d.setVarFlag(name, "export", "1")
 
 
-def split_modules(d: Any) -> None:
-    """KERNEL_SPLIT_MODULES: a package for each module; without it all modules in the meta package."""
+def split_modules(d: Any) -> list[str]:
+    """KERNEL_SPLIT_MODULES: a package for each module, their names; without it all modules in the meta package."""
     meta = d.getVar("KERNEL_MODULES_META_PACKAGE")
     name = d.getVar("KERNEL_PACKAGE_NAME") or "kernel"
     suffix = d.getVar("KERNEL_MODULE_PACKAGE_SUFFIX")
@@ -70,7 +70,7 @@ def split_modules(d: Any) -> None:
     root = d.getVar("nonarch_base_libdir") + "/modules"
     if d.getVar("KERNEL_SPLIT_MODULES") != "1":
         _keep_together(d, meta, root, pattern)
-        return
+        return []
     _warn_of_unused_names(d, root)
 
     def settle(file: str, made: str, _regex: str, wanted: str, basename: str) -> None:
@@ -90,6 +90,7 @@ def split_modules(d: Any) -> None:
     )
     if made:
         d.appendVar(f"RDEPENDS:{meta}", " " + " ".join(made))
+    return made
 
 
 def _keep_together(d: Any, meta: str, root: str, pattern: str) -> None:
