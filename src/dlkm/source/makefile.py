@@ -26,11 +26,17 @@ _EMPTY_TEST = re.compile(
 )
 _ABSOLUTE = re.compile(r"(?:^|[\s=\"':])(/[\w.+~@/-]+)(?![\w.+~@/$({-])")
 _KERNEL_PLACE = re.compile(r"/(?:usr/src/[^/\s]+|lib/modules/[^/\s$]+)")
-_RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?[\w.+~-]*")
+_RELEASE = re.compile(r"[2-9]\.[0-9]+(?:\.[0-9]+)?[\w.+~-]*")  # no kernel of 1.x is built for: a driver's own version
 _UNAME = re.compile(
     r"\buname\s+(?:-\w*[ar]|--kernel-release|--all)|/proc/(?:version|sys/kernel/osrelease)\b"
     # Python and Perl ask the kernel itself.
     r"|\b(?:platform\.(?:release|uname)|os\.uname|POSIX::uname)\b"
+)
+
+
+# `KVER := $(shell uname -r)` and nothing else, wherever it stands: in a conditional it may begin with a tab.
+_RUNNING = re.compile(
+    r"\s*(?:export\s+|override\s+)*(\w+)\s*(?:::?|\?)?=\s*(?:\$\(shell\s+uname\s+-r\)|`uname\s+-r`)\s*"
 )
 
 
@@ -155,6 +161,12 @@ class Makefile:
         if _KERNEL_PLACE.match(path):
             return True
         return f"-C {path}" in line.text or (name is not None and name in self._entered)
+
+    @cached_property
+    def releases(self) -> tuple[str, ...]:
+        """The variables that are the release of the kernel that runs, unless someone says another."""
+        found = (_RUNNING.fullmatch(line.text) for line in self.lines)
+        return tuple(dict.fromkeys(match[1] for match in found if match is not None))
 
     @cached_property
     def _entered(self) -> frozenset[str]:

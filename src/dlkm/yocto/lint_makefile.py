@@ -20,8 +20,10 @@ def _makefiles(recipe: Recipe, _release: Release) -> Iterator[Found]:
     patched = any(re.search(r"\.(?:patch|diff)$", source.path) for source in recipe.sources)
     if patched or "module" not in recipe.classes:
         return
+    # The kernel's make is called by the recipe: to it this is a Kbuild file, whatever else stands there.
+    called = "-C ${STAGING_KERNEL_DIR}" in f"{recipe.mentions('EXTRA_OEMAKE')} {recipe.mentions('MAKE_TARGETS')}"
     for makefile in recipe.makefiles:
-        if makefile.drives_kbuild:
+        if makefile.drives_kbuild and not called:
             yield from _kernel(recipe, makefile)
             yield from _install(recipe, makefile)
         yield from _depmod(recipe, makefile)
@@ -41,7 +43,8 @@ def _kernel(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
         line = next((line.number for line in makefile.lines if re.search(r"-C\s", line.text)), 1)
         yield Found(rule="makefile-kernel-src", line=line, file=makefile.path, words={"hint": hint})
     for suspect in makefile.suspects:
-        if suspect.variable in given:
+        named = re.match(r"\s*(\w+)\s*[:?]*=", suspect.line.text)
+        if suspect.variable in given or (named and named[1] in given):
             continue  # the command line wins over the assignment
         rule = "makefile-uname" if suspect.kind is SuspectKind.RUNNING else "makefile-kernel"
         words = {"text": suspect.line.text.strip()[:_SHOWN]}
@@ -65,14 +68,16 @@ def _install(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
 
 
 def _depmod(recipe: Recipe, makefile: Makefile) -> Iterator[Found]:
-    reached = makefile.reached(recipe.words("MODULES_INSTALL_TARGET"))
+    stated = recipe.words("MODULES_INSTALL_TARGET")
+    reached = makefile.reached(stated or ["modules_install"])
     for targets, line in makefile.recipes:
-        # What do_install makes is known where the recipe says so; else a user's own `install` is worth a word, too.
-        if reached and not reached & set(targets):
+        if not re.search(r"(?:^|[\s@/;&|-])depmod(?![\w.])", line.text) or re.match(r"\s*\w+\s*[:?+]*=", line.text):
             continue
-        if re.search(r"(?:^|[\s@/;&|-])depmod\b", line.text):
+        elsewhere = not reached & set(targets) and ("modules_install" in makefile.goals or bool(stated))
+        if not (elsewhere and stated):
+            rule = "makefile-depmod-elsewhere" if elsewhere else "makefile-depmod"
             words = {"text": line.text.strip()[:_SHOWN]}
-            yield Found(rule="makefile-depmod", line=line.number, file=makefile.path, words=words)
+            yield Found(rule=rule, line=line.number, file=makefile.path, words=words)
 
 
 RULES = (_makefiles,)

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +23,6 @@ _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^*\n]+)")
 _MACRO = re.compile(r"MODULE_(LICENSE|DESCRIPTION|VERSION)\s*\(\s*((?:\"[^\"\n]*\"\s*)+)\)")
 _PLAIN = re.compile(r"[A-Za-z0-9._+~-]+\Z")
 _MODULE = re.compile(r"[a-z][a-z0-9_-]{0,54}\Z")  # MODULE_NAME_LEN, and C's idea of a name
-_RUNNING = re.compile(r"\$\(shell\s+uname\s+-r\)|`uname\s+-r`")
 _SOURCES = 200  # C files that are looked into
 _HEAD = 1 << 20  # bytes of each
 _FIRST_GOALS = frozenset({"all", "default", "modules", "module", "build"})
@@ -196,21 +195,51 @@ def _entries(folder: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """How the driver is built: by which Makefile, in which directory below S, and in which below that Kbuild works."""
+    """How the driver is built: by which Makefile, in which directory below S, and in which below that Kbuild works.
+
+    `by_kernel`: the kernel's make is called on it, as it has none of its own or none that takes another kernel.
+    """
 
     makefile: Makefile
     build: str = ""
     modules: str = ""
+    by_kernel: bool = False
 
 
 def _way(driver: Driver) -> _Way:
+    if driver.style is Style.DKMS:
+        return _by_dkms(driver)
     makefile, build = driver.makefile, ""
     if not makefile.drives_kbuild and not makefile.has_objects:
         found = ((below, driver.path / below / "Makefile") for below in _entered(makefile))
         below, path = next(((below, path) for below, path in found if path.is_file()), ("", None))
         if path is not None:
             makefile, build = read_makefile(path, driver.path), below
-    return _Way(makefile=makefile, build=build, modules=_external(makefile, driver.path / build))
+    bound = makefile.drives_kbuild and not _asked(makefile) and "KERNEL_SRC" not in makefile.used
+    return _Way(
+        makefile=makefile,
+        build=build,
+        modules=_external(makefile, driver.path / build),
+        by_kernel=driver.style is Style.KBUILD or (bound and makefile.has_objects),
+    )
+
+
+def _by_dkms(driver: Driver) -> _Way:
+    """A driver that dkms.conf builds: the same when it calls the kernel's make on one directory, or a plain make."""
+    text = _read(driver.path / "dkms.conf")
+    called = re.findall(r"\bM=\S*?/build(?:/([\w./+-]*))?(?=[\s\"']|$)", text)
+    making = {below.strip("/") for below in called}
+    has_makefile = any((driver.path / name).is_file() for name in ("Makefile", "makefile", "GNUmakefile"))
+    if len(making) == 1 and "kernel_source_dir" in text:
+        below = making.pop()
+        folder = driver.path / below
+        path = next((folder / name for name in ("Kbuild", "Makefile") if (folder / name).is_file()), None)
+        if path is not None:
+            return _Way(makefile=read_makefile(path, driver.path), modules=below, by_kernel=True)
+    if not has_makefile:
+        hint = "write do_compile and do_install by hand: the commands stand in dkms.conf"
+        raise UsageError(f"{driver.path}: its dkms.conf builds in several steps, and no Makefile does", hint=hint)
+    return _way(replace(driver, style=Style.MAKE))
 
 
 def _entered(makefile: Makefile) -> Iterator[str]:
@@ -284,31 +313,39 @@ def _source_lines(folder: Path, entries: Sequence[str], path: Path, release: Rel
 
 def _make_lines(driver: Driver) -> list[str]:
     """What make must be told where the Makefile does not take KERNEL_SRC by itself."""
-    if driver.style is Style.KBUILD:
-        return ["", 'EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${B}"', 'MAKE_TARGETS = "modules"']
-    way, lines = _way(driver), list[str]()
-    makefile = way.makefile
+    way = _way(driver)
+    if way.by_kernel:
+        where = f"${{B}}/{way.modules}" if way.modules else "${B}"
+        lines = [f'EXTRA_OEMAKE += "-C ${{STAGING_KERNEL_DIR}} M={where}"', 'MAKE_TARGETS = "modules"']
+    else:
+        lines = [*_variables(way.makefile), *_goals(way)]
     if way.build:
-        lines.append(f'B = "${{S}}/{way.build}"')
-    lines += _variables(makefile)
-    if "modules" in makefile.goals and makefile.default_goal not in _FIRST_GOALS:
-        lines.append('MAKE_TARGETS = "modules"')
-    where = f"${{B}}/{way.modules}" if way.modules else "${B}"
-    if "modules_install" not in makefile.goals:
-        lines.append(f'MODULES_INSTALL_TARGET = "-C ${{STAGING_KERNEL_DIR}} M={where} modules_install"')
+        lines.insert(0, f'B = "${{S}}/{way.build}"')
     if way.modules:
         lines.append(f'MODULES_MODULE_SYMVERS_LOCATION = "{way.modules}"')
     return ["", *lines] if lines else []
 
 
+def _goals(way: _Way) -> Iterator[str]:
+    if "modules" in way.makefile.goals and way.makefile.default_goal not in _FIRST_GOALS:
+        yield 'MAKE_TARGETS = "modules"'
+    if "modules_install" not in way.makefile.goals:
+        where = f"${{B}}/{way.modules}" if way.modules else "${B}"
+        yield f'MODULES_INSTALL_TARGET = "-C ${{STAGING_KERNEL_DIR}} M={where} modules_install"'
+
+
 def _variables(makefile: Makefile) -> Iterator[str]:
     """The kernel's directory and release under the names that the Makefile has for them."""
-    asked = [name for line in makefile.lines for name in re.findall(r"-C\s*\"?\$[({](\w+)[)}]", line.text)]
+    asked = _asked(makefile)
     if "KERNEL_SRC" not in makefile.used and asked:
         yield f'EXTRA_OEMAKE += "{asked[0]}=${{STAGING_KERNEL_DIR}}"'
-    releases = [name for name, value, _line in makefile.assignments if _RUNNING.fullmatch(value)]
-    for name in dict.fromkeys(releases):
+    for name in makefile.releases:
         yield f'EXTRA_OEMAKE += "{name}=${{KERNEL_VERSION}}"'
+
+
+def _asked(makefile: Makefile) -> list[str]:
+    """The variables that `make -C` is given."""
+    return [name for line in makefile.lines for name in re.findall(r"-C\s*\"?\$[({](\w+)[)}]", line.text)]
 
 
 def _template(name: str, module: str) -> str:

@@ -208,8 +208,18 @@ class Recipe:
     @cached_property
     def makefiles(self) -> tuple[Makefile, ...]:
         """The Makefiles and Kbuild files that SRC_URI takes from beside the recipe, also in directories."""
-        found = [path for source in self.sources if source.scheme == "file" for path in self._makefiles_in(source.path)]
+        local = [source.path for source in self.sources if source.scheme == "file"]
+        built = self._built_in()
+        # Where B is a directory of the sources, the Makefile there is the one that counts.
+        names = [built] if built and built.split("/")[0] in {path.split("/")[0] for path in local} else local
+        found = [path for name in names for path in self._makefiles_in(name)]
         return tuple(read_makefile(path, path.parent) for path in dict.fromkeys(found))
+
+    def _built_in(self) -> str:
+        """B below S, as far as the text tells; "" for S itself."""
+        source, build = self.value("S"), self.value("B")
+        below = build.removeprefix(f"{source}/") if source and build.startswith(f"{source}/") else ""
+        return "" if "$" in below else below.strip("/")
 
     def _makefiles_in(self, name: str) -> Iterator[Path]:
         path = self.find(name.rstrip("/"))

@@ -173,7 +173,9 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path, added: str) -> None:
 
 def test_a_goal_that_is_not_made_may_run_depmod(tmp_path: Path) -> None:
     makefile = MAKEFILE + "install:\n\tdepmod -a\n"
-    assert _rules(_lint(tmp_path, GOOD, makefile=makefile)) == [("makefile-depmod", 5)]
+    assert _rules(_lint(tmp_path, GOOD, makefile=makefile)) == [("makefile-depmod-elsewhere", 5)]
+    conf = MAKEFILE + "install:\n\tinstall -D depmod.conf /etc/depmod.d/x.conf\n"
+    assert _lint(tmp_path, GOOD, makefile=conf).findings == ()
     chosen = GOOD + 'MODULES_INSTALL_TARGET = "modules_install"\n'
     assert _lint(tmp_path, chosen, makefile=makefile).findings == ()
     further = makefile.replace("\ninstall:", "\nmodules_install: last\nlast:")
@@ -247,7 +249,7 @@ def test_thousands_of_mistakes_are_not_all_told(tmp_path: Path) -> None:
 
 def test_every_rule_has_words_and_a_test() -> None:
     tested = {row[1] for row in ADDED} | {row[2] for row in (*REPLACED, *MAKEFILES)}
-    tested |= {"split-loses-conf", "symbols-provider-name", "symbols-provider-path"}
+    tested |= {"split-loses-conf", "symbols-provider-name", "symbols-provider-path", "makefile-depmod-elsewhere"}
     assert set(rule_table()) - tested == {"autoload-dash"}
     assert all(Severity(words["severity"]) and words["message"] and words["hint"] for words in rule_table().values())
 

@@ -124,6 +124,29 @@ def test_a_release_that_the_makefile_asks_for_is_passed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_makefile_that_takes_no_other_kernel_is_left_out(tmp_path: Path) -> None:
+    bound = "obj-m := foo.o\nall:\n\tmake -C /lib/modules/$(shell uname -r)/build M=$(PWD) modules\n"
+    lines = _lines(_driver(tmp_path / "foo", bound))
+    assert 'EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${B}"' in lines
+    assert 'MAKE_TARGETS = "modules"' in lines
+
+
+def test_what_dkms_builds_with_the_kernels_make(tmp_path: Path) -> None:
+    folder = _driver(tmp_path / "foo", "all: tool\n")
+    (folder / "drv").mkdir()
+    (folder / "drv" / "Makefile").write_text("obj-m := bar.o\n")
+    conf = "PACKAGE_NAME=foo\nPACKAGE_VERSION=1\nBUILT_MODULE_NAME=bar\nDEST_MODULE_LOCATION=/extra\n"
+    (folder / "dkms.conf").write_text(conf + 'MAKE="make -C $kernel_source_dir M=$dkms_tree/foo/1/build/drv"\n')
+    lines = _lines(folder)
+    assert 'EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${B}/drv"' in lines
+    assert 'MODULES_MODULE_SYMVERS_LOCATION = "drv"' in lines
+    (folder / "Makefile").unlink()
+    steps = 'MAKE="make -C $kernel_source_dir M=$dkms_tree/foo/1/build/a && make -C $kernel_source_dir M=/x/build/b"\n'
+    (folder / "dkms.conf").write_text(conf + steps)
+    with pytest.raises(UsageError, match="several steps"):
+        recipe_for(folder, None, Wishes(release=NEWEST))
+
+
 def test_a_place_that_bitbake_does_not_take(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="blanks"):
         recipe_for(_driver(tmp_path / "my driver", GOALS), None, WISHES)
