@@ -178,7 +178,7 @@ def _show(
     if arguments.junit is not None:
         from dlkm.report.junit import write_junit
 
-        write_junit(arguments.junit, verdicts, errors)
+        write_junit(arguments.junit, verdicts, errors, expected)
     if arguments.json:
         terminal.document(check.check_document(verdicts, errors, expected))
     elif verdicts:

@@ -62,9 +62,19 @@ def read_project(path: Path) -> ProjectFile:
         raise UsageError(f"{path}: is no TOML: {error}") from error
     problems: list[tuple[Place, str]] = []
     declared = _Reader(problems).table(Declared, table, ())
+    if declared is not None:
+        problems += _twice(declared)
     if declared is None or problems:
         raise UsageError("\n  ".join(_told(path, lines, problems)), hint="all keys: docs/reference/dlkm-toml.md")
     return ProjectFile(path=path, declared=declared, lines=lines)
+
+
+def _twice(declared: Declared) -> Iterator[tuple[Place, str]]:
+    """Tests of one name: no report could tell them apart."""
+    names = [test.name for test in declared.tests]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield ("tests", number, "name"), f"{name!r} is the name of an earlier test already"
 
 
 def _told(path: Path, lines: Mapping[Place, int], problems: list[tuple[Place, str]]) -> Iterator[str]:

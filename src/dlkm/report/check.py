@@ -2,7 +2,7 @@
 """Verdicts as text for people and as dlkm.check/1."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlkm.core.errors import DlkmError
@@ -94,11 +94,15 @@ def _show_finding(finding: Finding, terminal: Terminal) -> None:
         terminal.print(f"  what to do: {printable(finding.hint)}")
 
 
-def _show_table(verdicts: Iterable[Verdict], terminal: Terminal) -> None:
-    """A row a module, a column a kernel."""
+def _show_table(verdicts: Sequence[Verdict], terminal: Terminal) -> None:
+    """A row a module, a column a kernel; where each module is for one kernel of several, that kernel beside it."""
     by_module: dict[str, dict[str, Verdict]] = {}
     for verdict in verdicts:
         by_module.setdefault(verdict.path, {})[verdict.kernel] = verdict
+    if len(by_module) == len(verdicts) and len({verdict.kernel for verdict in verdicts}) > 1:
+        rows = [[printable(one.path), one.kernel, _answer(one, terminal)] for one in verdicts]
+        terminal.table(["MODULE", "KERNEL", ""], rows)
+        return
     kernels = list(dict.fromkeys(kernel for row in by_module.values() for kernel in row))
     rows = [
         [printable(path), *(_answer(row[kernel], terminal) if kernel in row else "-" for kernel in kernels)]

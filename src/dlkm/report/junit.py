@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Verdicts as JUnit XML, the form in which CI servers show tests: a suite a kernel, a case a module."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from dlkm.core.errors import DlkmError
@@ -10,16 +11,32 @@ from dlkm.core.files import write_atomically
 from dlkm.report.terminal import printable
 from dlkm.verdict.verdict import Outcome, Severity, Verdict
 
-
-def write_junit(path: Path, verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> None:
-    """Write the suites; what does not load is a failure, what cannot be told skipped, what cannot be read an error."""
-    write_atomically(path, junit(verdicts, errors))
+if TYPE_CHECKING:
+    from dlkm.matrix.plan import Expected
 
 
-def junit(verdicts: Sequence[Verdict], errors: Sequence[DlkmError] = ()) -> str:
+def write_junit(
+    path: Path,
+    verdicts: Sequence[Verdict],
+    errors: Sequence[DlkmError] = (),
+    expected: "Mapping[str, Expected] | None" = None,
+) -> None:
+    """Write the suites.
+
+    What does not load is a failure, what cannot be told skipped, what cannot be read an error. What is `expected` not
+    to load is skipped when it does not, and a failure when it does.
+    """
+    write_atomically(path, junit(verdicts, errors, expected))
+
+
+def junit(
+    verdicts: Sequence[Verdict],
+    errors: Sequence[DlkmError] = (),
+    expected: "Mapping[str, Expected] | None" = None,
+) -> str:
     """The XML as text."""
     kernels = dict.fromkeys(verdict.kernel for verdict in verdicts)
-    suites = [_suite(kernel, [one for one in verdicts if one.kernel == kernel]) for kernel in kernels]
+    suites = [_suite(kernel, [one for one in verdicts if one.kernel == kernel], expected or {}) for kernel in kernels]
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{"".join(suites)}{_unjudged(errors)}</testsuites>\n'
 
 
@@ -35,20 +52,25 @@ def _unjudged(errors: Sequence[DlkmError]) -> str:
     return f'<testsuite name="not judged" {counts}>\n{"".join(cases)}</testsuite>\n'
 
 
-def _suite(kernel: str, verdicts: Sequence[Verdict]) -> str:
-    failures = sum(verdict.outcome is Outcome.FAILS for verdict in verdicts)
-    skipped = sum(verdict.outcome is Outcome.CANNOT_TELL for verdict in verdicts)
+def _suite(kernel: str, verdicts: Sequence[Verdict], expected: "Mapping[str, Expected]") -> str:
+    cases = [_case(verdict, expected.get(verdict.path)) for verdict in verdicts]
+    failures, skipped = (sum(f"<{word}" in case for case in cases) for word in ("failure", "skipped"))
     head = f'name={quoteattr(kernel)} tests="{len(verdicts)}" failures="{failures}" errors="0" skipped="{skipped}"'
-    return f"<testsuite {head}>\n{''.join(map(_case, verdicts))}</testsuite>\n"
+    return f"<testsuite {head}>\n{''.join(cases)}</testsuite>\n"
 
 
-def _case(verdict: Verdict) -> str:
+def _case(verdict: Verdict, expected: "Expected | None") -> str:
     name = f"name={quoteattr(printable(verdict.module))} classname={quoteattr(printable(verdict.path))}"
     if verdict.outcome is Outcome.LOADS:
+        if expected is not None and expected.strict:
+            message = quoteattr(f"loads, against expectation: {expected.reason}")
+            return f"<testcase {name}><failure message={message}/></testcase>\n"
         return f"<testcase {name}/>\n"
-    element = "failure" if verdict.outcome is Outcome.FAILS else "skipped"
-    wanted = Severity.ERROR if verdict.outcome is Outcome.FAILS else Severity.WARNING
+    fails = verdict.outcome is Outcome.FAILS
+    wanted = Severity.ERROR if fails else Severity.WARNING
     reasons = [finding.message for finding in verdict.findings if finding.severity is wanted and not finding.masked]
     text = "\n".join(printable(line) for line in (*verdict.log, *reasons))
-    message = quoteattr(verdict.errno or "cannot tell")
+    element = "failure" if fails and expected is None else "skipped"
+    known = f"as expected: {expected.reason}" if fails and expected is not None else ""
+    message = quoteattr(known or verdict.errno or "cannot tell")
     return f"<testcase {name}><{element} message={message}>{escape(text)}</{element}></testcase>\n"

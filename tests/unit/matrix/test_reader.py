@@ -118,6 +118,7 @@ KNOWN, KNOWN_STEP = "[[expected-failures]]\nselect = 'x'\nreason = 'y'\n", "dlkm
         ("[[tests]]\nname = 'x'\ntimeout = 0", "dlkm.toml:3: tests[1].timeout: must be above 0, not 0"),
         ("[[tests]]\nname = 'x'\ntimeout = inf", "dlkm.toml:3: tests[1].timeout: must be above 0, not inf"),
         ("[[tests]]\nname = 'x'\nerrno = '22'", "dlkm.toml:3: tests[1].errno: '22' cannot stand there"),
+        ("[[tests]]\nname = 'x'\n[[tests]]\nname = 'x'", "dlkm.toml:4: tests[2].name: 'x' is the name of an earlier"),
         ("[recipes]\noffline = 'yes'", "dlkm.toml:2: recipes.offline: must be true or false, not 'yes'"),
         ("recipes = 1", "dlkm.toml:1: recipes: must be a table, not a number"),
         ("output = 2026-01-01", "dlkm.toml:1: output: must be a text, not a date"),

@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from dlkm.core.errors import MalformedError
-from dlkm.report.check import check_document, show
+from dlkm.matrix.plan import Expected
+from dlkm.report.check import check_document, show, show_expected
 from dlkm.report.junit import junit, write_junit
 from dlkm.report.sarif import sarif, write_sarif
 from dlkm.report.terminal import Colour, Terminal, printable
@@ -89,6 +90,35 @@ def test_several_are_a_table_and_a_count() -> None:
     assert head.split() == ["MODULE", "6.1.0-56-amd64", "6.1.0-56-rt-amd64", "6.1"]
     assert row.startswith("out/hello.ko  loads, taint OE  fails, ENOEXEC")
     assert "3 verdicts: 1 loads, 1 fails, 1 cannot tell" in text
+
+
+def test_modules_each_for_a_kernel_of_its_own_are_a_list() -> None:
+    head, *rows = _shown(replace(LOADS, path="a.ko"), replace(REFUSED, path="b.ko")).splitlines()[:3]
+    assert head.split() == ["MODULE", "KERNEL"]
+    assert [row.split()[:3] for row in rows] == [
+        ["a.ko", "6.1.0-56-amd64", "loads,"],
+        ["b.ko", "6.1.0-56-rt-amd64", "fails,"],
+    ]
+
+
+def test_what_is_expected_not_to_load() -> None:
+    known = Expected(reason="lockdown <there>", strict=True, where="dlkm.toml:3")
+    expected = {"out/hello.ko": known}
+    text = junit([REFUSED, LOADS], (), expected)
+    refused, loads = ET.fromstring(text).iter("testcase")
+    assert [child.tag for child in refused] == ["skipped"]
+    assert refused[0].get("message") == "as expected: lockdown <there>"
+    assert [child.tag for child in loads] == ["failure"]
+    counts = [(suite.get("failures"), suite.get("skipped")) for suite in ET.fromstring(text)]
+    assert counts == [("0", "1"), ("1", "0")]
+    results = check_document([REFUSED], (), expected)["results"]
+    assert results[0]["expected_failure"] == "lockdown <there>"
+    out = io.StringIO()
+    show_expected([REFUSED, LOADS], expected, Terminal(colour=Colour.NEVER, out=out, err=io.StringIO()))
+    assert out.getvalue().splitlines() == [
+        "out/hello.ko: fails, as expected: lockdown <there> (dlkm.toml:3)",
+        "out/hello.ko: loads, against expectation: lockdown <there> (dlkm.toml:3)",
+    ]
 
 
 def test_control_characters_are_escaped() -> None:
