@@ -65,21 +65,36 @@ def cells_of(
     item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
 ) -> "Iterator[Cell]":
     """The builds of a path as they were recorded, or its SOURCE built for each kernel; none for a FILE."""
+    yield from all_cells_of([item], kernels, arguments, terminal, runner)
+
+
+def all_cells_of(
+    items: Sequence[Input],
+    kernels: "Sequence[Kernel]",
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+    runner: "Foreman",
+) -> "Iterator[Cell]":
+    """The same for several paths: their SOURCEs are built in one run, with output directories that differ."""
     from dlkm.build.record import read_build
 
-    if item.is_source:
-        if not kernels:
-            what = f"{item.path} is a source: which kernel is it to be built for?"
-            raise UsageError(what, hint="name it: -k KERNEL")
-        for attempt in _built(item, kernels, arguments, terminal, runner):
-            if attempt.error is not None:
-                raise attempt.error
-            yield attempt.cell
-    yield from (read_build(one) for one in item.builds)
+    sources = [item for item in items if item.is_source]
+    if sources and not kernels:
+        what = f"{sources[0].path} is a source: which kernel is it to be built for?"
+        raise UsageError(what, hint="name it: -k KERNEL")
+    for attempt in _built(sources, kernels, arguments, terminal, runner) if sources else ():
+        if attempt.error is not None:
+            raise attempt.error
+        yield attempt.cell
+    yield from (read_build(one) for item in items for one in item.builds)
 
 
 def _built(
-    item: Input, kernels: "Sequence[Kernel]", arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
+    items: Sequence[Input],
+    kernels: "Sequence[Kernel]",
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+    runner: "Foreman",
 ) -> "Iterator[Attempt]":
     from dlkm.build.job import open_workshop
     from dlkm.cli.build import flags_of, options_of, run_plan_with
@@ -87,9 +102,15 @@ def _built(
     from dlkm.matrix.plan import PlannedKernel, plan
     from dlkm.matrix.sources import find_sources
 
-    name = item.driver.name if item.driver is not None else None
-    sources = find_sources([SourceTable(path=str(item.path), name=name, subdir=arguments.subdir)])
-    made = plan(sources, [PlannedKernel(kernel=kernel) for kernel in kernels], flags_of(arguments))
+    tables = [
+        SourceTable(
+            path=str(item.path),
+            name=item.driver.name if item.driver is not None and len(items) == 1 else None,
+            subdir=arguments.subdir,
+        )
+        for item in items
+    ]
+    made = plan(find_sources(tables), [PlannedKernel(kernel=kernel) for kernel in kernels], flags_of(arguments))
     options = options_of(arguments)
     yield from run_plan_with(
         open_workshop(options, runner, terminal.events), made, arguments.output or Path("out"), arguments
