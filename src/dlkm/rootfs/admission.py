@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
+from dlkm.kernel.facts import Facts
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.depmod import modules_dir
 from dlkm.rootfs.root import Kind, Root
@@ -22,11 +23,12 @@ def refusals(root: Root, given: Sequence[Given]) -> Iterator[Verdict]:
 
     What only lacks another module is none of them: the root may get that one later. judge.py warns of it.
     """
+    known = {item.kernel.id: Facts(item.kernel) for item in given if item.kernel is not None}
     for item in given:
         if item.kernel is not None:
             others = [other.module for other in given if other is not item and other.release == item.release]
             providers = [*others, *_installed(root, item, others)]
-            verdict = refusal(item.module, item.kernel, providers)
+            verdict = refusal(item.module, known[item.kernel.id], providers)
             if verdict is not None:
                 yield verdict
 
