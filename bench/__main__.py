@@ -7,7 +7,9 @@ from importlib import import_module
 from bench.figure import Figure
 
 # Each has `figures() -> Iterator[Figure]`.
-SCRIPTS = ("startup", "build_overhead", "inspect_module", "verdict", "recipes", "prove_boot", "kernels", "matrix")
+SCRIPTS = (
+    "startup", "build_overhead", "inspect_module", "verdict", "recipes", "prove_boot", "kernels", "matrix", "packages",
+)  # fmt: skip
 
 
 def line(figure: Figure) -> str:

@@ -6,7 +6,8 @@ set -eu
 wanted='bc binutils bubblewrap gcc gcc-12 kmod libc6-dev libelf1 make openssl python3-venv qemu-system-x86 xz-utils zstd
         liblzo2-2 lz4 lzop gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm debian-archive-keyring
         libarchive13 e2fsprogs libarchive-tools rpm gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu
-        pahole bison cpio flex libelf-dev libssl-dev patch openssh-server busybox-static dash git wget'
+        pahole bison cpio flex libelf-dev libssl-dev patch openssh-server busybox-static dash git wget
+        lintian rpmlint gpg gpg-agent'
 
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: this is no Debian system; install what these packages hold: $(echo $wanted)" >&2

@@ -148,6 +148,6 @@ def test_an_rpm_of_rpmbuilds(tree: Path, tmp_path: Path, payload: str) -> None:
         shown = [one.replace(" (", " ").removesuffix(")") if " (" in one else one for one in getattr(package, word)]
         assert sorted(set(shown)) == sorted(lines), word
     assert package.conffiles == tuple(_run("rpm", "-qpc", path).splitlines())
-    assert package.scripts.postinst == "#!/bin/sh\ndepmod -a 6.1"
+    assert package.scripts.postinst == "#!/bin/sh\ndepmod -a 6.1\n"
     assert package.scripts.postrm == "#!/sbin/ldconfig\n"
     _holds_the_tree(package, tree)

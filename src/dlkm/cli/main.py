@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "inspect": "what a .ko says of itself",
     "check": "will it load there, and what would the kernel say?",
     "explain": "a kernel, insmod or modprobe message: cause, check, fix",
+    "package": "deb, ipk and rpm packages of modules, for each kernel and after the newest",
     "stage": "install modules into a root filesystem",
     "audit": "is a finished root filesystem or initramfs right?",
     "prove": "boot the kernel, load, compare with the prediction",

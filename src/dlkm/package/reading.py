@@ -91,6 +91,7 @@ def _described(read: Callable[[str], bytes | None], path: Path, entries: Sequenc
         section=fields.get("Section", ""),
         homepage=fields.get("Homepage", ""),
         recipe=fields.get("Source", ""),
+        maintainer=fields.get("Maintainer", ""),
         depends=depends,
         files=files,
         folders=folders,
@@ -125,11 +126,12 @@ def _rpm(path: Path, lead: bytes, into: Path, limits: Limits) -> Package:
         section=header.text(Tag.GROUP),
         homepage=header.text(Tag.URL),
         recipe=header.text(Tag.SOURCE_RPM),
+        maintainer=header.text(Tag.PACKAGER),
         files=files,
         folders=folders,
         conffiles=_configuration(header, {file.path for file in files}),
         scripts=Scripts(**{kind: _script(header, *tags) for kind, tags in SCRIPTS.items()}),
-        **{word: _relations(header, *tags) for word, tags in RELATIONS.items()},
+        **_relations_of(header),
     )
 
 
@@ -147,7 +149,12 @@ def _script(header: Header, body: int, program: int) -> str:
     text, words = header.text(body), header.texts(program)
     if not text and not words:
         return ""
-    return text if text.startswith("#!") else f"#!{' '.join(words) or '/bin/sh'}\n{text}"
+    whole = text if text.startswith("#!") else f"#!{' '.join(words) or '/bin/sh'}\n{text}"
+    return whole if whole.endswith("\n") else f"{whole}\n"
+
+
+def _relations_of(header: Header) -> dict[str, Any]:
+    return {word: _relations(header, *tags) for word, tags in RELATIONS.items()}
 
 
 def _relations(header: Header, names: int, flags: int, versions: int) -> tuple[str, ...]:

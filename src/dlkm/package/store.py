@@ -9,14 +9,13 @@ from typing import Any
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.files import inside, write_atomically
-from dlkm.package.package import Package, PackageFile, Scripts
+from dlkm.package.package import RELATIONS, Package, PackageFile, Scripts
 
 SCHEMA = "dlkm.packages/1"
 INDEX = "packages.json"
 FOLDER = "packages-split"  # holds a directory for each package, in it the files as on the target
 _LIMIT = 64 << 20  # bytes; a real one has two thousand
 _WORDS = ("version", "arch", "summary", "description", "licence", "section", "homepage", "recipe")
-_RELATIONS = ("depends", "recommends", "suggests", "provides", "replaces", "conflicts")
 
 
 def write_packages(output: Path, packages: Sequence[Package]) -> None:
@@ -62,8 +61,10 @@ def _package(entry: dict[str, Any], output: Path) -> Package:
     if PurePosixPath(name).name != name:
         raise ValueError(name)
     folder = output / FOLDER / name
-    relations: dict[str, Any] = {key: _texts(entry[key]) for key in _RELATIONS}
-    words: dict[str, Any] = {key: _text(entry[key]) for key in _WORDS}
+    relations: dict[str, Any] = {key: _texts(entry[key]) for key in RELATIONS}
+    words: dict[str, Any] = {key: _text(entry[key]) for key in _WORDS} | {
+        "maintainer": _text(entry.get("maintainer", ""))
+    }
     return Package(
         name=name,
         **words,

@@ -60,14 +60,14 @@ def gather(named: Sequence[Path | Cell], kernels: Kernels) -> Gathered:
                 raise UsageError(f"{item} is no module file", hint="name a .ko file, a build's output, or a source")
             given.append(kernels.for_module(read_module(item)))
         elif item.outcome is BuildOutcome.BUILT:
-            given += _of_cell(item, kernels)
+            given += of_cell(item, kernels)
             extras += extras_of(item)
         else:
             failed.append(item)
     return Gathered(given=tuple(given), extras=tuple(extras), failed=tuple(failed))
 
 
-def _of_cell(cell: Cell, kernels: Kernels) -> list[Given]:
+def of_cell(cell: Cell, kernels: Kernels) -> list[Given]:
     """A build's modules go to the kernel they were built for, unless `-k` says otherwise."""
     kernel = kernels.known.get(cell.kernel)
     modules = [read_module(built.path) for built in cell.modules]

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from dlkm.build.result import Cell
 from dlkm.core.names import is_module_file
 from dlkm.package.store import read_packages
+from dlkm.package.systems import is_for_developers
 from dlkm.rootfs.plan import Content
-
-# Packages that no target needs in order to run.
-_FOR_DEVELOPERS = ("-dev", "-dbg", "-src", "-staticdev", "-doc", "-locale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +24,7 @@ def extras_of(cell: Cell) -> Iterator[Extra]:
     if cell.log is None:
         return
     for package in read_packages(cell.log.parent):
-        if package.name.endswith(_FOR_DEVELOPERS):
+        if is_for_developers(package.name):
             continue
         for file in package.files:
             if is_module_file(file.path.rpartition("/")[2]):

@@ -56,6 +56,7 @@ def _taken(entry: Mapping[str, Any], split: Path, output: Path, recipe: str) -> 
         section=str(entry["section"]),
         homepage=str(entry["homepage"]),
         recipe=recipe,
+        maintainer=str(entry["maintainer"]),
         depends=_words(entry["RDEPENDS"]),
         recommends=_words(entry["RRECOMMENDS"]),
         suggests=_words(entry["RSUGGESTS"]),

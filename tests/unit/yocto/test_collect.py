@@ -16,7 +16,7 @@ FACTS = {"WORKDIR": f"{WORK}/w", "PKGDEST": f"{WORK}/w/split"}
 
 
 def _entry(**changes: Any) -> dict[str, Any]:
-    words = ("summary", "description", "licence", "section", "homepage")
+    words = ("summary", "description", "licence", "section", "homepage", "maintainer")
     relations = ("RDEPENDS", "RRECOMMENDS", "RSUGGESTS", "RPROVIDES", "RREPLACES", "RCONFLICTS")
     entry: dict[str, Any] = dict.fromkeys(words, "") | {name: [] for name in relations}
     entry |= {

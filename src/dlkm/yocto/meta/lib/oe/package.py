@@ -285,6 +285,7 @@ def _described(d: Any, key: str) -> dict[str, Any]:
         "licence": _own(d, "LICENSE", key),
         "section": _own(d, "SECTION", key),
         "homepage": _own(d, "HOMEPAGE", key),
+        "maintainer": _own(d, "MAINTAINER", key),
         "files": files,
         "folders": folders,
         "conffiles": list(dict.fromkeys(listed)),
