@@ -185,6 +185,15 @@ def test_two_files_of_one_name(tmp_path: Path, server: Server) -> None:
         assert hashlib.sha256((downloads() / "v1.tar").read_bytes()).hexdigest() == said
 
 
+@pytest.mark.parametrize("name", ["git2/x.git/config", "../x", "/x", ".."])
+def test_a_file_name_that_leads_elsewhere(tmp_path: Path, server: Server, name: str) -> None:
+    text = _source(server, b"[core]\n").replace(".tar", f".tar;downloadfilename={name}", 1)
+    error = _fetched(tmp_path, text)
+    assert isinstance(error, UsageError)
+    assert "no file name" in error.what
+    assert not server.asked
+
+
 def _git(folder: Path, *words: str) -> str:
     who = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
     argv = ["git", *who, *words]

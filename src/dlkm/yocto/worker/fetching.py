@@ -99,6 +99,10 @@ def _keep(path: str | None, folder: str) -> None:
 
 def _fetched(url: str, d: Any, revisions: dict[str, str], ear: Ear) -> dict[str, str] | None:
     """Fetch one source; what began earlier is gone on with, and begun anew when the whole turns out wrong."""
+    named = dict(word.partition("=")[::2] for word in url.split(";")[1:]).get("downloadfilename", "")
+    if "/" in named or named in {".", ".."}:
+        # It would lie elsewhere below the downloads: in somebody's repository, whose configuration git obeys.
+        return {"url": url, "text": f"downloadfilename={named} is no file name", "kind": "parameter"}
     begun = _partial(url, d)
     resumed = begun is not None and os.path.exists(begun)
     problem = _tried(url, d, revisions, ear)
