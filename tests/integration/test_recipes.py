@@ -289,3 +289,27 @@ def test_the_corpus_is_large_enough() -> None:
     assert len(EXPECTED) >= 45
     assert len({row["feature"] for row in EXPECTED.values()}) == len(EXPECTED)
     assert set(EXPECTED) == {path.name.split("_")[0] for path in LAYER.rglob("*.bb")}
+
+
+@pytest.mark.parametrize(
+    ("release", "arch", "place"),
+    [
+        (Release.KIRKSTONE, "x86_64", "/etc"),
+        (Release.WALNASCAR, "x86_64", "/etc"),
+        (Release.MASTER, "arm64", "/usr/lib"),
+    ],
+)
+def test_the_first_recipe_on_other_releases_and_machines(
+    release: Release, arch: str, place: str, field: Field, tmp_path: Path, kernel_61: Kernel, kernel_61_arm64: Kernel
+) -> None:
+    kernel = kernel_61 if arch == "x86_64" else kernel_61_arm64
+    recipe = field.built["hello"].evaluation.recipe
+    events = Events()
+    options = BuildOptions(jobs=2)
+    workshop = open_workshop(options, Processes(), events)
+    (attempt,) = build_recipes(workshop, [recipe], [kernel], (options, RecipeOptions(release=release)), tmp_path)
+    assert attempt.cell.outcome is BuildOutcome.BUILT
+    files = {file.path for one in read_packages(tmp_path / attempt.cell.id) for file in one.files}
+    assert f"{place}/modules-load.d/hello.conf" in files
+    prefix = "/usr/lib" if place == "/usr/lib" else "/lib"
+    assert f"{prefix}/modules/{kernel.release}/extra/hello.ko" in files
