@@ -4,10 +4,12 @@
 from collections.abc import Iterator
 
 from tests.judge.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, File, Section
-from tests.judge.pair import AS_IT_IS, Case, Where, also, load, pair
+from tests.judge.pair import AS_IT_IS, Case, Tells, Where, also, load, pair
 from tests.judge.shop import Change, Maker, built, info, renaming, setting, vermagic, version
 
 ARM64, X86 = Where(arch="arm64"), Where(arch="x86_64")
+ARM64_612 = Where(arch="arm64", since=(6, 12))
+SINCE_612, BEFORE_612 = Where(since=(6, 12)), Where(until=(6, 12))
 NO_VERSIONS = renaming("__versions", "__nothing")
 OTHER_RELEASE = vermagic(lambda text: "6.0.0-other" + text[text.index(" ") :])
 OTHER_WORDS = vermagic(lambda text: text.replace(" mod_unload ", " Mod_unload "))
@@ -78,6 +80,7 @@ def layout() -> Iterator[Case]:
         built("judge", _with(".both", SHF_ALLOC | SHF_WRITE)),
     )
     yield from pair("write-execute", built("judge", _with(".both", both)), label="not in memory")
+    yield from memory()
     yield from pair("percpu-size", load(_percpu(8193), name="judge_percpu"), load(_percpu(8192), name="judge_percpu"))
     yield from pair(
         "percpu-size/unit", load(_percpu(32769), name="judge_percpu"), load(_percpu(1), name="judge_percpu")
@@ -95,8 +98,29 @@ def layout() -> Iterator[Case]:
     yield also("as it is", AS_IT_IS)
 
 
-def _nobits() -> Section:
-    return Section(name=".bss.judge", type=SHT_NOBITS, flags=SHF_ALLOC | SHF_WRITE, size=4096)
+def _nobits(size: int = 4096, align: int = 1) -> Section:
+    return Section(name=".bss.judge", type=SHT_NOBITS, flags=SHF_ALLOC | SHF_WRITE, size=size, align=align)
+
+
+def memory() -> Iterator[Case]:
+    """Sections that are too large, or of one name."""
+    for where, room in ((X86, 1008 << 20), (ARM64_612, 2048 << 20)):
+        yield from pair("memory", _sized(room + 1), _sized(1 << 20), where=where, label=where.arch)
+    yield from pair("memory-unknown", _sized(512 << 20), _sized(64 << 20), tells=Tells.NOT)
+    yield also("a large alignment", built("judge", lambda file: file.add(_nobits(align=1 << 20))))
+    yield also("an odd alignment", built("judge", lambda file: file.add(_nobits(align=3))))
+    twice = built("judge", *[_with(".twice", SHF_ALLOC)] * 2)
+    yield from pair(
+        "duplicate-section",
+        twice,
+        built("judge", _with(".twice", SHF_ALLOC), _with(".twice", SHF_ALLOC, b""), _with(".twice", 0)),
+        where=SINCE_612,
+    )
+    yield also("two sections of one name", twice, where=BEFORE_612)
+
+
+def _sized(size: int) -> Maker:
+    return built("judge", lambda file: file.add(_nobits(size)))
 
 
 def cases() -> Iterator[Case]:

@@ -9,6 +9,7 @@ SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
 LOCAL, GLOBAL, WEAK = 0, 1, 2
+_PLACED = 16  # bytes: sections begin at multiples of no more, whatever they ask for in memory
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
@@ -73,7 +74,7 @@ class File:
             if section.type == SHT_NULL:
                 rows.append(_SECTION.pack(*[0] * 10))
                 continue
-            body += bytes(-len(body) % max(section.align, 1))
+            body += bytes(-len(body) % min(max(section.align, 1), _PLACED))
             size = section.size if section.type == SHT_NOBITS else len(section.data)
             place = len(body)
             fields = (name, section.type, section.flags, section.addr, place, size)

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from dlkm.core.names import module_name
-from tests.judge.elf import GLOBAL, LOCAL, SHN_ABS, SHN_COMMON, SHT_REL, WEAK, File
+from tests.judge.elf import GLOBAL, LOCAL, SHF_WRITE, SHN_ABS, SHN_COMMON, SHT_REL, SHT_RELA, WEAK, File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
 from tests.judge.shop import Change, Maker, Shop, built, info, named, needing, setting, version
 
@@ -165,6 +165,24 @@ def _typed(kind: int, section: str = ".data.judge") -> Change:
     return change
 
 
+def _twice(by: int, section: str = ".data.judge") -> Change:
+    """Of the entries the second alone, and once more so many bytes beside it."""
+
+    def change(file: File) -> None:
+        place, info_, addend = file.relocations(section)[1]
+        file.set_relocations(section, [(place, info_, addend), (place + by, info_, addend)])
+
+    return change
+
+
+def _percpu_relocation(file: File) -> None:
+    """Of a type that is not known: the loader passes over what is for per-CPU data."""
+    name = ".data..percpu"
+    raw = (0).to_bytes(8, "little") + (999).to_bytes(8, "little") + bytes(8)
+    link, target = file.number(".symtab"), file.number(name)
+    file.add(Section(name=f".rela{name}", type=SHT_RELA, data=raw, link=link, info=target, align=8, entsize=24))
+
+
 def _filled(section: str, place: int, more: bytes = b"") -> Change:
     """A section with one byte that is not zero, or with bytes behind it."""
 
@@ -188,6 +206,14 @@ def relocations() -> Iterator[Case]:
         )
         for kind in kinds:
             yield also(f"type {kind} on {arch}", built("judge", _typed(kind)), where=where)
+    yield from pair("relocation-target", built("judge", _twice(0)), beside, where=X86, label="written before")
+    yield from pair("relocation-overlap", built("judge", _twice(-6)), beside, where=X86, tells=Tells.NOT)
+    yield from pair("relocation-overflow", built("judge", setting(data, flags=SHF_WRITE)), where=X86)
+    yield from pair(
+        "relocation-overflow", built("judge", _typed(10)), built("judge", _typed(11)), where=X86, label="32"
+    )
+    yield from pair("relocation-reach", built("judge", setting(data, flags=SHF_WRITE)), where=ARM64, tells=Tells.NOT)
+    yield also("per-CPU data with a relocation", load(built("judge_percpu", _percpu_relocation), name="judge_percpu"))
     yield from pair("rel-section", built("judge", setting(f".rela{data}", type=SHT_REL)))
 
 

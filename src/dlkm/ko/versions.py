@@ -9,13 +9,16 @@ ENTRY_SIZE = 64  # struct modversion_info: `unsigned long crc; char name[64 - si
 
 
 def versions_of(elf: Elf) -> dict[str, int] | None:
-    """Name to CRC from `__versions`; None without that section. Of two rows with one name the first counts, as it does
-    for the kernel (kernel/module/version.c: check_version).
-    """
+    """Name to CRC from `__versions`; None without that section."""
     raw = elf.bytes_named("__versions")
-    if raw is None:
-        return None
-    entry = Struct((">" if elf.big_endian else "<") + ("Q56s" if elf.bits == 64 else "I60s"))
+    return None if raw is None else rows_of(raw, elf.bits, big_endian=elf.big_endian)
+
+
+def rows_of(raw: bytes, bits: int, *, big_endian: bool) -> dict[str, int]:
+    """Name to CRC from the bytes of `__versions`. Of two rows with one name the first counts, as it does for the
+    kernel (kernel/module/version.c: check_version).
+    """
+    entry = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s"))
     rows = list(entry.iter_unpack(raw[: len(raw) - len(raw) % ENTRY_SIZE]))
     return {text(name.partition(b"\0")[0]): crc for crc, name in reversed(rows)} if rows else {}
 

@@ -173,7 +173,7 @@ def decode_any(record: str) -> tuple[int, tuple[str, ...]]:
     match = _RECORD.fullmatch(record)
     if match is None:
         raise ValueError(record)
-    return int(match[1]) >> 3, tuple(_unescaped(match[4]).decode("utf-8", "replace").split("\n"))
+    return int(match[1]) >> 3, tuple(_unescaped(match[4]).decode("utf-8", "backslashreplace").split("\n"))
 
 
 def _unescaped(text: str) -> bytes:

@@ -16,7 +16,7 @@ from dlkm.ko.elf import IDENT_SIZE, Elf, Header, Layout, layout_of, text
 from dlkm.ko.exports import Export, exports_of
 from dlkm.ko.modinfo import parse_modinfo
 from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
-from dlkm.ko.versions import extended_versions_of, versions_of
+from dlkm.ko.versions import extended_versions_of, rows_of
 
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH = 1, 2, 4, 0x00100000
 SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 2, 3, 4, 8, 9
@@ -64,12 +64,14 @@ class SectionHeader(NamedTuple):
 class Candidate:
     """The plain bytes of a file that a kernel of `arch` is asked to load.
 
+    `any_modinfo`: this kernel reads a `.modinfo` that is not allocated, too (data/eras.toml).
     What needs a part that the kernel would have refused first raises MalformedError.
     """
 
     path: Path
     data: bytes | mmap
     arch: Arch
+    any_modinfo: bool = True
 
     @cached_property
     def layout(self) -> Layout:
@@ -111,6 +113,11 @@ class Candidate:
         return tuple(map(SectionHeader._make, self.layout.section.iter_unpack(raw)))
 
     @cached_property
+    def allocated(self) -> tuple[int, ...]:
+        """The sections that are to have memory (SHF_ALLOC)."""
+        return tuple(index for index, section in enumerate(self.sections) if index and section.flags & SHF_ALLOC)
+
+    @cached_property
     def section_names(self) -> bytes:
         """The table of the sections' names."""
         index = self.header.shstrndx
@@ -146,6 +153,11 @@ class Candidate:
         section = self.sections[index]
         return b"" if section.type == SHT_NOBITS else self.bytes_at(section.offset, section.size)
 
+    def stored(self, index: int) -> bytes:
+        """The bytes at a section's place in the file, whatever its type: so the loader reads what it does not move."""
+        section = self.sections[index]
+        return self.bytes_at(section.offset, section.size)
+
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Bytes of the file; MalformedError when the range leaves it."""
         if offset + size > self.length:
@@ -171,8 +183,8 @@ class Candidate:
     @cached_property
     def modinfo(self) -> tuple[tuple[str, str], ...]:
         """Keys and values of `.modinfo`; empty without one, or where the kernel does not see it."""
-        index = self.find(".modinfo")
-        return parse_modinfo(self.contents(index)) if index else ()
+        index = self.find(".modinfo", allocated=not self.any_modinfo)
+        return parse_modinfo(self.stored(index)) if index else ()
 
     def field(self, name: str) -> str | None:
         """The first value of a key."""
@@ -192,7 +204,7 @@ class Candidate:
         """The name within struct module, which most lines of the log carry."""
         index = self.find(".gnu.linkonce.this_module", allocated=False)
         start = _NAME_OFFSET[self.layout.bits]
-        raw = self.contents(index)[start : start + _NAME_LENGTH[self.layout.bits]] if index else b""
+        raw = self.stored(index)[start : start + _NAME_LENGTH[self.layout.bits]] if index else b""
         return text(raw.partition(b"\0")[0])
 
     @cached_property
@@ -216,7 +228,8 @@ class Candidate:
     @cached_property
     def versions(self) -> dict[str, int] | None:
         """The CRCs it expects; None without a `__versions` section that the kernel sees."""
-        return versions_of(self.elf) if self.find("__versions") else None
+        index = self.find("__versions")
+        return rows_of(self.stored(index), self.layout.bits, big_endian=self.layout.big_endian) if index else None
 
     @cached_property
     def extended_versions(self) -> dict[str, int] | None:
@@ -245,7 +258,12 @@ class Candidate:
         link = self.sections[self.symtab].link
         if not link < len(self.sections):
             raise MalformedError(f"{self.path}: the symbols have no table of names")
-        return self.contents(link)
+        return self.stored(link)
+
+    def named_symbols(self) -> Iterator[tuple[int, int]]:
+        """Of each symbol the place of its name in the string table, and its st_shndx."""
+        wide = self.layout.bits == 64
+        return ((one[0], one[3] if wide else one[5]) for one in self.layout.symbol.iter_unpack(self.symbol_bytes))
 
     def special_symbols(self) -> Iterator[tuple[str, int, int]]:
         """Name, bind and st_shndx of every symbol that lies in no section of its own, in the table's order.

@@ -2,6 +2,7 @@
 """The verdict on one file: runs the rules in the kernel's order and says what comes of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError
@@ -29,7 +30,7 @@ def check(
 ) -> Verdict:
     """What `kernel` will say of `module`. `providers` are modules that are loaded before it."""
     facts = Facts(kernel)
-    candidate = Candidate(module.path, module.data, kernel.arch)
+    candidate = candidate_of(module.path, module.data, kernel)
     return judge(candidate, facts, conditions or Conditions(), Supply(facts=facts, along=tuple(providers)))
 
 
@@ -70,7 +71,7 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     for trips in steps:
         findings += findings_of(case, trips, masked=bool(deciding))
         if not deciding:
-            logged += [line for trip in trips for line in trip.lines]
+            logged += [part for trip in trips for line in trip.lines for part in _cut(line, case).split("\n")]
         if not deciding and any(trip.severity in {"error", "unsure"} for trip in trips):
             deciding = trips
     outcome = _outcome(deciding)
@@ -81,7 +82,7 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
         kernel=case.facts.kernel.id,
         outcome=outcome,
         errno=next((trip.errno for trip in reversed(deciding) if trip.severity == "error"), None) if fails else None,
-        log=tuple(utf8(_cut(line, case)) for line in logged[:_LOG_LINES]) if fails else (),
+        log=tuple(map(utf8, logged[:_LOG_LINES])) if fails else (),
         taint=_taint(case, findings) if outcome is Outcome.LOADS else "",
         findings=tuple(findings),
     )
@@ -112,11 +113,6 @@ def _taint(case: Case, findings: Iterable[Finding]) -> str:
     )
 
 
-def read_candidate(path: Path, kernel: Kernel) -> Candidate:
-    """A file as the kernel gets it, unpacked when it is compressed.
-
-    UsageError when it cannot be read, MalformedError when it cannot be unpacked; any bytes are a candidate.
-    """
-    from dlkm.verdict.reading import plain_bytes
-
-    return Candidate(path, plain_bytes(path), kernel.arch)
+def candidate_of(path: Path, data: bytes | mmap, kernel: Kernel) -> Candidate:
+    """The plain bytes of a file as this kernel's loader sees them; any bytes are a candidate."""
+    return Candidate(path, data, kernel.arch, any_modinfo="any-modinfo" in era_of(kernel).features)

@@ -21,6 +21,7 @@ _HEADER_SIZE, _SECTION_SIZE = 64, 64
 _NAME_AND_INFO = Struct("<IB").unpack_from
 _STRUCT_NAME, _STRUCT_NAME_END = 24, 80  # place of `name` in struct module
 _EMPTY = bytes(40)  # of section 0: no name, type, flags, place or size
+_MUCH = 64 << 20  # bytes of memory that every machine has
 _BOTH = SHF_WRITE | SHF_EXECINSTR
 
 
@@ -64,6 +65,13 @@ class View:
         """At most the first `size` bytes of a section that has bytes in the file."""
         start = self.numbers[8 * index + 3]
         return self.data[start : start + min(size, self.numbers[8 * index + 4])]
+
+    @property
+    def section_names(self) -> list[bytes]:
+        """The names of all sections."""
+        strings = self.bytes_of(int.from_bytes(self.data[62:64], "little"))
+        starts = [int(word) & 0xFFFFFFFF for word in self.numbers[0::8]]
+        return [strings[start : strings.find(b"\0", start)] for start in starts]
 
     @property
     def struct_name(self) -> bytes:
@@ -113,6 +121,8 @@ def _sound(numbers: memoryview, kinds: list[int], end: int) -> bool:
     if any(flags & _BOTH == _BOTH for flags in set(numbers[1::8])):
         return False
     ends = list(map(add, numbers[3::8], numbers[4::8]))
+    if sum(numbers[4::8]) > _MUCH or max(numbers[6::8]) > _MUCH:
+        return False
     if max(ends) > end and any(far > end and kind != SHT_NOBITS for far, kind in zip(ends, kinds, strict=True)):
         return False
     if kinds.count(SHT_NULL) != 1 or kinds.count(SHT_SYMTAB) != 1:

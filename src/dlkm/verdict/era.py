@@ -2,7 +2,7 @@
 """Which checks, texts and habits a kernel has, by its version and distribution: data/eras.toml and messages.toml."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -35,7 +35,11 @@ class Era:
 
     def entry(self, key: str) -> Mapping[str, Any]:
         """The first entry under `key` of eras.toml that holds for it; empty where none does."""
-        return next((one for one in _variants("eras.toml", key) if self._holds(one)), {})
+        return next(self.entries(key), {})
+
+    def entries(self, key: str) -> Iterator[Mapping[str, Any]]:
+        """All entries under `key` that hold for it, those of options that a kernel may lack among them."""
+        return (one for one in _variants("eras.toml", key) if self._holds(one))
 
     def words(self, key: str) -> tuple[Any, ...]:
         """That entry's list."""

@@ -8,7 +8,7 @@ from dlkm.ko.elf import SHN_UNDEF
 from dlkm.verdict.btf import BtfError, check_btf, check_names
 from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.layout import wanted_sections
+from dlkm.verdict.layout import moved_sections, wanted_sections
 from dlkm.verdict.parameters import judge
 
 
@@ -119,6 +119,21 @@ def built_in_name(case: Case) -> Iterator[Trip]:
         yield case.trip("built-in-beside")
 
 
+def duplicate_sections(case: Case) -> Iterator[Trip]:
+    """Two sections of one name, which sysfs cannot both show (kernel/module/sysfs.c: add_sect_attrs)."""
+    if case.facts.option("KALLSYMS") is False:
+        return
+    seen: set[str] = set()
+    for index in sorted(moved_sections(case)):
+        name = case.candidate.section_name(index)
+        if not case.candidate.sections[index].size:
+            continue
+        if name in seen:
+            yield case.trip("duplicate-section", subject=name)
+            return
+        seen.add(name)
+
+
 def _is_own(case: Case, name: str) -> bool:
     """Whether the kernel has a module of that name, whose name then is free: what is built in is only called alike."""
     installed = case.facts.installed
@@ -132,4 +147,5 @@ CHECKS: dict[str, Check] = {
     "btf": btf,
     "parameters": parameters,
     "built-in-name": built_in_name,
+    "duplicate-sections": duplicate_sections,
 }

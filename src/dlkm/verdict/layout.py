@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the loader asks while it lays the module out: sections, access rights, per-CPU data, export tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE
 from dlkm.verdict.case import Case, Check, Trip
@@ -10,6 +11,8 @@ from dlkm.verdict.versions import without_versions
 # include/linux/percpu.h: PERCPU_MODULE_RESERVE, bytes for the per-CPU data of all modules together
 _PERCPU_RESERVE = 8 << 10
 _PERCPU_UNIT = 32 << 10  # PCPU_MIN_UNIT_SIZE: more is asked of nobody (mm/percpu.c: pcpu_alloc)
+_MUCH = 128 << 20  # bytes that a small machine may not have
+_WRAP = 1 << 32
 _PERCPU_ATOM = 4  # PCPU_MIN_ALLOC_SIZE, which the allocator rounds sizes and alignments up to
 
 
@@ -25,9 +28,7 @@ def arch_sections(case: Case) -> Iterator[Trip]:
 def wanted_sections(case: Case, key: str) -> tuple[str, ...]:
     """The names under `key` of data/eras.toml, if the kernel has the option that makes its loader ask for them."""
     entry = case.era.entry(key)
-    if "option" in entry and case.facts.option(entry["option"]) is False:
-        return ()
-    return tuple(entry.get("list", ()))
+    return tuple(entry.get("list", ())) if _has_option(case, entry) else ()
 
 
 def write_execute(case: Case) -> Iterator[Trip]:
@@ -39,6 +40,59 @@ def write_execute(case: Case) -> Iterator[Trip]:
             name = case.candidate.section_name(index)
             yield case.trip("write-execute" if strict else "write-execute-unknown", subject=name, index=index)
             return
+
+
+def moved_sections(case: Case) -> frozenset[int]:
+    """The sections that the loader puts into the module's memory; the others stay where the file was read to.
+
+    Source: rewrite_section_headers, layout_and_allocate, layout_symtab.
+    """
+    candidate = case.candidate
+    stripped = {candidate.find(".modinfo", allocated=False), candidate.find("__versions")}
+    if case.facts.option("SMP") is not False:
+        stripped.add(candidate.find(".data..percpu"))
+    kept = {candidate.symtab, candidate.sections[candidate.symtab].link} - {0}
+    return frozenset(candidate.allocated) - stripped | kept
+
+
+def symbol_names(case: Case) -> Iterator[Trip]:
+    """The names of symbols that get into kallsyms, read without a look at the table's end (layout_symtab)."""
+    candidate = case.candidate
+    if "symbol-names" in case.era.checks or not candidate.symtab:
+        return
+    names = candidate.sections[candidate.sections[candidate.symtab].link].offset
+    moved = moved_sections(case)
+    for number, (name, section) in enumerate(candidate.named_symbols()):
+        if section in moved and names + name >= candidate.length:
+            yield case.trip("symbol-name-unseen", number=number)
+            return
+
+
+def memory(case: Case) -> Iterator[Trip]:
+    """Room for all sections (move_module); sizes are added up in 32 bits (module_get_offset)."""
+    total, room = 0, _room(case)
+    for index in sorted(moved_sections(case)):
+        section, name = case.candidate.sections[index], case.candidate.section_name(index)
+        total += section.size + ((section.align or 1) - 1) % _WRAP
+        if total >= _WRAP or section.align > _WRAP:
+            yield case.trip("memory-layout", subject=name, size=section.size, align=section.align)
+            return
+        if room is not None and section.size > room:
+            yield case.trip("memory", subject=name, size=section.size, room=room)
+            return
+    if total > _MUCH:
+        yield case.trip("memory-unknown", size=total)
+
+
+def _room(case: Case) -> int | None:
+    """Bytes for all modules together; None where it is not known."""
+    known = (entry for entry in case.era.entries("module-room") if _has_option(case, entry))
+    return next((entry["list"][0] for entry in known), None)
+
+
+def _has_option(case: Case, entry: Mapping[str, Any]) -> bool:
+    """Whether the kernel has the option of an entry of data/eras.toml, or nobody knows."""
+    return "option" not in entry or case.facts.option(entry["option"]) is not False
 
 
 def percpu(case: Case) -> Iterator[Trip]:
@@ -82,6 +136,8 @@ def namespace_imports(case: Case) -> Iterator[Trip]:
 CHECKS: dict[str, Check] = {
     "arch-sections": arch_sections,
     "write-execute": write_execute,
+    "symbol-names-unseen": symbol_names,
+    "memory": memory,
     "percpu": percpu,
     "constructors": constructors,
     "export-versions": export_versions,

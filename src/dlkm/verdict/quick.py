@@ -232,9 +232,10 @@ class Quick:
     def _stands_alone(self, file: View, rows: tuple[bytes, ...]) -> bool:
         """Whether a module from outside the kernel neither needs one, which would be judged, nor serves others.
 
-        One with the name of a module that serves others takes its place.
+        One with the name of a module that serves others takes its place. All its sections have names of their own.
         """
-        alone = _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows)
+        names = file.section_names
+        alone = _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows) and len(set(names)) == len(names)
         return alone and file.struct_name not in self._givers
 
     @cached_property
@@ -276,21 +277,27 @@ class Quick:
 
     def _relocations(self, file: View) -> bool:
         """Whether every relocation is of a known kind and its target as it should be."""
-        from dlkm.verdict.relocations import Table, suspicious, types_in
+        from dlkm.verdict.relocation_columns import Symbols, Table, suspicious, types_in
 
         types = types_in(self._era)
         if types is None:
             return True
-        tables = []
+        tables: dict[int, Table] = {}
         for index, kind in enumerate(file.kinds):
             target = file.info(index) if kind in _RELOCATING else len(file.kinds)
             if target >= len(file.kinds) or not file.flags(target) & SHF_ALLOC:
                 continue
-            if kind == SHT_REL:
+            if kind == SHT_REL or target in tables or file.flags(index) & SHF_RELA_LIVEPATCH:
                 return False
-            if not file.flags(index) & SHF_RELA_LIVEPATCH:
-                tables.append(Table(file.bytes_of(index), file.bytes_of(target), file.size(target)))
-        return not suspicious(tables, types)
+            tables[target] = Table(file.bytes_of(index), file.bytes_of(target), file.size(target))
+        return not suspicious(list(tables.values()), types, Symbols(file.bytes_of(file.symtab), _unmoved(file)))
+
+
+def _unmoved(file: View) -> frozenset[int]:
+    """The sections that get no memory (relocations.py: moved_sections), per-CPU data left out."""
+    idle = {index for index in range(1, len(file.kinds)) if not file.flags(index) & SHF_ALLOC}
+    placed = {file.symtab, file.link(file.symtab), file.at.get(b".data..percpu")}
+    return frozenset(idle - placed | {file.at[b".modinfo"], file.at[b"__versions"]})
 
 
 def _plain_bytes(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from dlkm.ko.module import Module, read_module
 from dlkm.verdict.background import Background
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.chain import Chain, refusal_in
-from dlkm.verdict.check import judge
+from dlkm.verdict.check import candidate_of, judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
 from dlkm.verdict.quick import Plain, Quick
@@ -59,7 +59,7 @@ class Session:
     def verdict(self, path: Path) -> Verdict:
         """The verdict on one file; UsageError when it cannot be read, MalformedError when it cannot be unpacked."""
         self._judge_providers()
-        return self._judged.get(path) or self._judge(Candidate(path, plain_bytes(path), self.kernel.arch))[0]
+        return self._judged.get(path) or self._judge(candidate_of(path, plain_bytes(path), self.kernel))[0]
 
     def answer(self, path: Path) -> Verdict | DlkmError:
         """The verdict, or why there can be none."""
@@ -206,14 +206,14 @@ class Session:
 
     def _judge_installed(self, path: Path) -> Refusal | None:
         """An installed module, without the parameters that were given for the files asked about."""
-        candidate = Candidate(path, plain_bytes(path), self.kernel.arch)
+        candidate = candidate_of(path, plain_bytes(path), self.kernel)
         return self._judge(candidate, conditions=replace(self.conditions, params=()))[1]
 
     def _judge_providers(self) -> None:
         for place, module in enumerate(self._providers):
             if module.path in self._judged:
                 continue
-            candidate = Candidate(module.path, module.data, self.kernel.arch)
+            candidate = candidate_of(module.path, module.data, self.kernel)
             self._judged[module.path], refusal = self._judge(candidate, self._providers[place + 1 :])
             if refusal is not None:
                 self._refusals[module.path] = refusal

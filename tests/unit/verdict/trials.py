@@ -42,6 +42,7 @@ SYMVERS = """\
 """
 OPTIONS = (
     "ARM64_MODULE_PLTS ARM_MODULE_PLTS MODULE_SECTIONS "
+    "KALLSYMS "
     "MODVERSIONS MODULE_SIG MODULE_FORCE_LOAD STRICT_MODULE_RWX SMP LIVEPATCH SECURITY_LOCKDOWN_LSM DYNAMIC_FTRACE "
     "DEBUG_INFO_BTF_MODULES MODULE_ALLOW_BTF_MISMATCH CRYPTO_RSA CRYPTO_SHA256 CRYPTO_SHA512=m"
 )
@@ -214,8 +215,8 @@ NO_EXPORTS = World(symvers=None, installed=())
 PROPRIETARY = [("license", "Proprietary")]
 
 
-def arm_module(*parts: Part, without: str = "") -> bytes:
+def arm_module(*parts: Part, without: str = "", symbols: Sequence[Sym] = ()) -> bytes:
     """A module for arm64, with the sections its loader wants."""
     names = (".plt", ".init.plt", ".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
     wanted = [Part(name=name, data=b"\0", type=SHT_NOBITS, size=1) for name in names if name != without]
-    return module(machine=AARCH64, vermagic=ARM_VERMAGIC, change=adding(*wanted, *parts))
+    return module(machine=AARCH64, vermagic=ARM_VERMAGIC, change=adding(*wanted, *parts, symbols=symbols))

@@ -7,8 +7,7 @@ from dlkm.core.arch import arch_named
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import module_of
-from dlkm.verdict.candidate import Candidate
-from dlkm.verdict.check import judge
+from dlkm.verdict.check import candidate_of, judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
@@ -55,5 +54,5 @@ def ask(root: Path, data: bytes, world: World) -> Verdict:
     doubtful = [module_of(one, root / f"unsure{number}.ko") for number, one in enumerate(world.unsure)]
     unusable = [(one, Refusal(chain=(one.name,), why="no one knows", unsure=True)) for one in doubtful]
     supply = Supply(facts=facts, along=along, refused=world.refused, unusable=unusable)
-    candidate = Candidate(root / "tiny.ko", data, arch_named(world.arch))
+    candidate = candidate_of(root / "tiny.ko", data, facts.kernel)
     return judge(candidate, facts, Conditions(**world.conditions), supply)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The trials of where things come to lie: memory, names of symbols and sections, what a relocation's value fits into.
+
+Written by hand from kernel/module/main.c and sysfs.c, arch/x86/kernel/module.c, arch/arm64/kernel/module.c.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_WRITE, SHT_NOBITS, Part, Sym
+from tests.unit.verdict.era_trials import refused, release
+from tests.unit.verdict.trials import ARM, ARM612, V612, Trial, World, adding, arm_module, module, patched, rela
+
+RANDOM = replace(World(), with_="RANDOMIZE_BASE")
+FIXED, RANDOMISED = 0x5F000000, 0x3F000000  # bytes from MODULES_VADDR to MODULES_END
+
+
+def trials() -> Iterator[Trial]:
+    """All of them."""
+    yield from memory()
+    yield from names()
+    yield from values()
+    yield from overlaps()
+
+
+def _large(size: int, align: int = 1) -> Part:
+    return Part(name=".bss.large", type=SHT_NOBITS, size=size, flags=SHF_ALLOC | SHF_WRITE, align=align)
+
+
+def _with(size: int, align: int = 1) -> bytes:
+    data = module(change=adding(_large(size)))
+    return patched(data, ".bss.large", align=align)
+
+
+def memory() -> Iterator[Trial]:
+    """module_alloc, execmem_alloc; module_get_offset adds up in 32 bits."""
+    line = "execmem: unable to allocate memory"
+    for at, lines in (("6.1.10", ()), ("6.9.12", ()), ("6.10.1", (line,)), ("6.18.1", (line,))):
+        for world, room in ((RANDOM, RANDOMISED), (World(), FIXED)):
+            found = release(at, world)
+            label = f"{at}-{room:#x}"
+            bad, good = _with(room + 1), _with(1 << 20)
+            yield refused("memory", bad, lines, label, good=good, errno="ENOMEM", world=found)
+    arm = arm_module(_large((2 << 30) + 1))
+    late = release("6.10.1", ARM)
+    yield refused("memory", arm, (line,), "arm64", good=arm, errno="ENOMEM", world=late, near=release("6.9.1", ARM))
+    yield Trial(rule="memory-unknown", bad=_with(1 << 28), good=_with(1 << 26), outcome="cannot-tell")
+    for size, align in (((1 << 32) - 4096, 1), (1 << 40, 1), (64, 1 << 33), (64, 1 << 40)):
+        yield Trial(
+            rule="memory-layout",
+            label=f"{size:#x}-{align:#x}",
+            bad=_with(size, align),
+            good=_with(64, 3),
+            outcome="cannot-tell",
+        )
+
+
+def names() -> Iterator[Trial]:
+    """layout_symtab, add_sect_attrs."""
+    good = module()
+    start = good.index(b"\0init_module\0") + 1
+    table = good.rindex(struct.pack("<IBBH", 1, 0x12, 0, 1))  # init_module in .text
+    assert good[start - 1 + 1 :].startswith(b"init_module")
+    bad = good[:table] + struct.pack("<I", 0x7FFFFFFF) + good[table + 4 :]
+    for at in ("6.1.10", "6.12.116"):
+        yield Trial(rule="symbol-name-unseen", label=at, bad=bad, good=good, world=release(at), outcome="cannot-tell")
+    twice = module(change=adding(*[Part(name=".twice", data=b"x")] * 2))
+    once = module(change=adding(Part(name=".twice", data=b"x"), Part(name=".twice", data=b"")))
+    line = "sysfs: cannot create duplicate filename '/module/tiny/sections/.twice'"
+    yield refused("duplicate-section", twice, (line,), "6.12.1", good=once, errno="EEXIST")
+    hidden = World(without="KALLSYMS")
+    for label, near in (("before", release("6.11.11")), ("without kallsyms", release("6.12.1", hidden))):
+        yield refused(
+            "duplicate-section",
+            twice,
+            (line,),
+            label,
+            good=twice,
+            errno="EEXIST",
+            world=release("6.12.1"),
+            near=near,
+        )
+
+
+def _of(
+    kind: int,
+    addend: int = 0,
+    *,
+    flags: int = SHF_ALLOC | SHF_WRITE,
+    value: int = 0,
+    build: Callable[..., bytes] = lambda *parts, symbols: module(change=adding(*parts, symbols=symbols)),
+) -> bytes:
+    """A relocation for a symbol that lies in a section of ours."""
+    target, table = rela((0, kind))
+    table.data = struct.pack("<QQq", 0, kind | 1 << 32, addend)
+    own = Part(name=".own", data=bytes(8), flags=flags)
+    spot = Sym(name="spot", section=".own", bind=LOCAL, value=value)
+    return build(target, table, own, symbols=[spot])
+
+
+def values() -> Iterator[Trial]:
+    """R_X86_64_32 and 32S: an address of the kernel is negative, what is not allocated lies in vmalloc's space."""
+    loose = SHF_WRITE
+    for at in ("6.1.10", "6.18.1"):
+        for label, kind, bad in (
+            ("32", 10, _of(10)),
+            ("32 of a symbol of the kernel", 10, module(change=adding(*rela((0, 10)), symbols=[Sym(name="_printk")]))),
+            ("32S of nothing in memory", 11, _of(11, flags=loose)),
+            ("32S far off", 11, _of(11, 1 << 40)),
+            ("32S far below", 11, _of(11, -(1 << 32))),
+            ("32S of a symbol far off", 11, _of(11, value=1 << 40)),
+        ):
+            lines = (
+                f"module: overflow in relocation type {kind} val <addr>",
+                "module: `tiny' likely not compiled with -mcmodel=kernel",
+            )
+            yield refused("relocation-overflow", bad, lines, f"{at}-{label}", good=_of(11))
+    yield Trial(
+        rule="relocation-reach",
+        label="32S a little off",
+        bad=_of(11, -(1 << 30)),
+        good=_of(11, -(1 << 24)),
+        outcome="cannot-tell",
+    )
+    for world in (ARM, ARM612):
+        bad, near = (_of(kind, flags=loose, build=arm_module) for kind in (275, 276))
+        yield Trial(
+            rule="relocation-reach", label=world.release, bad=bad, good=near, world=world, outcome="cannot-tell"
+        )
+
+
+def overlaps() -> Iterator[Trial]:
+    """What an earlier relocation wrote counts as what the file has."""
+    start = "existing value is nonzero for type {}, loc <addr>, val <addr>"
+    line = f"module: x86/modules: Invalid relocation target, {start}"
+    apart = module(change=adding(*rela((0, 1), (8, 1))))
+    for label, entries, kind in (
+        ("twice", ((0, 1), (0, 1)), 1),
+        ("upper half", ((0, 1), (4, 2)), 2),
+        ("around", ((4, 2), (0, 1)), 1),
+    ):
+        bad = module(change=adding(*rela(*entries)))
+        yield Trial(
+            rule="relocation-target",
+            label=label,
+            bad=bad,
+            good=apart,
+            world=V612,
+            errno="ENOEXEC",
+            log=(line.format(kind),),
+        )
+    for label, entries in (("lower half", ((4, 1), (0, 1))), ("a byte", ((0, 2), (3, 2)))):
+        bad = module(change=adding(*rela(*entries)))
+        yield Trial(rule="relocation-overlap", label=label, bad=bad, good=apart, outcome="cannot-tell")
