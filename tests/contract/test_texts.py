@@ -25,6 +25,7 @@ FIXED = {
     "module: not signed": "{}: not signed",
     "module: PKCS#7": "{}: PKCS#7",
     "unsigned module loading": "{}",
+    "/module/{mod}/sections/{subject}": "{}/{}",
     "atomic=0, alloc from reserved chunk failed": "atomic={}, {}",
 }
 PLACE = re.compile(r"\{\w*\}|<\w+>")

@@ -30,6 +30,8 @@ _CAPTURES = defaultdict(lambda: _WORD, {"module": _MODULE}) | dict.fromkeys(
 _SAME = {"name": "module", "early": "module", "mod": "module"}
 _PLACES = {"<addr>": r"\S+", "<comm>": r".+?"}
 _PIECE = re.compile(r"(\{\w+\}|<addr>|<comm>)")
+_BEFORE = re.compile(r"^(?:PKCS7: |Modules: |module: )?(?:(?:module )?\{(?:name|mod|early|module)\}: )?")
+_WORDS = 2  # of a text's own without which it could be anything
 _ERR = re.compile(r"\(err (-?\d{1,5})\)")
 
 
@@ -153,6 +155,10 @@ def _templates() -> tuple[_Template, ...]:
     for key, entry in _explained().items():
         for template in entry.get("texts", ()):
             keys[template].append(key)
+    for template, names in tuple(keys.items()):
+        bare = _BEFORE.sub("", template, count=1)
+        if len(_PIECE.sub(" ", bare).split()) >= _WORDS:  # people quote without the name before the colon, too
+            keys[bare] += names
     frames = [text for texts in _table("explain.toml")["frames"].values() for text in texts]
     made = [_template(text, tuple(dict.fromkeys(names)), frame=False) for text, names in keys.items()]
     made += [_template(text, (), frame=True) for text in frames]
@@ -181,8 +187,9 @@ def _template(text: str, keys: tuple[str, ...], *, frame: bool) -> _Template:
         else:
             pattern += f"(?P<{name}>{_CAPTURES[name]})"
             seen.add(name)
-    whole = re.compile(rf"(?:^|(?<=\s)){pattern}\s*$")
-    longest = max(literals, key=len)
+    stop = "?" if text.endswith(".") else ""
+    whole = re.compile(rf"(?:^|(?<=\s)){pattern}{stop}\s*$")
+    longest = max(literals, key=len).removesuffix(".")
     return _Template(keys=keys, literal=longest, weight=sum(map(len, literals)), pattern=whole, frame=frame)
 
 

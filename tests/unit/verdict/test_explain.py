@@ -252,6 +252,33 @@ def test_any_text_is_answered(text: str) -> None:
 # ---- as people paste it
 
 
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("Unknown symbol foo (err -2)", "unknown-symbol"),
+        ("disagrees about version of symbol module_layout", "crc-mismatch/module-layout"),
+        ("loading out-of-tree module taints kernel", "out-of-tree"),
+        ("Invalid module sig (not pkcs7-data)", "signature-not-data"),
+        (".gnu.linkonce.this_module section must have a size set", "this-module-content"),
+        ("Unknown rela relocation: 9", "relocation-type"),
+        ("module PLT section(s) missing", "arch-section-missing"),
+        ("Invalid ELF header magic: != \\x7fELF", "elf-magic"),
+        ("Lockdown: insmod: unsigned module loading is restricted; see https://example.org", "signature-lockdown"),
+    ],
+)
+def test_a_line_without_its_beginning_or_its_last_dot_is_known(line: str, rule: str) -> None:
+    (message,) = explain(line)
+    assert message.rule == rule
+
+
+@pytest.mark.parametrize(
+    "line", ["x86: pci: nothing of ours", "libfoo: bar: baz went wrong", "make: module: there is no rule"]
+)
+def test_a_line_of_somebody_else_is_not_known(line: str) -> None:
+    (message,) = explain(line)
+    assert message.rule is None
+
+
 BROKEN = "[   17.123456] snd_hello_module: disagrees about version of symbol usb_register_driver"
 
 
