@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dlkm.core.arch import arch_named
 from dlkm.core.events import Events
@@ -29,6 +30,11 @@ def _builds_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def no_builds_known(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of builds when the test begins."""
     monkeypatch.setenv("DLKM_CACHE", str(tmp_path_factory.mktemp("actions")))
+
+
+# How long an example takes, the machine decides: no test depends on it.
+settings.register_profile("dlkm", deadline=None)
+settings.load_profile("dlkm")
 
 
 def fetched(spec: str) -> Kernel:

@@ -13,9 +13,10 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.ko.signature import signature_of
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import era_of
+from dlkm.verdict.faults import Trust
 from dlkm.verdict.keyring import certificates_at
 from dlkm.verdict.reading import plain_bytes
-from dlkm.verdict.trust import Trust, trust_of
+from dlkm.verdict.trust import trust_of
 from tests.unit.ko.elf_builder import tiny_module, trailer
 
 pytestmark = pytest.mark.contract

@@ -117,6 +117,8 @@ def memory() -> Iterator[Case]:
         where=SINCE_612,
     )
     yield also("two sections of one name", twice, where=BEFORE_612)
+    for name in (".plt", ".text.ftrace_trampoline"):
+        yield also(f"two {name}", built("judge", _with(name, SHF_ALLOC, b"")), where=ARM64)
 
 
 def _sized(size: int) -> Maker:

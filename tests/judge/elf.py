@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
-SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH = 1, 2, 4, 0x00100000
 SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
 LOCAL, GLOBAL, WEAK = 0, 1, 2
 _PLACED = 16  # bytes: sections begin at multiples of no more, whatever they ask for in memory

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.judge.elf import File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Change, Maker, Shop, built, exporting, named, raw, renaming
+from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, raw, renaming
 
 X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
 GIVER = ("judge_giver", built("judge_giver"))
@@ -99,6 +99,11 @@ def parameters() -> Iterator[Case]:
     yield from pair("parameter-invalid", given("judge_int=2147483648"), given("judge_int=2147483647"), label="range")
     yield from pair("parameter-too-large", given("judge_charp=" + "x" * 1025), given("judge_charp=" + "x" * 1024))
     yield from pair("parameter-unknown", given("judge_nothing=1"), given("dyndbg=+p"))
+    yield from pair("parameter-own", given("judge_own=no"), given("judge_int=1"), tells=Tells.NOT)
+    silent = load(built("judge", info("parmtype")), params=("judge_int=many",))
+    yield from pair("parameter-invalid", silent, given("judge_int=1"), label="not in modinfo")
+    lying = load(built("judge", info("parmtype", "judge_nothing:int", "judge_int:charp")), params=("judge_int=5",))
+    yield also("other types in modinfo", lying)
     for name, values in VALUES.items():
         yield also(f"values of {name}", given(*(f"{name}={value}" for value in values)))
     names = ("judge_bool", "judge_invbool", "judge_bint", "judge_int", "judge_charp", "judge_array", "judge_none")

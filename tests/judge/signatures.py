@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from tests.judge.pair import AS_IT_IS, Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Maker, raw
+from tests.judge.shop import Maker, Shop, raw
 from tests.unit.ko.elf_builder import trailer
 from tests.unit.verdict.signing import block, sign
 
@@ -44,6 +44,17 @@ def changed(data: bytes) -> bytes:
     return data.replace(b"license=GPL\0", b"license=GPl\0")
 
 
+def own_opening(value: Callable[[bytes], bytes]) -> Load:
+    """The same with its signature's value, the message's last bytes, changed."""
+
+    def make(shop: Shop) -> bytes:
+        data = shop.own(OWN)
+        end = len(data) - len(MARKER) - 12
+        return data[: end - 8] + value(data[end - 8 : end]) + data[end:]
+
+    return Load(files=((OWN, make),))
+
+
 def own() -> Load:
     """One of the kernel's own modules: its signature is good."""
     return Load(files=((OWN, lambda shop: shop.own(OWN)),))
@@ -78,9 +89,12 @@ def faults() -> Iterator[Case]:
     yield from pair("signature-malformed/attributes", stranger(attributes=ATTRIBUTES[:1]), stranger())
     yield from pair("signature-not-data", stranger(content=AUTHENTICODE, attributes=ATTRIBUTES), stranger())
     yield from pair("signature-malformed/authenticode", stranger(content=AUTHENTICODE), stranger())
-    yield from pair("signature-content", stranger(content="enveloped_data"), stranger(), tells=Tells.NOT)
+    yield from pair("signature-malformed/content", stranger(content="enveloped_data"), stranger())
+    yield from pair("signature-content", stranger(content="signed_data"), stranger(), tells=Tells.NOT)
     yield from pair("signature-wrong", raw(lambda data: changed(sign(data, 2, enclose=True))), ENCLOSED)
     yield from pair("signature-wrong", own_changed(), own(), label="own")
+    yield from pair("signature-wrong", own_opening(lambda last: last[:7] + bytes([last[7] ^ 1])), own(), label="a bit")
+    yield also("own, another end", own_opening(lambda last: last[::-1]))
     yield also("signed twice", own_twice_signed())
     for digest in DIGESTS:
         yield also(f"signed over {digest}", stranger(digest=digest))
@@ -96,6 +110,8 @@ def faults() -> Iterator[Case]:
 
 
 ONE = b"\2\1\1"  # version 1: of the message first, then of its signer
+DIGEST, CAPABILITIES = bytes.fromhex("2a864886f70d010904"), bytes.fromhex("2a864886f70d01090f")
+PROGRAM = "1.3.6.1.4.1.311.2.1.12"
 SIGNED_DATA, DATA = bytes.fromhex("2a864886f70d010702"), bytes.fromhex("2a864886f70d010701")
 
 
@@ -123,12 +139,29 @@ def _versions(whole: int, signer: int) -> Maker:
     return _appended(change)
 
 
+def shifted() -> Iterator[Case]:
+    """Lengths and tags of the message and of its first parts changed: what the kernel comes upon first is told."""
+    for place in range(64):
+        for by in (1, 0x20):
+            yield also(f"byte {place} changed by {by}", _appended(_changed_at(place, by)))
+
+
+def _changed_at(place: int, by: int) -> Callable[[bytes], bytes]:
+    return lambda one: one[:place] + bytes([one[place] ^ by]) + one[place + 1 :]
+
+
 def messages() -> Iterator[Case]:
     """What is wrong with a PKCS#7 message as such (crypto/asymmetric_keys/pkcs7_parser.c)."""
     yield from pair("signature-malformed/type", _appended(lambda one: one.replace(SIGNED_DATA, DATA)), stranger())
     yield from pair("signature-malformed/version", _versions(2, 1), stranger())
     yield from pair("signature-malformed/signer-version", _versions(1, 2), stranger())
     yield from pair("signature-malformed/versions-differ", _versions(1, 3), stranger())
+    both, repeated = ("content_type", "message_digest"), ("content_type", "content_type")
+    mail = _appended(lambda one: one.replace(DIGEST, CAPABILITIES), attributes=both)
+    yield from pair("signature-attributes/mail", mail, stranger())
+    yield from pair("signature-attributes/repeated", stranger(attributes=repeated), stranger())
+    yield from pair("signature-attributes/programs", stranger(attributes=("content_type", PROGRAM)), stranger())
+    yield from shifted()
     mixed = stranger(attributes=ATTRIBUTES, bare_second=True)
     yield from pair("signature-malformed/nobody", mixed, stranger())
     yield from pair("signature-malformed", stranger(signers=0), stranger(), label="no signer")

@@ -4,9 +4,21 @@
 from collections.abc import Iterator
 
 from dlkm.core.names import module_name
-from tests.judge.elf import GLOBAL, LOCAL, SHF_WRITE, SHN_ABS, SHN_COMMON, SHT_REL, SHT_RELA, WEAK, File, Section
+from tests.judge.elf import (
+    GLOBAL,
+    LOCAL,
+    SHF_RELA_LIVEPATCH,
+    SHF_WRITE,
+    SHN_ABS,
+    SHN_COMMON,
+    SHT_REL,
+    SHT_RELA,
+    WEAK,
+    File,
+    Section,
+)
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Change, Maker, Shop, built, info, named, needing, setting, version
+from tests.judge.shop import Change, Maker, Shop, built, info, named, needing, renaming, setting, version
 
 ARM64, X86 = Where(arch="arm64"), Where(arch="x86_64")
 GIVER, CLOSED = ("judge_giver", built("judge_giver")), ("judge_closed", built("judge_closed"))
@@ -214,6 +226,10 @@ def relocations() -> Iterator[Case]:
     )
     yield from pair("relocation-reach", built("judge", setting(data, flags=SHF_WRITE)), where=ARM64, tells=Tells.NOT)
     yield also("per-CPU data with a relocation", load(built("judge_percpu", _percpu_relocation), name="judge_percpu"))
+    klp = setting(f".rela{data}", flags=SHF_RELA_LIVEPATCH)
+    later = built("judge", klp, renaming(f".rela{data}", ".klp.rela.judge.data"))
+    yield from pair("livepatch-section", built("judge", klp), later, where=X86)
+    yield also("a section of a livepatch", built("judge", klp), where=ARM64)
     yield from pair("rel-section", built("judge", setting(f".rela{data}", type=SHT_REL)))
 
 

@@ -80,6 +80,8 @@ def names() -> Iterator[Case]:
     yield from pair("elf-section-bounds", _placed(".comment", 1), _placed(".comment", 0), label="by a byte")
     yield from pair("elf-symbols-link", header(".symtab", link=500))
     yield from pair("elf-symbols-link", header(".symtab", link=0), label="none")
+    yield from pair("elf-symbols-link", header(".symtab", link=0xFFFFFFFF), label="last")
+    yield from pair("elf-section-zero", header("", type=0x80000000), label="large type")
     yield from pair("elf-strings-type", header(".strtab", type=SHT_PROGBITS), where=SINCE_612)
     yield also("names of another type", header(".shstrtab", type=SHT_PROGBITS), where=BEFORE_612)
     yield also("symbols' names of another type", header(".strtab", type=SHT_PROGBITS), where=BEFORE_612)

@@ -8,6 +8,7 @@ from dlkm.core.errors import MalformedError
 
 INTEGER, OCTETS, OID, SEQUENCE, SET = 0x02, 0x04, 0x06, 0x30, 0x31
 _CONSTRUCTED, _LONG_TAG, _INDEFINITE = 0x20, 0x1F, 0x80
+_PADDING = 0x80  # a number does not begin with it
 _LENGTH_BYTES = 2  # the kernel takes no length above 65,535
 _DEPTH = 10  # of constructed values of indefinite length; the kernel's own stack is as deep
 
@@ -106,10 +107,12 @@ def _end_of(data: bytes, start: int, limit: int, depth: int) -> int:
 
 
 def dotted(value: bytes) -> str:
-    """An object identifier's content in numbers; "" for one that is none (X.690, 8.19)."""
+    """An object identifier's content in numbers; "" for one that is none, or not in its shortest form (X.690, 8.19)."""
     numbers: list[int] = []
-    number, whole = 0, False
+    number, whole = 0, True
     for byte in value:
+        if whole and byte == _PADDING:
+            return ""
         number = number << 7 | byte & 0x7F
         whole = byte < 0x80
         if whole:

@@ -52,6 +52,11 @@ def digest_info(name: str) -> bytes:
     return bytes.fromhex(_table()["digest"].get(name, {}).get("info", ""))
 
 
+def is_registered(number: str) -> bool:
+    """Whether an object identifier is one of those that some kernel has a name for."""
+    return number in _table()["registry"]["numbers"]
+
+
 def _algorithm(name: str, entries: dict[str, Any], known: tuple[str, ...], facts: Facts) -> Algorithm:
     if name not in known:
         return Algorithm(name=name, support=Support.UNKNOWN)

@@ -14,7 +14,6 @@ from dlkm.core.errors import MalformedError
 from dlkm.core.names import module_name
 from dlkm.ko.elf import IDENT_SIZE, Elf, Header, Layout, layout_of, text
 from dlkm.ko.exports import Export, exports_of
-from dlkm.ko.modinfo import parse_modinfo
 from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
 from dlkm.ko.versions import extended_versions_of, rows_of
 
@@ -182,9 +181,18 @@ class Candidate:
 
     @cached_property
     def modinfo(self) -> tuple[tuple[str, str], ...]:
-        """Keys and values of `.modinfo`; empty without one, or where the kernel does not see it."""
+        """Keys and values of `.modinfo`; empty without one, or where the kernel does not see it.
+
+        A last one without its NUL goes on in whatever lies behind it (get_next_modinfo).
+        """
         index = self.find(".modinfo", allocated=not self.any_modinfo)
-        return parse_modinfo(self.stored(index)) if index else ()
+        if not index:
+            return ()
+        raw, behind = self.stored(index), self.sections[index].offset + self.sections[index].size
+        if raw and raw[-1]:
+            raw += self.bytes_at(behind, max(self.data.find(b"\0", behind) - behind, 0))
+        pairs = (item.partition(b"=") for item in raw.split(b"\0"))
+        return tuple((text(key), text(value)) for key, equals, value in pairs if equals)
 
     def field(self, name: str) -> str | None:
         """The first value of a key."""
@@ -202,10 +210,20 @@ class Candidate:
     @cached_property
     def struct_name(self) -> str:
         """The name within struct module, which most lines of the log carry."""
-        index = self.find(".gnu.linkonce.this_module", allocated=False)
+        start, end = self.struct_name_place
+        return text(self.struct_bytes[start:end].partition(b"\0")[0])
+
+    @property
+    def struct_name_place(self) -> tuple[int, int]:
+        """Where the name begins and ends in struct module."""
         start = _NAME_OFFSET[self.layout.bits]
-        raw = self.stored(index)[start : start + _NAME_LENGTH[self.layout.bits]] if index else b""
-        return text(raw.partition(b"\0")[0])
+        return start, start + _NAME_LENGTH[self.layout.bits]
+
+    @cached_property
+    def struct_bytes(self) -> bytes:
+        """Struct module; empty without one."""
+        index = self.find(".gnu.linkonce.this_module", allocated=False)
+        return self.stored(index) if index else b""
 
     @cached_property
     def name(self) -> str:

@@ -8,7 +8,15 @@ from operator import add
 from struct import Struct
 
 from dlkm.ko.elf import STB_GLOBAL, layout_of
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
+from dlkm.verdict.candidate import (
+    SHF_EXECINSTR,
+    SHF_RELA_LIVEPATCH,
+    SHF_WRITE,
+    SHT_NOBITS,
+    SHT_NULL,
+    SHT_STRTAB,
+    SHT_SYMTAB,
+)
 
 THIS = b".gnu.linkonce.this_module"
 ROW = 64  # bytes of struct modversion_info
@@ -117,8 +125,8 @@ def view_of(data: bytes, end: int, machine: int, names: frozenset[bytes]) -> Vie
 
 
 def _sound(numbers: memoryview, kinds: list[int], end: int) -> bool:
-    """Whether no section leaves the file or is both written and run, and there is one symbol table with its names."""
-    if any(flags & _BOTH == _BOTH for flags in set(numbers[1::8])):
+    """Whether no section leaves the file, is written and run, or of a livepatch; one symbol table with its names."""
+    if any(flags & _BOTH == _BOTH or flags & SHF_RELA_LIVEPATCH for flags in set(numbers[1::8])):
         return False
     ends = list(map(add, numbers[3::8], numbers[4::8]))
     if sum(numbers[4::8]) > _MUCH or max(numbers[6::8]) > _MUCH:

@@ -123,10 +123,12 @@ def duplicate_sections(case: Case) -> Iterator[Trip]:
     """Two sections of one name, which sysfs cannot both show (kernel/module/sysfs.c: add_sect_attrs)."""
     if case.facts.option("KALLSYMS") is False:
         return
+    # The architecture's loader gives these a size (module_frob_arch_sections).
+    filled = {*wanted_sections(case, "arch-sections"), *wanted_sections(case, "finish-sections")}
     seen: set[str] = set()
     for index in sorted(moved_sections(case)):
         name = case.candidate.section_name(index)
-        if not case.candidate.sections[index].size:
+        if not case.candidate.sections[index].size and name not in filled:
             continue
         if name in seen:
             yield case.trip("duplicate-section", subject=name)

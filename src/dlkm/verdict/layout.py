@@ -68,6 +68,15 @@ def symbol_names(case: Case) -> Iterator[Trip]:
             return
 
 
+def struct_content(case: Case) -> Iterator[Trip]:
+    """Nothing but a name in struct module: the loader takes the file's bytes for its own (layout_and_allocate)."""
+    if "bare-struct-module" not in case.era.features:
+        return
+    raw, (start, end) = case.candidate.struct_bytes, case.candidate.struct_name_place
+    if any(raw[:start]) or any(raw[end:]):
+        yield case.trip("this-module-filled")
+
+
 def memory(case: Case) -> Iterator[Trip]:
     """Room for all sections (move_module); sizes are added up in 32 bits (module_get_offset)."""
     total, room = 0, _room(case)
@@ -136,6 +145,7 @@ def namespace_imports(case: Case) -> Iterator[Trip]:
 CHECKS: dict[str, Check] = {
     "arch-sections": arch_sections,
     "write-execute": write_execute,
+    "struct-content": struct_content,
     "symbol-names-unseen": symbol_names,
     "memory": memory,
     "percpu": percpu,

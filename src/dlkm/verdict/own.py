@@ -4,7 +4,8 @@
 from dlkm.kernel.facts import Facts
 from dlkm.ko.signature import PKCS7, signature_of
 from dlkm.verdict.era import Era
-from dlkm.verdict.trust import Answer, Trust, judge
+from dlkm.verdict.faults import Trust
+from dlkm.verdict.trust import Answer, judge
 
 _TRUSTED = Answer(trust=Trust.TRUSTED)
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether the values given to a module's parameters parse, by the type that modinfo tells (kernel/params.c)."""
+"""Whether the values given to a module's parameters parse, by their types (kernel/params.c)."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dlkm.verdict.candidate import Candidate
-from dlkm.verdict.param_limits import limits_of
+from dlkm.verdict.param_table import parameters_of
 from dlkm.verdict.words import words_in
 
 # Type to (lowest, highest); kernel/params.c: STANDARD_PARAM_DEF. `long` as on 64 bits; narrower below.
@@ -52,26 +52,23 @@ class _Refusal:
     limit: int = 0
 
 
-def types_of(candidate: Candidate) -> dict[str, str]:
-    """The module's parameters with their types, '-' in names as '_'."""
-    pairs = (text.partition(":") for text in candidate.all("parmtype"))
-    return {name.replace("-", "_"): kind for name, _, kind in pairs}
-
-
 def judge(candidate: Candidate, words: Iterable[str]) -> Iterator[ParameterTrip]:
     """What the kernel objects to among the words given, which it gets in one line; all are tried."""
     line = " ".join(words)
     if not line:
         return
-    types, limits = types_of(candidate), limits_of(candidate)
+    known = parameters_of(candidate)
     for given, value in words_in(line):
-        name = given.replace("-", "_")
-        kind = types.get(name)
-        if kind is None:
+        parameter = known.get(given.replace("-", "_"))
+        if parameter is None:
             if given not in _NOT_THE_MODULES:
                 yield ParameterTrip(rule="parameter-unknown", errno=None, name=given, value=value or "", type="")
             continue
-        no = refusal(kind, value, candidate.layout.bits, limits.get(name))
+        kind = parameter.type
+        if kind is None:
+            yield ParameterTrip(rule="parameter-own", errno=None, name=given, value=value or "", type="")
+            continue
+        no = refusal(kind, value, candidate.layout.bits, parameter.limit)
         if no is not None:
             yield ParameterTrip(
                 rule=no.rule, errno=no.errno, name=given, value=_shown(kind, value), type=kind, limit=no.limit

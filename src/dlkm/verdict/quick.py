@@ -18,7 +18,7 @@ from dlkm.kernel.symvers import KERNEL
 from dlkm.ko.decompress import Compression, compression_of, decompress
 from dlkm.ko.signature import MARKER
 from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
-from dlkm.verdict.candidate import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA
+from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA
 from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
@@ -235,6 +235,8 @@ class Quick:
         One with the name of a module that serves others takes its place. All its sections have names of their own.
         """
         names = file.section_names
+        if len(file.bytes_of(file.at[THIS]).strip(b"\0")) > len(file.struct_name):
+            return False  # something else than a name
         alone = _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows) and len(set(names)) == len(names)
         return alone and file.struct_name not in self._givers
 
@@ -287,7 +289,7 @@ class Quick:
             target = file.info(index) if kind in _RELOCATING else len(file.kinds)
             if target >= len(file.kinds) or not file.flags(target) & SHF_ALLOC:
                 continue
-            if kind == SHT_REL or target in tables or file.flags(index) & SHF_RELA_LIVEPATCH:
+            if kind == SHT_REL or target in tables:
                 return False
             tables[target] = Table(file.bytes_of(index), file.bytes_of(target), file.size(target))
         return not suspicious(list(tables.values()), types, Symbols(file.bytes_of(file.symtab), _unmoved(file)))

@@ -4,7 +4,7 @@
 from enum import Enum, auto
 from functools import cached_property
 
-from dlkm.ko.elf import SHN_ABS, SHN_UNDEF, text
+from dlkm.ko.elf import SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, text
 from dlkm.verdict.case import Case
 
 _WRAP = 1 << 64
@@ -30,7 +30,7 @@ class Values:
         era = self._case.era
         limits = next(((low, high) for one, low, high in era.words("relocation-ranges") if one == kind), None)
         if limits is None:
-            near = kind in era.words("relocations-near") and self._area(symbol) == "file"
+            near = kind in era.words("relocations-near") and self._area(symbol) in {"file", ""}
             return Reach.PERHAPS if near else Reach.ALWAYS
         area = self._area(symbol)
         if area is None:
@@ -46,7 +46,7 @@ class Values:
         _, info, _, section, _, _ = self._fields(symbol)
         if section == SHN_UNDEF:
             return "kernel" if symbol and self._is_given(symbol, weak=info >> 4 == 2) else ""
-        if section == SHN_ABS:
+        if section in {SHN_ABS, SHN_LIVEPATCH}:
             return ""
         if section >= len(self._case.candidate.sections) or section == self._percpu:
             return None

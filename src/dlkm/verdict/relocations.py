@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Applying relocations, as far as files decide it: their types, what stands at their targets, what they can hold."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
@@ -23,7 +24,13 @@ def relocations(case: Case) -> Iterator[Trip]:
     moved = moved_sections(case)
     written: dict[int, Writes] = {}
     for index, section in enumerate(case.candidate.sections[1:], 1):
-        if section.info not in moved or section.flags & SHF_RELA_LIVEPATCH:
+        if section.info not in moved:
+            continue
+        if section.flags & SHF_RELA_LIVEPATCH:
+            trip = _livepatch(case, case.candidate.section_name(index))
+            if trip is not None:
+                yield trip
+                return
             continue
         if section.type == other:
             rule = "rel-section" if other == SHT_REL else "rela-section"
@@ -35,6 +42,19 @@ def relocations(case: Case) -> Iterator[Trip]:
             if trip is not None:
                 yield trip
                 return
+
+
+_LIVEPATCH = re.compile(r"\.klp\.rela\.([^.]{1,55})")
+
+
+def _livepatch(case: Case, name: str) -> Trip | None:
+    """A table for livepatching is for the kernel now, or for a module later (kernel/livepatch/core.c)."""
+    if case.facts.option("LIVEPATCH") is False:
+        return None
+    match = _LIVEPATCH.match(name)
+    if match is None:
+        return case.trip("livepatch-section", subject=name)
+    return case.trip("livepatch-relocations", subject=name) if match[1] == "vmlinux" else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,12 +234,20 @@ def _named(candidate: Candidate) -> Iterator[str]:
 
 
 def _foreign(path: Path) -> Module | None:
-    """A module that was not built with a kernel; None for one that was, and for what is no module at all."""
+    """A module that was not built with a kernel; None for one that was, and for what is no module or a damaged one."""
     try:
         module = read_module(path)
-        return module if module.field("intree") is None else None
+        return module if module.field("intree") is None and module.exports is not None else None
     except DlkmError:
         return None
+
+
+def _undefined(module: Module) -> tuple[str, ...]:
+    """The symbols that it needs; none for a module that is damaged there, which its own verdict tells."""
+    try:
+        return tuple(one.name for one in module.undefined)
+    except DlkmError:
+        return ()
 
 
 def _in_order(modules: Sequence[Module]) -> Iterator[Module]:
@@ -250,7 +258,7 @@ def _in_order(modules: Sequence[Module]) -> Iterator[Module]:
         stack = [start]
         while stack:
             module = stack[-1]
-            needed = {givers[one.name].path: givers[one.name] for one in module.undefined if one.name in givers}
+            needed = {givers[name].path: givers[name] for name in _undefined(module) if name in givers}
             waiting = [giver for path, giver in needed.items() if path not in done and giver not in stack]
             if waiting:
                 stack.append(waiting[0])

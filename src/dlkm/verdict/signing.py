@@ -7,7 +7,7 @@ from dlkm.kernel.facts import Facts
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.trust import Trust
+from dlkm.verdict.faults import Trust
 
 TRAILER_SIZE = 12  # struct module_signature
 _REASONS = {
@@ -30,7 +30,9 @@ def signature(case: Case) -> Iterator[Trip]:
     if answer.unless and (answer.trust is Trust.WRONG or _demanded(case)):
         yield case.trip("signature-algorithm", subject=answer.unless)
         return
-    if answer.trust in _REJECTED:
+    if answer.number is not None:
+        yield case.trip("signature-malformed/content", number=answer.number)
+    elif answer.trust in _REJECTED:
         yield case.trip(_REJECTED[answer.trust], errno=answer.errno)
     elif answer.trust is Trust.UNDECIDED:
         yield case.trip("signature-undecided" if _demanded(case) else "signature-unverified")
@@ -49,6 +51,9 @@ _REJECTED = {
     Trust.NOBODY: "signature-malformed/nobody",
     Trust.NAMELESS: "signature-malformed/nameless",
     Trust.ATTRIBUTES: "signature-attributes",
+    Trust.ATTRIBUTE_REPEATED: "signature-attributes/repeated",
+    Trust.ATTRIBUTE_OF_MAIL: "signature-attributes/mail",
+    Trust.ATTRIBUTE_OF_PROGRAMS: "signature-attributes/programs",
     Trust.ATTRIBUTES_LACK: "signature-malformed/attributes",
     Trust.AUTHENTICODE: "signature-malformed/authenticode",
     Trust.NOT_DATA: "signature-not-data",

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dlkm.core.names import normalise_module_name
-from dlkm.ko.elf import SHN_ABS, SHN_COMMON, SHN_UNDEF, STB_WEAK
+from dlkm.ko.elf import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.licence import is_proprietary
 from dlkm.verdict.supply import Found, Refusal
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails
-
-SHN_LIVEPATCH = 0xFF20
 
 
 @dataclass

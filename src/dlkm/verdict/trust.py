@@ -1,62 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a module's signature is good and by whom, as the kernel decides it (crypto/asymmetric_keys/pkcs7_*.c)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError
 from dlkm.kernel.facts import Facts
-from dlkm.ko.pkcs7 import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, Message, MessageReader, Signer
+from dlkm.ko.pkcs7 import Message, MessageReader, Signer
 from dlkm.ko.signature import PKCS7, Signature
 from dlkm.ko.x509 import Certificate, read_certificate
-from dlkm.verdict.algorithms import Support, digest, key
+from dlkm.verdict.algorithms import Support, digest
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import Era
+from dlkm.verdict.faults import Trust, first_fault, message_number
 from dlkm.verdict.keyring import Keyring, digest_of, issued, keyring, verify, wrong_errno
-
-
-class Trust(Enum):
-    """What comes of a signature check."""
-
-    TRUSTED = auto()
-    NONE = auto()  # there is no signature
-    UNKNOWN_KEY = auto()  # nobody whom the kernel knows
-    UNSUPPORTED = auto()  # an algorithm or a kind of block that the kernel cannot take
-    WRONG = auto()  # a known key, and the file is not what was signed
-    TOO_LARGE = auto()  # more than the kernel's reader takes
-    MALFORMED = auto()
-    NOT_SIGNED_DATA = auto()
-    VERSION = auto()
-    SIGNER_VERSION = auto()
-    VERSIONS_DIFFER = auto()
-    NOBODY = auto()  # signed by some with attributes and some without
-    NAMELESS = auto()  # it names its signer otherwise than its version says, so that the kernel looks for no name
-    ATTRIBUTES = auto()  # signed with authenticated attributes, which a module must not have
-    ATTRIBUTES_LACK = auto()  # with some of them, and not those that belong to them
-    AUTHENTICODE = auto()
-    NOT_DATA = auto()  # of a kind that only other signatures may have
-    CONTENT = auto()  # of a kind that the kernel does not know
-    ENCLOSED = auto()  # it holds the content itself
-    UNDECIDED = auto()  # the kernel's certificates are not at hand, or the algorithm is none that is computed here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The decision. `unless`: the kernel module without which the signature is of an unsupported algorithm, if any.
 
-    `errno` is what a wrong signature is refused with.
+    `errno` is what a wrong signature is refused with; `number` what the kernel calls a content that it does not know.
     """
 
     trust: Trust
     unless: str = ""
     errno: str | None = None
+    number: int | None = None
 
 
-_SPC_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
 _LARGEST = 65535  # bytes (lib/asn1_decoder.c)
-_VERSIONS = {1: 1, 3: 3}  # of a message, and of its signers with it (pkcs7_note_signerinfo_version)
 _MESSAGES = MessageReader()
 
 
@@ -88,40 +62,12 @@ def _judge(block: bytes, body: bytes | memoryview, facts: Facts, era: Era, extra
         return Answer(trust=Trust.TOO_LARGE)
     try:
         message, value = _MESSAGES.read(block)
-        fault = _fault(message, era, facts)
+        fault = first_fault(message, era, facts)
         if fault is not None:
-            return Answer(trust=fault)
+            return Answer(trust=fault, number=message_number(message, era) if fault is Trust.CONTENT else None)
         return _Check(message, value, body, facts, era, keyring(facts.certificates or (), extra)).answer()
     except MalformedError:
         return Answer(trust=Trust.MALFORMED)
-
-
-def _fault(message: Message, era: Era, facts: Facts) -> Trust | None:
-    """What keeps a message from being a module's signature, in the kernel's order (pkcs7_parser.c, pkcs7_verify)."""
-    return next((fault for fault in _faults(message, era, facts) if fault is not None), None)
-
-
-def _faults(message: Message, era: Era, facts: Facts) -> Iterator[Trust | None]:
-    yield Trust.NOT_SIGNED_DATA if message.kind != SIGNED_DATA else None
-    yield Trust.VERSION if message.version not in _VERSIONS else None
-    yield Trust.CONTENT if message.content not in {DATA, _SPC_INDIRECT_DATA} else None
-    yield Trust.MALFORMED if not message.signers else None
-    for signer in message.signers:
-        yield from _signer_faults(message, signer, era, facts)
-    yield Trust.NOBODY if len({bool(one.attributes) for one in message.signers}) != 1 else None
-    yield Trust.ENCLOSED if not message.detached else None
-    yield Trust.NOT_DATA if message.content != DATA else None
-    yield Trust.ATTRIBUTES if message.signers[0].attributes else None
-
-
-def _signer_faults(message: Message, signer: Signer, era: Era, facts: Facts) -> Iterator[Trust | None]:
-    yield Trust.SIGNER_VERSION if signer.version not in _VERSIONS.values() else None
-    yield Trust.VERSIONS_DIFFER if signer.version != _VERSIONS[message.version] else None
-    yield Trust.UNSUPPORTED if digest(signer.hash_algo, era, facts).support is Support.UNKNOWN else None
-    lacking = signer.attributes and not {CONTENT_TYPE, MESSAGE_DIGEST} <= set(signer.attributes)
-    yield Trust.ATTRIBUTES_LACK if lacking else None
-    yield Trust.UNSUPPORTED if key(signer.key_algo, era, facts).support is Support.UNKNOWN else None
-    yield Trust.AUTHENTICODE if message.content == _SPC_INDIRECT_DATA and not signer.attributes else None
 
 
 class _Check:
@@ -153,7 +99,7 @@ class _Check:
     def _of(self, signer: Signer, value: bytes) -> Trust:
         if not self._computes(signer):
             return Trust.UNSUPPORTED
-        if signer.by_serial != (signer.version == 1):
+        if not signer.identity:
             return Trust.NAMELESS  # asymmetric_type.c: asymmetric_key_hex_to_key_id
         enclosed = [read_certificate(raw) for raw in self._message.certificates]
         chain = _chain(signer, enclosed)
@@ -162,21 +108,25 @@ class _Check:
             return Trust.UNKNOWN_KEY if self._facts.certificates is not None else self._by_sample(signer)
         by = chain[0] if chain else trusted
         assert by is not None
-        trust = self._by(by, signer, value)
+        trust = self._by(by, signer, value, enclosed=bool(chain))
         if trust is not Trust.TRUSTED or not chain:
             return trust
         return _vouched(chain, self._known, lambda one: self._verified(one, signer, value))
 
-    def _by(self, by: Certificate, signer: Signer, value: bytes) -> Trust:
-        """Whether the signature is this certificate's, never mind whose that is."""
+    def _by(self, by: Certificate, signer: Signer, value: bytes, *, enclosed: bool) -> Trust:
+        """Whether the signature is this certificate's, never mind whose that is.
+
+        That of a trusted one is refused with one errno whatever is wrong (pkcs7_validate_trust_one).
+        """
         verified = self._verified(by, signer, value)
         if verified is None:
             return Trust.UNDECIDED
         if verified:
             return Trust.TRUSTED
-        self._errno = self._errno or wrong_errno(
-            by.key, signer.hash_algo, value, bounded="bounded-rsa" in self._era.features
-        )
+        if enclosed:
+            self._errno = self._errno or wrong_errno(
+                by.key, signer.hash_algo, value, bounded="bounded-rsa" in self._era.features
+            )
         return Trust.WRONG
 
     def _by_sample(self, signer: Signer) -> Trust:

@@ -104,7 +104,7 @@ def section_zero(case: Case) -> Iterator[Trip]:
         return
     zero = case.candidate.sections[0]
     if zero.type != SHT_NULL or zero.size or zero.addr:
-        yield case.trip("elf-section-zero", type=zero.type)
+        yield case.trip("elf-section-zero", type=_signed(zero.type))
 
 
 def section_bounds(case: Case) -> Iterator[Trip]:
@@ -122,7 +122,7 @@ def sections_at_once(case: Case) -> Iterator[Trip]:
         if section.type in _EMPTY:
             continue
         if section.type == SHT_SYMTAB and not 0 < section.link < count:
-            yield case.trip("elf-symbols-link", link=section.link, count=count)
+            yield case.trip("elf-symbols-link", link=_signed(section.link), count=count)
         elif _outside(case, section):
             yield case.trip("elf-section-bounds", index=index, type=section.type)
         elif section.flags & SHF_ALLOC and section.name >= size:
@@ -174,7 +174,12 @@ def symbols_link(case: Case) -> Iterator[Trip]:
     """The symbol table names its string table."""
     link, count = case.candidate.sections[case.candidate.symtab].link, case.candidate.header.shnum
     if not 0 < link < count:
-        yield case.trip("elf-symbols-link", link=link, count=count)
+        yield case.trip("elf-symbols-link", link=_signed(link), count=count)
+
+
+def _signed(number: int) -> int:
+    """As the kernel's %d shows 32 bits."""
+    return number - ((number & 0x80000000) << 1)
 
 
 def symbols_link_type(case: Case) -> Iterator[Trip]:

@@ -37,6 +37,14 @@ module_param(judge_charp, charp, 0444);
 module_param_string(judge_string, judge_string, sizeof(judge_string), 0444);
 module_param_array(judge_array, int, &judge_count, 0444);
 
+/* A parameter with a setter of its own, of which modinfo says nothing. */
+static int judge_own_set(const char *value, const struct kernel_param *param)
+{
+	return value[0] == 'n' ? -EDOM : 0;
+}
+static const struct kernel_param_ops judge_own_ops = { .set = judge_own_set };
+module_param_cb(judge_own, &judge_own_ops, NULL, 0200);
+
 /* Pointers and bytes, each in its own section: targets of relocations that a test finds by name. */
 static const char *judge_words[] __used __section(".data.judge") = { "one", "two", "three" };
 

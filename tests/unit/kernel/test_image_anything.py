@@ -60,17 +60,14 @@ def test_changed_and_cut(reader: Callable[[bytes], object], whole: bytes) -> Non
 
 @given(data=st.binary(max_size=200))
 def test_any_der(data: bytes) -> None:
-    for reader in (read_certificate, read_message):
-        try:
-            reader(data)
-        except MalformedError:
-            continue
+    read_message(data)
+    with suppress(MalformedError):
+        read_certificate(data)
 
 
 def test_nested_without_end() -> None:
     for data in (b"\x30\x80" * 30000, b"\xa0\x80" * 500 + bytes(1000)):
-        with pytest.raises(MalformedError):
-            read_message(data)
+        assert read_message(data).fault is not None
 
 
 def test_bombs_are_noticed_before_they_have_grown() -> None:

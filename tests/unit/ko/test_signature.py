@@ -18,13 +18,14 @@ BODY = tiny_module().build()
 
 
 def message(*, serial: int = 0x66F5, name: dict[str, str] | None = None, key_id: bytes | None = None) -> bytes:
-    """A message as sign-file writes it: no certificates, no attributes."""
+    """A message as sign-file writes it: no certificates, no attributes. Key identifiers are of version 3."""
+    version = "v1" if key_id is None else "v3"
     issuer = x509.Name.build(name or {"common_name": "Builder"})
     by_serial = cms.IssuerAndSerialNumber({"issuer": issuer, "serial_number": serial})
     sid = ("issuer_and_serial_number", by_serial) if key_id is None else ("subject_key_identifier", key_id)
     signer = cms.SignerInfo(
         {
-            "version": "v1",
+            "version": version,
             "sid": cms.SignerIdentifier(*sid),
             "digest_algorithm": {"algorithm": "sha256"},
             "signature_algorithm": {"algorithm": "rsassa_pkcs1v15"},
@@ -32,7 +33,7 @@ def message(*, serial: int = 0x66F5, name: dict[str, str] | None = None, key_id:
         }
     )
     content = {
-        "version": "v1",
+        "version": version,
         "digest_algorithms": [{"algorithm": "sha256"}],
         "encap_content_info": {"content_type": "data"},
         "signer_infos": [signer],
@@ -88,6 +89,7 @@ def test_a_signer_named_by_key_identifier() -> None:
         by_serial=False,
         identity=b"\xab\xcd",
         key_algo="1.2.840.113549.1.1.1",
+        version=3,
     )
 
 

@@ -26,6 +26,7 @@ from tests.unit.verdict.trials import (
     index_of,
     module,
     rela,
+    with_parameter,
 )
 
 
@@ -164,7 +165,7 @@ def loaded_already() -> Iterator[Trial]:
 def type_information() -> Iterator[Trial]:
     """btf_module_notify: where it does no harm, kernels before 6.3 say so each time, in the words of the refusal."""
     change = adding(btf(magic=0x1234))
-    bad = module(info=[("parmtype", "count:int")], change=change)
+    bad = with_parameter("int", parts=(btf(magic=0x1234),))
     refusal = "tiny: `many' invalid for parameter `count'"
     given = World(conditions={"params": ("count=many",)})
     for at, lines in (

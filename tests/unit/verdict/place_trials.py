@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from dlkm.verdict.candidate import SHF_RELA_LIVEPATCH
 from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_WRITE, SHT_NOBITS, Part, Sym
 from tests.unit.verdict.era_trials import refused, release
 from tests.unit.verdict.trials import ARM, ARM612, V612, Trial, World, adding, arm_module, module, patched, rela
@@ -19,9 +20,11 @@ FIXED, RANDOMISED = 0x5F000000, 0x3F000000  # bytes from MODULES_VADDR to MODULE
 def trials() -> Iterator[Trial]:
     """All of them."""
     yield from memory()
+    yield from struct_module()
     yield from names()
     yield from values()
     yield from overlaps()
+    yield from livepatches()
 
 
 def _large(size: int, align: int = 1) -> Part:
@@ -54,6 +57,15 @@ def memory() -> Iterator[Trial]:
             good=_with(64, 3),
             outcome="cannot-tell",
         )
+
+
+def struct_module() -> Iterator[Trial]:
+    """layout_and_allocate moves the file's own struct module."""
+    good = module()
+    start = good.index(bytes(24) + b"tiny\0")
+    for place in (0, 8, 24 + 56, 800):
+        bad = good[: start + place] + b"\1" + good[start + place + 1 :]
+        yield Trial(rule="this-module-filled", label=str(place), bad=bad, good=good, outcome="cannot-tell")
 
 
 def names() -> Iterator[Trial]:
@@ -128,6 +140,21 @@ def values() -> Iterator[Trial]:
         yield Trial(
             rule="relocation-reach", label=world.release, bad=bad, good=near, world=world, outcome="cannot-tell"
         )
+
+
+def livepatches() -> Iterator[Trial]:
+    """klp_apply_section_relocs."""
+    target, table = rela((0, 1))
+    marked = replace(table, flags=SHF_RELA_LIVEPATCH)
+    odd, later, now = (
+        module(change=adding(target, replace(marked, name=name)))
+        for name in (".rela.data", ".klp.rela.other.x", ".klp.rela.vmlinux.x")
+    )
+    line = "livepatch: section .rela.data has an incorrectly formatted name"
+    yield refused("livepatch-section", odd, (line,), "6.1.10", good=later, errno="EINVAL")
+    without = World(without="LIVEPATCH")
+    yield refused("livepatch-section", odd, (line,), "without", good=odd, errno="EINVAL", world=World(), near=without)
+    yield Trial(rule="livepatch-relocations", bad=now, good=later, outcome="cannot-tell")
 
 
 def overlaps() -> Iterator[Trial]:

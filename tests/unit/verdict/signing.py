@@ -3,6 +3,7 @@
 
 import hashlib
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 
 import asn1crypto.algos
 import asn1crypto.cms
+import asn1crypto.core
 import asn1crypto.keys
 import asn1crypto.x509
 
@@ -17,6 +19,7 @@ from tests.unit.ko.elf_builder import trailer
 
 algos: Any = asn1crypto.algos  # it has no types
 cms: Any = asn1crypto.cms
+core: Any = asn1crypto.core
 keys: Any = asn1crypto.keys
 x509: Any = asn1crypto.x509
 
@@ -116,7 +119,7 @@ def block(
     }
     bare = dict(signer)
     if attributes:
-        values = {"content_type": content, "message_digest": hashlib.sha256(body).digest()}
+        values = defaultdict(core.Null, content_type=content, message_digest=hashlib.sha256(body).digest())
         signer["signed_attrs"] = [{"type": name, "values": [values[name]]} for name in attributes]
     signed: dict[str, Any] = {
         "version": "v1",

@@ -15,7 +15,6 @@ from tests.unit.ko.elf_builder import (
     SHF_WRITE,
     SHN_COMMON,
     SHT_NOBITS,
-    SHT_RELA,
     SHT_SYMTAB,
     WEAK,
     Exported,
@@ -51,6 +50,7 @@ from tests.unit.verdict.trials import (
     rela,
     setting,
     with_header,
+    with_parameter,
 )
 
 THIS = ".gnu.linkonce.this_module"
@@ -145,6 +145,7 @@ def signatures() -> Iterator[Trial]:
         log=("PKCS7: Invalid module sig (not pkcs7-data)",),
     )
     yield from malformed_messages(message)
+    yield from attributes()
     yield Trial(
         rule="signature-malformed/authenticode",
         bad=sign(PLAIN, 1, content="1.3.6.1.4.1.311.2.1.4"),
@@ -152,8 +153,21 @@ def signatures() -> Iterator[Trial]:
         errno="EBADMSG",
         log=("PKCS7: Authenticode requires AuthAttrs",),
     )
+    enveloped = sign(PLAIN, 1, content="enveloped_data")
+    for at, number in ((World(), 98), (V612, 103)):
+        yield Trial(
+            rule="signature-malformed/content",
+            label=at.release,
+            bad=enveloped,
+            good=SIGNED,
+            world=at,
+            errno="EINVAL",
+            log=(f"PKCS7: Unsupported data type {number}",),
+        )
+    known = sign(PLAIN, 1, content="signed_data")
+    yield Trial(rule="signature-content", bad=known, good=SIGNED, outcome="cannot-tell")
     yield Trial(
-        rule="signature-content", bad=sign(PLAIN, 1, content="enveloped_data"), good=SIGNED, outcome="cannot-tell"
+        rule="signature-content", label="6.6", bad=enveloped, good=SIGNED, world=MAINLINE, outcome="cannot-tell"
     )
     changed = SIGNED.replace(b"license=GPL", b"license=GPl")
     yield Trial(rule="signature-wrong", bad=changed, good=SIGNED, errno="EKEYREJECTED")
@@ -166,24 +180,7 @@ def signatures() -> Iterator[Trial]:
         errno="EKEYREJECTED",
     )
     yield from decided_elsewhere()
-    # crypto/rsa-pkcs1pad.c: what opens as no signature at all is refused with other words.
-    yield Trial(
-        rule="signature-wrong", label="digest-name", bad=sign(PLAIN, 1, named="sha1"), good=SIGNED, errno="EBADMSG"
-    )
-    yield Trial(
-        rule="signature-wrong",
-        label="padding",
-        bad=sign(PLAIN, 1, opens=b"\1" + bytes(127)),
-        good=SIGNED,
-        errno="EINVAL",
-    )
-    nothing = sign(PLAIN, 1, opens=bytes(128))
-    yield Trial(rule="signature-wrong", label="zero", bad=nothing, good=SIGNED, errno="EBADMSG")
-    yield Trial(rule="signature-wrong", label="zero-6.12", bad=nothing, good=SIGNED, world=V612, errno="EINVAL")
-    short = b"\0\1" + b"\xff" * 7 + b"\0" + bytes(118)
-    yield Trial(
-        rule="signature-wrong", label="short-padding", bad=sign(PLAIN, 1, opens=short), good=SIGNED, errno="EBADMSG"
-    )
+    yield from wrong_numbers()
     blind = World(certificates=None)
     yield Trial(
         rule="signature-undecided",
@@ -248,12 +245,52 @@ def signatures() -> Iterator[Trial]:
     )
 
 
+def wrong_numbers() -> Iterator[Trial]:
+    """crypto/rsa-pkcs1pad.c, where the certificate is enclosed; a trusted one answers always the same."""
+    short = b"\0\1" + b"\xff" * 7 + b"\0" + bytes(118)
+    for label, errno, late, how in (
+        ("digest-name", "EBADMSG", "EBADMSG", {"named": "sha1"}),
+        ("padding", "EINVAL", "EINVAL", {"opens": b"\1" + bytes(127)}),
+        ("zero", "EBADMSG", "EINVAL", {"opens": bytes(128)}),
+        ("short-padding", "EBADMSG", "EBADMSG", {"opens": short}),
+    ):
+        enclosed, direct = (sign(PLAIN, 1, enclose=enclose, **how) for enclose in (True, False))
+        for world, code in ((World(), errno), (V612, late)):
+            at = f"{label}-{world.release}"
+            yield Trial(rule="signature-wrong", label=at, bad=enclosed, good=SIGNED, world=world, errno=code)
+        yield Trial(rule="signature-wrong", label=f"{label}-direct", bad=direct, good=SIGNED, errno="EKEYREJECTED")
+
+
+def attributes() -> Iterator[Trial]:
+    """pkcs7_sig_note_authenticated_attr."""
+    digest, mail = bytes.fromhex("2a864886f70d010904"), bytes.fromhex("2a864886f70d01090f")
+    both = block(PLAIN, 1, attributes=("content_type", "message_digest"))
+    twice = block(PLAIN, 1, attributes=("content_type", "content_type"))
+    windows = block(PLAIN, 1, attributes=("content_type", "1.3.6.1.4.1.311.2.1.12"))
+    for case, message, line in (
+        ("mail", both.replace(digest, mail), "S/MIME Caps only allowed with Authenticode"),
+        ("programs", windows, "Authenticode AuthAttrs only allowed with Authenticode"),
+        ("repeated", twice, "Repeated/multivalue AuthAttrs not permitted"),
+    ):
+        bad = PLAIN + message + trailer(len(message))
+        rule = f"signature-attributes/{case}"
+        yield Trial(rule=rule, bad=bad, good=SIGNED, errno="EKEYREJECTED", log=(f"PKCS7: {line}",))
+    odd = block(PLAIN, 1, attributes=("message_digest",)).replace(b"\4\x20", b"\2\x20")
+    yield Trial(
+        rule="signature-malformed",
+        label="digest-type",
+        bad=PLAIN + odd + trailer(len(odd)),
+        good=SIGNED,
+        errno="EBADMSG",
+    )
+
+
 def malformed_messages(message: bytes) -> Iterator[Trial]:
     """crypto/asymmetric_keys/pkcs7_parser.c; certs/system_keyring.c: verify_pkcs7_message_sig."""
 
-    def refused(case: str, block: bytes, errno: str, *log: str) -> Trial:
+    def refused(case: str, block: bytes, errno: str, *log: str, label: str = "") -> Trial:
         bad = PLAIN + block + trailer(len(block))
-        return Trial(rule=f"signature-malformed/{case}", bad=bad, good=SIGNED, errno=errno, log=log)
+        return Trial(rule=f"signature-malformed/{case}", label=label, bad=bad, good=SIGNED, errno=errno, log=log)
 
     one = b"\2\1\1"  # version 1: of the message first, then of its signer
     whole, signer = message.index(one) + 2, message.index(one, message.index(one) + 1) + 2
@@ -271,6 +308,13 @@ def malformed_messages(message: bytes) -> Iterator[Trial]:
     some = block(PLAIN, 1, attributes=("content_type", "message_digest"), bare_second=True)
     yield refused("nobody", some, "EINVAL", "PKCS7: Inconsistently supplied authAttrs")
     yield refused("nameless", _put(_put(message, whole, 3), signer, 3), "EINVAL")
+    # What comes before the damage is told first: lengths of a version and of a kind, and what they shift.
+    start = message.index(one) + 1
+    yield refused("version", _put(message, start, 3), "EINVAL", "PKCS7: Unsupported SignedData version", label="long")
+    cut = message[: signer - 1] + b"\x11" + message[signer:]
+    yield refused("signer-version", cut, "EINVAL", "PKCS7: Unsupported SignerInfo version", label="long")
+    bare = bytes.fromhex("300b06092a864886f70d010702")
+    yield refused("nobody", bare, "EINVAL", "PKCS7: Inconsistently supplied authAttrs", label="type alone")
     nobody = block(PLAIN, 1, signers=0)
     yield Trial(
         rule="signature-malformed",
@@ -811,7 +855,7 @@ def last_steps() -> Iterator[Trial]:
         log=("failed to validate module [tiny] BTF: -22",),
     )
     yield Trial(rule="btf-tolerated", bad=module(change=adding(btf(size=5))), good=good, outcome="loads")
-    typed = module(info=[("parmtype", "count:int")])
+    typed = with_parameter("int")
 
     def given(*words: str) -> World:
         return World(conditions={"params": words})
@@ -835,18 +879,18 @@ def last_steps() -> Iterator[Trial]:
         errno="ERANGE",
         log=("tiny: `2147483648' invalid for parameter `count'",),
     )
-    words = module(info=[("parmtype", "who:charp")])
+    words = with_parameter("charp")
     yield Trial(
         rule="parameter-too-large",
         bad=words,
         good=words,
-        world=given("who=" + "x" * 1025),
-        near=given("who=" + "x" * 1024),
+        world=given("count=" + "x" * 1025),
+        near=given("count=" + "x" * 1024),
         errno="ENOSPC",
         # A record of this kernel's log holds 989 bytes.
-        log=("who: string parameter too long", f"tiny: `{'x' * (989 - len('tiny: `'))}"),
+        log=("count: string parameter too long", f"tiny: `{'x' * (989 - len('tiny: `'))}"),
     )
-    few = _limited("array of int", 2)
+    few = with_parameter("array of int", 2)
     yield Trial(
         rule="parameter-invalid/many",
         bad=few,
@@ -856,7 +900,7 @@ def last_steps() -> Iterator[Trial]:
         errno="EINVAL",
         log=("count: can only take 2 arguments", "tiny: `1' invalid for parameter `count'"),
     )
-    short = _limited("string", 4)
+    short = with_parameter("string", 4)
     yield Trial(
         rule="parameter-too-large/string",
         bad=short,
@@ -872,6 +916,26 @@ def last_steps() -> Iterator[Trial]:
         good=typed,
         world=given("counts=1"),
         near=given("dyndbg=+p"),
+        outcome="loads",
+    )
+    own = with_parameter(None)
+    yield Trial(
+        rule="parameter-own",
+        bad=own,
+        good=own,
+        world=given("count=1"),
+        near=given("counts=1"),
+        outcome="cannot-tell",
+    )
+    # What modinfo says of parameters tells people, and the loader nothing.
+    told = module(info=[("parmtype", "count:int")])
+    yield Trial(
+        rule="parameter-unknown",
+        label="told alone",
+        bad=told,
+        good=typed,
+        world=given("count=many"),
+        near=given("count=1"),
         outcome="loads",
     )
     yield from names_taken()
@@ -916,16 +980,3 @@ def names_taken() -> Iterator[Trial]:
         near=replace(alike, installed=("giver", "tiny")),
         outcome="cannot-tell",
     )
-
-
-def _limited(kind: str, limit: int) -> bytes:
-    """A module with one parameter whose structure begins with a limit (include/linux/moduleparam.h)."""
-    pointers = struct.pack("<QQq", 0, 1 | 1 << 32, 0) + struct.pack("<QQq", 32, 1 | 2 << 32, 0)
-    parts = (
-        Part(name=".names", data=b"count\0"),
-        Part(name=".limits", data=struct.pack("<IIQQQ", limit, 4, 0, 0, 0)),
-        Part(name="__param", data=bytes(40)),
-        Part(name=".rela__param", data=pointers, type=SHT_RELA, flags=0, info="__param", link=".symtab"),
-    )
-    starts = [Sym(name="", section=name, bind=LOCAL) for name in (".names", ".limits")]
-    return module(info=[("parmtype", f"count:{kind}")], change=adding(*parts, symbols=starts))

@@ -11,10 +11,12 @@ from typing import Any
 
 from tests.unit.ko.elf_builder import (
     AARCH64,
+    LOCAL,
     SHF_ALLOC,
     SHF_WRITE,
     SHT_NOBITS,
     SHT_RELA,
+    WEAK,
     Exported,
     Image,
     Part,
@@ -194,6 +196,34 @@ def filled(entry: tuple[int, int], content: bytes) -> bytes:
     """A module with one relocation on given bytes; the table's link is left at 0, which the kernel does not look at."""
     target, table = rela(entry)
     return module(change=adding(replace(target, data=content), replace(table, link=0)))
+
+
+def with_parameter(kind: str | None, limit: int = 0, parts: Sequence[Part] = ()) -> bytes:
+    """A module with the parameter `count` (include/linux/moduleparam.h); kind None: its setter is the module's own.
+
+    What an array or a string takes is the first number of its structure.
+    """
+    element = kind.removeprefix("array of ") if kind is not None else ""
+    array = kind is not None and element != kind
+    symbols = [Sym(name=f"spot{at}", section=at, bind=LOCAL) for at in (".names", ".limits", ".text")]
+    symbols += [Sym(name="param_array_ops", bind=WEAK), Sym(name=f"param_ops_{element}", bind=WEAK)]
+    numbers = {"names": 1, "limits": 2, "own": 3}
+    array_ops, element_ops = 7, 8  # locals come first; then init_module, __this_module, _printk, and the setters
+    setter = numbers["own"] if kind is None else array_ops if array else element_ops
+    pointers = [(0, numbers["names"]), (16, setter), (32, numbers["limits"])]
+
+    def table(section: str, rows: Sequence[tuple[int, int]]) -> Part:
+        raw = b"".join(struct.pack("<QQq", place, 1 | symbol << 32, 0) for place, symbol in rows)
+        return Part(name=f".rela{section}", data=raw, type=SHT_RELA, flags=0, info=section, link=".symtab")
+
+    sections = (
+        Part(name=".names", data=b"count\0"),
+        Part(name=".limits", data=struct.pack("<IIQQQ", limit, 4, 0, 0, 0)),
+        Part(name="__param", data=bytes(40)),
+        table("__param", pointers),
+        table(".limits", [(16, element_ops)]),
+    )
+    return module(change=adding(*sections, *parts, symbols=symbols))
 
 
 def btf(magic: int = 0xEB9F, size: int = 4) -> Part:
