@@ -49,7 +49,7 @@ class Questions:
 
     def _asked(self, subject: Subject, asking: Asking, words: Sequence[str]) -> Iterator[Trial]:
         try:
-            before = len(kernel_log(self.observer))
+            before = len(kernel_log(self.observer)) if asking is Asking.NAME else 0
             ran = self.observer.run("modprobe", *words, seconds=TIME)
             if asking is Asking.ALIAS:
                 yield self._trial(subject, asking, _would_load(ran, subject))
