@@ -302,6 +302,32 @@ def test_what_needs_a_recipe_that_failed_is_not_tried(bench: Workbench) -> None:
     assert found.status == 1
 
 
+def test_links_that_lead_out_are_not_followed(bench: Workbench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine\n")
+    code = f"""
+do_trick() {{
+    install -d ${{D}}${{includedir}}/x
+    ln -sf {secret} ${{D}}${{includedir}}/x/Module.symvers
+    rm -f /build/driver/tasks.log
+    ln -s /dev/zero /build/driver/tasks.log
+}}
+addtask trick after do_package before do_build
+do_install() {{
+    install -d ${{D}}/etc
+    ln -s {secret} ${{D}}/etc/link
+}}
+"""
+    found = bench.build(bench.recipe(QUICK + code))
+    assert found.status == 0, found.err
+    output = bench.folder / "out" / found.cell()["id"]
+    assert not [
+        path for path in output.rglob("*") if not path.is_symlink() and path.is_file() and b"mine" in path.read_bytes()
+    ]
+    assert (output / "packages-split/tried/etc/link").is_symlink()
+    assert (output / "build.log").read_bytes() == b""
+
+
 def test_a_recipe_that_writes_over_its_list_of_packages(bench: Workbench) -> None:
     code = """
 python do_forge() {

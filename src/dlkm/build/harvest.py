@@ -16,6 +16,8 @@ from dlkm.core.names import is_module_file
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import read_module
 
+_SYMVERS = 64 << 20  # bytes of one Module.symvers; a whole kernel's has two million
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
@@ -35,8 +37,13 @@ def chosen(made: Made, copy: Path, kernel: Kernel) -> tuple[Product, ...]:
     return tuple(
         replace(_product(copy / named.built, kernel), name=f"{named.name}.ko", destination=named.destination)
         for named in made.named or ()
-        if (copy / named.built).is_file()
+        if _is_own(copy / named.built, copy)
     )
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """Whether a file lies there; a link that a build made may lead within its directory and nowhere else."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 def products(copy: Path, root: Path, kernel: Kernel) -> tuple[Product, ...]:
@@ -111,7 +118,8 @@ def collect_symvers(copy: Path, target: Path) -> Path | None:
         if "Module.symvers" in names:
             found = True
             path = Path(place) / "Module.symvers"
-            rows |= dict.fromkeys(path.read_text("utf-8", "replace").splitlines() if path.is_file() else ())
+            if _is_own(path, copy) and path.stat().st_size <= _SYMVERS:
+                rows |= dict.fromkeys(path.read_text("utf-8", "replace").splitlines())
     if not found:
         return None
     path = target / "Module.symvers"

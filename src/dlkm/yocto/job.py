@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One recipe built for one kernel: its tasks run in the sandbox of builds, its packages delivered like any build."""
 
+import os
 import re
 import shutil
 import time
@@ -182,11 +183,11 @@ def _raise_if_refused(job: RecipeJob, ran: _Ran) -> None:
 
 
 def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
-    log = ran.scratch.driver / _TASK_LOG
+    log = _log_of(ran)
     facts = ran.answer["facts"]
     diagnostics = _of_tools(ran, read_diagnostics(log, str(facts.get("B") or "")))
     with prepared(target) as new:
-        _copy_log(log, new / LOG)
+        shutil.copyfile(log, new / LOG)
         packages = () if ran.failed else packages_in(facts, ran.scratch.driver, new, job.evaluation.name)
         found = products(new / FOLDER, ran.scratch.root, job.kernel) if packages else ()
         reason = _why_not(job, ran, found, diagnostics)
@@ -212,11 +213,10 @@ def _keep_deployed(facts: Mapping[str, str | None], ran: _Ran, output: Path) -> 
         shutil.copytree(source, output / "deploy", symlinks=True)
 
 
-def _copy_log(log: Path, target: Path) -> None:
-    if log.is_file() and not log.is_symlink():
-        shutil.copyfile(log, target)
-    else:
-        target.write_text("", "utf-8")
+def _log_of(ran: _Ran) -> Path:
+    """What the tasks said; nothing where they put something else in its place."""
+    log = ran.scratch.driver / _TASK_LOG
+    return log if log.is_file() and not log.is_symlink() else Path(os.devnull)
 
 
 def _cell(job: RecipeJob, ran: _Ran, found: tuple[Product, ...], folder: Path) -> Cell:

@@ -11,3 +11,4 @@ FEATURE = "${@bb.utils.contains('MACHINE_FEATURES', 'nothing-has-this', 'with', 
 SHOUTED = "${@d.getVar('FEATURE').upper()}"
 MAJOR = "${@d.getVar('KERNEL_VERSION').split('.')[0]}"
 KERNEL_MODULE_AUTOLOAD = "${@'one' if bb.utils.vercmp_string(d.getVar('KERNEL_VERSION'), '4.0') > 0 else ''}"
+TRIMMED = "${@oe.utils.trim_version('4.5.6', 2)}"

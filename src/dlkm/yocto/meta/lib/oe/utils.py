@@ -102,6 +102,11 @@ def filespath(folders: Sequence[str], d: Any) -> str:
     return ":".join(path for path in dict.fromkeys(paths) if Path(path).is_dir())
 
 
+def trim_version(version: str, num_parts: int = 2) -> str:
+    """The first parts of a version."""
+    return ".".join(version.split(".")[:num_parts])
+
+
 def squashspaces(string: str) -> str:
     """Single blanks."""
     return " ".join(string.split())
