@@ -10,6 +10,7 @@ from pathlib import Path
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes, environment
 from dlkm.rootfs.audit import Audit, Auditor
+from dlkm.rootfs.glance import Glance
 from dlkm.rootfs.opened import opened
 from tests.unit.ko.elf_builder import Exported, tiny_module
 from tests.unit.rootfs.support import RELEASE, put
@@ -101,7 +102,7 @@ def audited(root: Path, *asked: str) -> Audit:
     """What the audit says of a directory, an image or an archive."""
     auditor = Auditor(runner=Processes(), events=Events(), asked=asked)
     with opened(root, Processes(), Events()) as one:
-        return auditor.audit(one)
+        return auditor.audit(Glance(one))
 
 
 def initramfs(root: Path, into: str, files: Mapping[str, bytes | str], *, depmod: bool = True) -> None:

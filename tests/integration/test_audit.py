@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,30 @@ def test_any_bytes_for_an_index(name: str, small: Path) -> None:
     for data in (b"\xb0\x07\xf4\x57", good[:-3], good[:12] + b"\xff" * len(good), bytes(4096), good * 3):
         (small / BASE / name).write_bytes(data)
         assert _dlkm("audit", small, "--module", "hello").returncode in {0, 1}
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a name to load": lambda root: put(root, {"etc/modules-load.d/x.conf": "nosuch\n"}),
+    "a file that is gone": lambda root: (root / BASE / "kernel/loop.ko").unlink(),
+    "a module of the same size": lambda root: (root / BASE / "updates/hello.ko").write_bytes(module("hallo")),
+    "a link": lambda root: (root / BASE / "updates/new.ko").symlink_to("nowhere"),
+    "an initramfs": lambda root: put(root, {"boot/initrd.img-6.1.0-56-amd64": b"x"}),
+    "a boot loader's word": lambda root: put(root, {"boot/loader/entries/a.conf": "options module_blacklist=hello\n"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_answer_is_given_again_until_something_changes(change: str, small: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    argv = [str(DLKM), "audit", str(small)]
+
+    def run() -> Done:
+        return subprocess.run(argv, env=environment(cache), capture_output=True, text=True, check=False, timeout=60)
+
+    time.sleep(0.2)  # what has just changed is not relied on
+    first = run()
+    assert (first.returncode, len(list((tmp_path / "cache/dlkm/answers").iterdir()))) == (0, 1)
+    again = run()
+    assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, ""), "looked at anew"
+    CHANGES[change](small)
+    assert run().returncode == 1

@@ -2,6 +2,7 @@
 """`dlkm audit`: is a finished root filesystem or initramfs right, and which file wins there?"""
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Open it, look at all of it, show; whoever only asks for names is answered with those first."""
     from dlkm.core.processes import Processes
     from dlkm.rootfs.audit import Auditor
+    from dlkm.rootfs.glance import Glance
     from dlkm.rootfs.opened import opened
 
+    since = time.time_ns()
     if arguments.sarif is not None and not arguments.sarif.parent.is_dir():
         raise UsageError(f"cannot write {arguments.sarif}: there is no directory {arguments.sarif.parent}")
     runner = Processes()
@@ -43,12 +46,22 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         jobs=arguments.jobs,
     )
     with opened(arguments.root, runner, terminal.events) as root:
-        audit = auditor.audit(root)
+        seen = Glance(root)
+        audit = auditor.audit(seen)
     terminal.close()
     _show(audit, arguments, terminal)
+    status = _status(audit, strict=arguments.strict)
+    if arguments.kept_as is not None and status is ExitStatus.OK:
+        from dlkm.cli.remember_audit import remember
+
+        remember(arguments, seen, audit, terminal, since)
+    return status
+
+
+def _status(audit: "Audit", *, strict: bool) -> ExitStatus:
     if not audit.is_right:
         return ExitStatus.NO
-    return ExitStatus.CANNOT_TELL if arguments.strict and not audit.is_certain else ExitStatus.OK
+    return ExitStatus.CANNOT_TELL if strict and not audit.is_certain else ExitStatus.OK
 
 
 def _show(audit: "Audit", arguments: argparse.Namespace, terminal: Terminal) -> None:

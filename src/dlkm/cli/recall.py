@@ -21,7 +21,7 @@ _ABSENT = bytes(40)
 _HEAD = Struct("<4sII")  # mark, number of files, bytes of their names
 _MARK = b"dlk1"
 _MANY = 1000  # files that are worth a second process
-_VERBS = frozenset({"check"})
+_VERBS = frozenset({"audit", "check"})
 # Whatever else the environment says changes no answer.
 _ASKED = ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "NO_COLOR", "PATH", "PYTHONPATH", "PYTHONHOME")
 _FINE, _COARSE = 100_000_000, 2_500_000_000  # nanoseconds in which a file system may give two changes one time

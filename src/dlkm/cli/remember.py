@@ -18,7 +18,7 @@ from dlkm.report.terminal import Terminal
 from dlkm.verdict.verdict import Outcome, Verdict
 
 _ENOUGH = 16  # files; fewer are judged anew as quickly
-_ROOMS = ("cli", "core", "data", "kernel", "ko", "report", "verdict")
+_ROOMS = ("cli", "core", "data", "filesystem", "kernel", "ko", "report", "verdict")
 _LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
 # Of a root filesystem: where parts of a kernel and what modprobe is told are looked for.
 _FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules", "etc", "run", "usr/local",
@@ -65,7 +65,7 @@ def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Se
     yield from map(str, arguments.trusted_cert)
     for kernel in kernels:
         yield from _of_kernel(kernel)
-    yield from _of_program()
+    yield from of_program()
 
 
 def _of_kernel(kernel: Kernel) -> Iterator[str]:
@@ -88,10 +88,10 @@ def _of_kernel(kernel: Kernel) -> Iterator[str]:
         yield from _all_in(f"{kernel.tree}/{name}")
 
 
-def _of_program() -> Iterator[str]:
-    """This program, and where the libraries lie that it loads."""
+def of_program(*rooms: str) -> Iterator[str]:
+    """This program's rooms that every answer rests on, and these; and where the libraries lie that it loads."""
     home = Path(dlkm.__file__).parent
-    for room in _ROOMS:
+    for room in (*_ROOMS, *rooms):
         yield from _all_in(f"{home}/{room}")
     yield from {path for path in sys.path if path.endswith("-packages")}
 

@@ -63,7 +63,7 @@ class Terminal:
         self._rows: dict[int, TaskID] = {}
         self._wholes: set[int] = set()  # tasks that stand for what runs meanwhile, where there is no screen
         self.answered: list[str] = []  # what went to standard output
-        self.told = False  # whether anything went to standard error
+        self.told = False  # whether anything but progress went to standard error
         self.events = Events(self._listen)
 
     def styled(self, text: str, style: Style) -> str:
@@ -122,8 +122,9 @@ class Terminal:
     def _say(self, kind: str, text: str, style: Style) -> None:
         self._write(text, f"dlkm: {_styled(kind, style, _wants_colour(self._colour, self.err))}: ")
 
-    def _write(self, text: str, before: str = "") -> None:
-        self.told = True
+    def _write(self, text: str, before: str = "", *, passing: bool = False) -> None:
+        """`passing`: it matters to nobody once the work is done."""
+        self.told = self.told or not passing
         # Nobody is left to hear that nobody listens: a message that cannot be written changes no answer.
         with suppress(OSError):
             self._write_message(before + "\n".join(map(printable, text.split("\n"))))
@@ -167,7 +168,7 @@ class Terminal:
         """Where there is no screen: one line when work begins, none for its parts."""
         if event.kind is EventKind.STARTED:
             if not self._wholes:
-                self._write(f"{event.text} ...")
+                self._write(f"{event.text} ...", passing=True)
             self._wholes |= {event.task} if event.whole else set()
         elif event.kind is EventKind.FINISHED:
             self._wholes.discard(event.task)

@@ -85,16 +85,15 @@ class Auditor:
     asked: tuple[str, ...] = ()
     jobs: int = 1
 
-    def audit(self, root: Root) -> Audit:
-        """Look at all of it; changes nothing. UsageError for a root without any kernel's modules.
+    def audit(self, seen: Glance) -> Audit:
+        """Look at all of a root; changes nothing. UsageError for one without any kernel's modules.
 
         MalformedError for what cannot be a root filesystem; MissingToolError without kmod on this machine.
         """
-        seen = Glance(root)
         settings = Settings.of(seen)
         releases = [Release(root=seen, release=name, settings=settings) for name in _releases(seen)]
         if not releases:
-            raise UsageError(f"{root.path}: no kernel's modules below lib/modules or usr/lib/modules")
+            raise UsageError(f"{seen.path}: no kernel's modules below lib/modules or usr/lib/modules")
         found = [*conf_findings(seen, settings), *_kernels_without_modules(seen, releases)]
         kernels, choices, answers = [], [], []
         for release in releases:
@@ -107,8 +106,8 @@ class Auditor:
             names = [name for query in asked for name in query.modules]
             choices += [choice(release, name) for name in interesting(release, names)]
         return Audit(
-            root=root.path,
-            form=root.form,
+            root=seen.path,
+            form=seen.form,
             kmod=str(settings.kmod),
             kernels=tuple(kernels),
             modules=tuple(choices),

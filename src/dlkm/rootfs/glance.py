@@ -14,22 +14,30 @@ _Seen = TypeVar("_Seen")
 class Glance(Root):
     """Another root, of which one broken link or unreadable file says nothing of the rest.
 
-    `unreadable` are the paths that the file system does not let us read, with the reason.
+    `unreadable` are the paths that the file system does not let us read, with the reason; `asked` all that were asked
+    for, `files` those that lie in directories that were looked through.
     """
 
     def __init__(self, root: Root) -> None:
         self._root = root
         self.path, self.tree, self.form = root.path, root.tree, root.form
         self.unreadable: dict[str, str] = {}
+        self.asked: set[str] = set()
+        self.files: list[str] = []
 
     def place(self, path: str, *, follow: bool = True) -> Place:
         """As in `Root`; MISSING for what leads nowhere."""
         found = self._noted(path, lambda: self._root.place(path, follow=follow))
-        return Place(path=path, kind=Kind.MISSING) if found is None else found
+        if found is None:
+            return Place(path=path, kind=Kind.MISSING)
+        self.asked.add(found.path)
+        return found
 
     def entries(self, path: str) -> tuple[Place, ...]:
         """As in `Root`."""
-        return self._noted(path, lambda: self._root.entries(path)) or ()
+        found = self._noted(path, lambda: self._root.entries(path)) or ()
+        self.files += [one.path for one in found if one.kind is Kind.FILE]
+        return found
 
     def read(self, path: str, limit: int = CONF_LIMIT) -> bytes | None:
         """As in `Root`."""
@@ -41,6 +49,7 @@ class Glance(Root):
 
     def _noted(self, path: str, look: Callable[[], _Seen]) -> _Seen | None:
         """What a look gives; None for a path that is broken, or may not be looked at."""
+        self.asked.add(path)
         try:
             return look()
         except MalformedError:
