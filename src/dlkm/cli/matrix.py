@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         fleet = fleet_of(
             asked_of(project.plan.cells, folder), project.output, lambda kernel: _identity(kernels[kernel])
         )
-        _show(fleet, arguments, terminal, lambda: matrix_document(project.plan, path, project.output))
+        _show(fleet, arguments, terminal, lambda: matrix_document(project.plan, path, project.settings))
     elif arguments.json:
-        terminal.document(matrix_document(project.plan, path, project.output))
+        terminal.document(matrix_document(project.plan, path, project.settings))
     else:
-        show_matrix(project.plan, terminal, settings=arguments.verbose)
+        show_matrix(project.plan, project.settings, terminal, verbose=arguments.verbose)
     return ExitStatus.OK
 
 
@@ -82,7 +82,7 @@ def _report_found(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise NothingSelectedError(
             f"no build in {output}", hint="name its directory with -o, or SOURCEs with -k KERNEL"
         )
-    _show(fleet_of(asked, output), arguments, terminal, lambda: {"schema": "dlkm.matrix/1", "output": str(output)})
+    _show(fleet_of(asked, output), arguments, terminal, lambda: {"schema": "dlkm.matrix/1"})
     return ExitStatus.OK
 
 

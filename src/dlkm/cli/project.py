@@ -3,27 +3,29 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkm.core.errors import UsageError
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from dlkm.kernel.kernel import Kernel
-    from dlkm.matrix.plan import Plan, PlannedKernel
+    from dlkm.matrix.plan import Plan, PlannedKernel, RunSetting
     from dlkm.matrix.reader import ProjectFile
+    from dlkm.matrix.sources import Source
 
 PROJECT = "dlkm.toml"  # matrix/declaration.py, which takes a while to load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A plan with where its results go; `file` None where the SOURCEs were named."""
+    """A plan with where its results go, and what else holds for all of it; `file` None where SOURCEs were named."""
 
     plan: "Plan"
     output: Path
+    settings: "tuple[RunSetting, ...]"
     file: "ProjectFile | None"
 
     @property
@@ -66,29 +68,37 @@ def project_of(
     are only to be named. Errors as `find_sources`, `resolve`, `read_project` and `plan` raise them.
     """
     from dlkm.cli.build import flags_of
-    from dlkm.matrix.declaration import SourceTable
     from dlkm.matrix.plan import plan
     from dlkm.matrix.reader import read_project
-    from dlkm.matrix.sources import find_sources
 
     file = read_project(Path(PROJECT)) if not sources and has_project() else None
-    if file is not None:
-        if arguments.subdir:
-            raise UsageError("--subdir needs a SOURCE", hint=f"in {PROJECT}, sources have a subdir of their own")
-        _fill_in(arguments, file)
-        found = find_sources(
-            file.declared.sources, [file.where("sources", n) for n in range(len(file.declared.sources))]
-        )
-        if not found:
-            raise UsageError(f"{PROJECT} names no source", hint='sources = ["DIR"]; see docs/how-to/matrix.md')
-    else:
-        named = [SourceTable(path=str(path), subdir=arguments.subdir) for path in sources or [Path()]]
-        found = tuple(replace(one, entries=()) for one in find_sources(named))  # no file, no entries of one
+    settings = _fill_in(arguments, file)
+    found = _sources(arguments, sources, file)
     made = plan(found, _kernels(arguments, file, terminal, unverified=unverified), flags_of(arguments), file)
     for warning in made.warnings:
         terminal.events.warning(warning)
-    output = arguments.output or Path(file.declared.output if file is not None else "out")
-    return Project(plan=made, output=output, file=file)
+    return Project(plan=made, output=arguments.output, settings=settings, file=file)
+
+
+def _sources(
+    arguments: argparse.Namespace, sources: Sequence[Path], file: "ProjectFile | None"
+) -> "tuple[Source, ...]":
+    from dlkm.matrix.declaration import SourceTable
+    from dlkm.matrix.sources import find_sources
+
+    if file is None:
+        named = [SourceTable(path=str(path), subdir=arguments.subdir) for path in sources or [Path()]]
+        try:
+            return find_sources(named)
+        except UsageError as error:
+            hint = None if sources else f"name a SOURCE, or describe a project in {PROJECT}: docs/how-to/matrix.md"
+            raise UsageError(error.what, hint=hint or error.hint) from error
+    if arguments.subdir:
+        raise UsageError("--subdir needs a SOURCE", hint=f"in {PROJECT}, sources have a subdir of their own")
+    if not file.declared.sources:
+        raise UsageError(f"{PROJECT} names no source", hint='sources = ["DIR"]; see docs/how-to/matrix.md')
+    where = [file.where("sources", number) for number in range(len(file.declared.sources))]
+    return find_sources(file.declared.sources, where)
 
 
 def _kernels(
@@ -118,11 +128,43 @@ def _kernels(
     )
 
 
-def _fill_in(arguments: argparse.Namespace, file: "ProjectFile") -> None:
-    """What the file says of recipes, where no flag does; lists of both are taken together."""
-    told = file.declared.recipes
-    for name in ("machine", "distro", "yocto", "source_mirror"):
-        setattr(arguments, name, getattr(arguments, name) or getattr(told, name))
-    arguments.offline = arguments.offline or told.offline
-    arguments.layers = [*map(Path, told.layers), *arguments.layers]
-    arguments.conf = [*map(Path, told.conf), *arguments.conf]
+# What is said for a whole run: by a flag, which the parser keeps under a name, and by a key of the file.
+_RUN: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("-o", "output", ("output",)),
+    ("--machine", "machine", ("recipes", "machine")),
+    ("--distro", "distro", ("recipes", "distro")),
+    ("--yocto", "yocto", ("recipes", "yocto")),
+    ("--source-mirror", "source_mirror", ("recipes", "source-mirror")),
+    ("--offline", "offline", ("recipes", "offline")),
+    ("--layer", "layers", ("recipes", "layers")),
+    ("--conf", "conf", ("recipes", "conf")),
+)
+
+
+def _fill_in(arguments: argparse.Namespace, file: "ProjectFile | None") -> "tuple[RunSetting, ...]":
+    """Let the file say what no flag does; of lists both count. Gives what was said, and by whom."""
+    from dlkm.matrix.plan import RunSetting
+
+    settings = []
+    for word, name, place in _RUN:
+        flag, told = getattr(arguments, name), _told(file, place)
+        several = isinstance(flag, list)
+        value = [*map(Path, told or ()), *flag] if several else flag or told
+        where = [file.where(*place)] if file is not None and told and (several or not flag) else []
+        where += [word] if flag else []
+        if where:
+            shown = ", ".join(map(str, value)) if several else str(value)
+            settings.append(RunSetting(name=place[-1], value=shown, where=", ".join(where)))
+        setattr(arguments, name, value)
+    arguments.output = Path(arguments.output or "out")
+    return tuple(settings)
+
+
+def _told(file: "ProjectFile | None", place: Sequence[str]) -> Any:
+    """What the file itself says at a place; None where it says nothing."""
+    if file is None or tuple(place) not in file.lines:
+        return None
+    value: Any = file.declared
+    for part in place:
+        value = getattr(value, part.replace("-", "_"))
+    return value

@@ -4,14 +4,16 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dlkm.core.errors import NothingSelectedError
 from dlkm.kernel.kernel import Kernel
 from dlkm.matrix.declaration import Declared, GuestTestTable, Settings, Step
-from dlkm.matrix.reader import ProjectFile
 from dlkm.matrix.selector import Selector
 from dlkm.matrix.sources import Source
+
+if TYPE_CHECKING:
+    from dlkm.matrix.reader import ProjectFile
 
 Value_co = TypeVar("Value_co", covariant=True)
 
@@ -21,6 +23,15 @@ class Stated(Generic[Value_co]):
     """A setting's value, and where it was said: "dlkm.toml:12", "--var"."""
 
     value: Value_co
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSetting:
+    """What holds for a whole run, for people: "output", its value, and where it was said."""
+
+    name: str
+    value: str
     where: str
 
 
@@ -89,7 +100,7 @@ class Flags:
 
 
 def plan(
-    sources: Sequence[Source], kernels: Sequence[PlannedKernel], flags: Flags, file: ProjectFile | None = None
+    sources: Sequence[Source], kernels: Sequence[PlannedKernel], flags: Flags, file: "ProjectFile | None" = None
 ) -> Plan:
     """Every cell that include and `--only` choose and neither exclude nor `--skip` does.
 
@@ -102,7 +113,7 @@ class _Planner:
     """One run of the planner: the project's own words are held against all cells, the flags' against what is left."""
 
     def __init__(
-        self, sources: Sequence[Source], kernels: Sequence[PlannedKernel], flags: Flags, file: ProjectFile | None
+        self, sources: Sequence[Source], kernels: Sequence[PlannedKernel], flags: Flags, file: "ProjectFile | None"
     ) -> None:
         self._flags = flags
         self._file = file

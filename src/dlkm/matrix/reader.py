@@ -54,8 +54,7 @@ def read_project(path: Path) -> ProjectFile:
     if len(data) > LIMIT:
         raise UsageError(f"{path}: larger than any project file ({LIMIT} bytes)")
     try:
-        # Editors of other systems: TOML takes CRLF, but not a byte order mark.
-        text = data.decode("utf-8").replace("\r\n", "\n")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
         table = tomllib.loads(text)
         lines = lines_of(text)
     except (ValueError, RecursionError) as error:

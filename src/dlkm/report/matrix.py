@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A plan's cells as a table for people and as dlkm.matrix/1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dlkm.matrix.declaration import Step
-from dlkm.matrix.plan import CellSettings, Expected, Plan, PlannedCell, Stated
+from dlkm.matrix.plan import CellSettings, Expected, Plan, PlannedCell, RunSetting, Stated
 from dlkm.report.document import document, plain
 from dlkm.report.terminal import Style, Terminal, printable
 
 
-def matrix_document(plan: Plan, project: Path | None, output: Path) -> dict[str, Any]:
+def matrix_document(plan: Plan, project: Path | None, settings: Sequence[RunSetting]) -> dict[str, Any]:
     """dlkm.matrix/1; every setting says where it comes from. `project` is the project file, if there is one."""
     cells = [_cell(cell) for cell in plan.cells]
-    return document("matrix", project=project, output=output, cells=cells, left_out=plan.left_out)
+    run = {one.name: {"value": one.value, "from": one.where} for one in settings}
+    return document("matrix", project=project, settings=run, cells=cells, left_out=plan.left_out)
 
 
 def _cell(cell: PlannedCell) -> dict[str, Any]:
@@ -38,9 +39,11 @@ def _expected(one: Expected) -> dict[str, Any]:
     return {"reason": one.reason, "strict": one.strict, "from": one.where}
 
 
-def show_matrix(plan: Plan, terminal: Terminal, *, settings: bool = False) -> None:
-    """A row a cell; with `settings` what holds for each and why, and what was left out."""
-    if settings:
+def show_matrix(plan: Plan, settings: Sequence[RunSetting], terminal: Terminal, *, verbose: bool = False) -> None:
+    """A row a cell; `verbose`: what holds for all and for each, who said so, and what was left out."""
+    if verbose:
+        for one in settings:
+            terminal.print(printable(f"{one.name} {one.value}  ({one.where})"))
         for cell in plan.cells:
             terminal.print(terminal.styled(cell.id, Style.STRONG))
             for line in _lines(cell):

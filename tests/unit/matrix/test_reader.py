@@ -91,6 +91,7 @@ def test_every_kind_of_key(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    assert _read(tmp_path, b"\xef\xbb\xbfoutput = 'x'").declared == Declared(output="x")
     assert _read(tmp_path, "").declared == Declared()
     assert _read(tmp_path, b'output = "x"\r\nkernels = []\r\n').declared == Declared(output="x")
 
