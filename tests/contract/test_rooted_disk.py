@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.prove.rooted.disk import disk_image
@@ -77,15 +76,6 @@ def test_who_owns_the_directory_is_the_guest_s_root(root: Path, tmp_path: Path) 
 def test_an_image_is_taken_as_it_is(root: Path, tmp_path: Path) -> None:
     image = _image(root, tmp_path / "disk")
     assert disk_image(image, tmp_path, Processes(), Events()) == image
-
-
-@pytest.mark.parametrize("content", [b"", b"nonsense" * 1000])
-def test_what_is_no_image_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x.img").write_bytes(content)
-    with pytest.raises(MalformedError):
-        disk_image(tmp_path / "x.img", tmp_path, Processes(), Events())
-    with pytest.raises(UsageError):
-        disk_image(tmp_path / "absent", tmp_path, Processes(), Events())
 
 
 def test_a_disk_that_is_full_is_said(root: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def given(kernel_61: Kernel, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 @pytest.fixture
 def foresight(given: tuple[Path, Kernel]) -> Iterator[Foresight]:
     with DirectoryRoot(given[0]) as root:
-        yield Foresight(root=root, kernel=given[1], named=("sit",))
+        yield Foresight(root=root, kernel=given[1], named=("sit", "absent"))
 
 
 def _told(foresight: Foresight, asking: Asking = Asking.BOOT) -> Mapping[str, Foretold]:
@@ -71,6 +71,7 @@ def test_the_subjects_and_what_is_meant_with_them(foresight: Foresight) -> None:
         "brd": Wish.AUTOLOAD,
         "serial": Wish.AUTOLOAD,
         "sit": Wish.NAMED,
+        "absent": Wish.NAMED,
         "ip6_tunnel": Wish.BLACKLIST,
         "tunnel6": Wish.BLACKLIST,
         "8139too": Wish.ADDED,
@@ -96,6 +97,7 @@ def test_what_does_not_load_and_why(foresight: Foresight) -> None:
         "nbd": Fate.FAILS,
         "brd": Fate.CANNOT_TELL,
     }
+    assert told["absent"].fate is Fate.STAYS_OUT  # nobody tries
     assert "etc/modprobe.d/ours.conf:1" in told["loop"].why
     assert "/bin/sh -c true" in told["brd"].why
 
@@ -114,6 +116,13 @@ def test_a_blacklisted_module_that_others_need(given: tuple[Path, Kernel]) -> No
         told = _told(Foresight(root=root, kernel=given[1], cmdline=line))
     assert (told["ip_tunnel"].fate, told["ip_tunnel"].why) == (Fate.LOADS, "sit needs it")
     assert told["sit"].fate is Fate.LOADS
+
+
+def test_a_blacklisted_name_to_load_that_another_one_needs(given: tuple[Path, Kernel]) -> None:
+    with DirectoryRoot(given[0]) as root:
+        line = "modprobe.blacklist=ip_tunnel modules_load=ip_tunnel,sit"
+        told = _told(Foresight(root=root, kernel=given[1], cmdline=line))
+    assert (told["ip_tunnel"].fate, told["ip_tunnel"].why) == (Fate.LOADS, "sit needs it")
 
 
 def test_whether_something_asks_for_it_no_file_tells(foresight: Foresight) -> None:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.core.errors import MalformedError, UsageError
+from dlkm.core.errors import UsageError
 from dlkm.core.events import Events
-from dlkm.core.files import StorageError, open_regular
+from dlkm.core.files import StorageError
 from dlkm.core.processes import Completed, Runner, bound_to_us, failed
 from dlkm.core.tools import missing
 
@@ -24,7 +24,6 @@ TIME_LIMIT = 3600.0  # seconds
 # As kernels from 4.4 on read it; no discards and no zeroing: the file is sparse already.
 _MKE2FS = ("mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-L", "root", "-J", "size=16",
            "-O", "^orphan_file,^metadata_csum_seed", "-E", "root_owner=0:0,lazy_itable_init=1,nodiscard")  # fmt: skip
-_MAGIC, _MAGIC_AT = b"\x53\xef", 0x438  # s_magic of the superblock (fs/ext4/ext4.h)
 
 
 @dataclass(slots=True)
@@ -37,21 +36,17 @@ class _Sizes:
 
 
 def disk_image(root: Path, folder: Path, runner: Runner, events: Events) -> Path:
-    """The image to attach; one of a directory is made in `folder`.
+    """The image to attach: an ext4 image is one already, that of a directory is made in `folder`.
 
-    UsageError when there is nothing of the kind; MissingToolError without mke2fs; StorageError when a file cannot be
-    read by this user, or the disk is full.
+    MissingToolError without mke2fs; UsageError when a file cannot be read by this user; StorageError when the disk is
+    full.
     """
-    if root.is_dir():
-        image = folder / "root.ext4"
-        with events.task(f"making a disk of {root.name}"):
-            _make(root, image, runner)
-        return image
-    with open_regular(root) as stream:
-        start = stream.read(_MAGIC_AT + len(_MAGIC))
-    if start[_MAGIC_AT:] != _MAGIC:
-        raise MalformedError(f"{root}: is neither a directory nor an ext4 image")
-    return root
+    if not root.is_dir():
+        return root
+    image = folder / "root.ext4"
+    with events.task(f"making a disk of {root.name}"):
+        _make(root, image, runner)
+    return image
 
 
 def _make(root: Path, image: Path, runner: Runner) -> None:

@@ -35,7 +35,7 @@ MOST_ALIASES = 3  # of one module
 MOST_ADDED = 200  # modules that are no part of the kernel
 _WILD = re.compile(r"\[(.)[^\]]*\]|[*?]")
 _FATES = {Outcome.LOADS: Fate.LOADS, Outcome.FAILS: Fate.FAILS, Outcome.CANNOT_TELL: Fate.CANNOT_TELL}
-_OBEYED = {"/bin/true": Fate.STAYS_OUT, "/bin/false": Fate.FAILS}  # install lines whose end is known
+_OBEYED = {"true": Fate.STAYS_OUT, "false": Fate.FAILS}  # programs of install lines whose end is known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,13 +159,13 @@ class Foresight:
                 fate=Fate.CANNOT_TELL, why="the guest's disk needs it: it is there before the root's own init"
             )
         found = self.lookup.module(subject.module)
-        if subject.wish is Wish.AUTOLOAD:
-            return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)
-        if found.builtin or found.path is None:
-            return self._loaded_by_name(found, obeys_blacklist=False)
         needing = self._needed_by.get(subject.module)
-        if needing is not None:
+        if needing is not None and found.path is not None:
             return self._loaded(found, f"{needing} needs it")
+        if subject.wish is Wish.AUTOLOAD or found.builtin:
+            return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)
+        if found.path is None:
+            return Foretold(fate=Fate.STAYS_OUT, why=self._absent())
         if subject.wish is Wish.BLACKLIST:
             return self._kept_out(subject)
         loaded = self._loaded(found, "")
@@ -198,11 +198,14 @@ class Foresight:
             return Foretold(fate=Fate.STAYS_OUT, why=why)
         if found.command is not None:
             command = found.command.rest
-            fate = _OBEYED.get(command, Fate.CANNOT_TELL)
+            fate = _OBEYED.get(command.rpartition("/")[2], Fate.CANNOT_TELL)
             return Foretold(fate=fate, why=f"{found.command.place} runs {command!r} in its place")
         if found.path is None:
-            return Foretold(fate=Fate.FAILS, why=f"{self.kernel.release} has no module of that name there")
+            return Foretold(fate=Fate.FAILS, why=self._absent())
         return self._loaded(found, "")
+
+    def _absent(self) -> str:
+        return f"{self.kernel.release} has no module of that name there"
 
     def _loaded(self, found: Found, why: str) -> Foretold:
         """The kernel's answer to the file that wins."""
@@ -238,10 +241,11 @@ class Foresight:
 
     @cached_property
     def _conditions(self) -> Conditions:
+        """The command line, and modprobe.d's options taken apart as the kernel does it with either."""
         options = tuple(
-            (normalise_module_name(line.name), word)
+            (normalise_module_name(line.name), name if value is None else f"{name}={value}")
             for line in self.settings.of_kind("options")
-            for word in line.rest.split()
+            for name, value in Conditions(cmdline=line.rest).words()
         )
         return Conditions(cmdline=self.cmdline, options=options)
 
@@ -256,8 +260,9 @@ class Foresight:
         for line in self.autoload:
             for one in self.lookup.ask(line.name).modules:
                 if one.blacklist is None and not one.builtin:
-                    names = (*map(module_name, one.needs), *one.before, *one.after)
-                    found |= dict.fromkeys(map(normalise_module_name, names), one.name)
+                    beside = [self.lookup.module(name) for name in (*one.before, *one.after)]
+                    needs = (path for each in (one, *beside) for path in each.needs)
+                    found |= dict.fromkeys((*map(module_name, needs), *(other.name for other in beside)), one.name)
         return found
 
     @cached_property

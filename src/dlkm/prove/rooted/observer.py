@@ -5,30 +5,16 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from dlkm.core.errors import DlkmError, ExitStatus
 from dlkm.prove.agreement import errno_name
+from dlkm.prove.conversation import Speaker
 
 ANSWER_TIME = 60.0  # seconds for one answer; a guest under TCG on a busy host is slow
 MOST_NOISE = 10_000  # lines of others on the channel
 MOST_ITEMS = 100_000  # of one answer
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-f]{2})|(e))")
 _UNSAFE = re.compile(rb"[^!-\[\]-~]")
-
-
-class Speaker(Protocol):
-    """A guest's channel."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the machine is off."""
-
-    def send(self, data: bytes) -> None:
-        """Some bytes to the guest."""
-
-    def line(self, timeout: float) -> bytes | None:
-        """Its next line; None when it says nothing for that long, or the machine goes off."""
 
 
 class GuestLostError(DlkmError):

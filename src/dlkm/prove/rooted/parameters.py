@@ -23,7 +23,7 @@ def shown(module: Module, words: Sequence[str]) -> dict[str, str]:
         name, equals, value = word.partition("=")
         plain = normalise_module_name(name)
         if plain in types:
-            found[plain] = normalised(value.strip('"') if equals else "1", types[plain])
+            found[plain] = normalised(value if equals else "1", types[plain])
     return found
 
 

@@ -24,7 +24,9 @@ def seen_in(facts: Facts, name: str, foretold: Foretold, foresight: Foresight) -
         return Seen(fate=Fate.LOADS, builtin=True, said=words)
     if loaded is not None:
         return loaded_one(loaded, name, foresight, words)
-    if name in facts.builtin or (said is not None and said.kind == "present"):
+    # One that is part of the kernel need not be in /sys, and where nothing else is heard of it, it is.
+    is_there = said.kind == "present" if said is not None else foretold.builtin
+    if name in facts.builtin or is_there:
         return Seen(fate=Fate.LOADS, builtin=True, said=words)
     accepted = facts.accepted is not None and name in facts.accepted
     if said is None or said.kind not in {"failed", "missing"}:
@@ -80,7 +82,9 @@ def agreement(trial: Trial) -> Agreement:
     if seen.fate is Fate.LOADS and not _as_foretold(foretold, seen):
         return Agreement.DIFFERS
     init_failed = foretold.fate is Fate.LOADS and seen.fate is Fate.FAILS and seen.accepted  # which no file tells
-    if foretold.fate is Fate.CANNOT_TELL or init_failed:
+    # Who fails without a word, and with an init that says nothing, looks like one that nobody tried.
+    unheard = foretold.fate is Fate.FAILS and not foretold.log and seen.fate is Fate.STAYS_OUT and not seen.said
+    if foretold.fate is Fate.CANNOT_TELL or init_failed or unheard:
         return Agreement.OPEN
     return Agreement.AGREES if foretold.fate is seen.fate and _same_refusal(foretold, seen) else Agreement.DIFFERS
 

@@ -141,10 +141,22 @@ def test_who_fails_without_a_word_of_the_loader_is_found_in_the_log() -> None:
 
 def test_built_in_ones_are_there() -> None:
     foretold = Foretold(fate=Fate.LOADS, builtin=True)
-    for facts in (replace(EMPTY, builtin=frozenset({"hello"})), _said("present")):
+    for facts in (replace(EMPTY, builtin=frozenset({"hello"})), _said("present"), EMPTY):
         seen = _seen(facts, foretold)
         assert (seen.fate, seen.builtin) == (Fate.LOADS, True)
         assert as_meant(_trial(foretold, seen))
+
+
+def test_what_fails_without_a_word_is_not_told_from_what_was_never_tried() -> None:
+    silent = Foretold(fate=Fate.FAILS, errno="EKEYREJECTED")
+    assert _agreement(silent, _seen(EMPTY, silent)) is Agreement.OPEN
+    assert _agreement(silent, _seen(_said("blacklisted"), silent)) is Agreement.DIFFERS
+    assert _agreement(replace(silent, log=(REFUSED,)), _seen(EMPTY, silent)) is Agreement.DIFFERS
+
+
+def test_what_is_there_before_the_init_is_no_answer_of_the_root_s() -> None:
+    seen = seen_in(EMPTY, "ext4", LOADS, cast("Foresight", Twins(_module(b"ours"), _module(b"theirs"))))
+    assert (seen.fate, seen.builtin) == (Fate.LOADS, True)
 
 
 def test_a_guest_in_trouble_agrees_with_nothing() -> None:
