@@ -117,14 +117,19 @@ def _attempt(workshop: Workshop, output: Path, watcher: Watcher, one: Wanted, gi
     try:
         attempt = Attempt(cell=build_in(workshop, one.driver, one.kernel, one.options, output, given))
     except DlkmError as error:
-        cell = Cell(
-            id=one.id,
-            source=one.driver.path,
-            kernel=one.kernel.id,
-            arch=one.kernel.arch.name,
-            outcome=BuildOutcome.FAILED,
-            reason=error.what,
-        )
-        attempt = Attempt(cell=cell, error=error)
+        attempt = untried(one.id, one.driver.path, one.kernel, error)
     watcher.end(attempt)
     return attempt
+
+
+def untried(cell: str, source: Path, kernel: Kernel, error: DlkmError) -> Attempt:
+    """A cell, by its id, of which an error kept us from anything."""
+    blank = Cell(
+        id=cell,
+        source=source,
+        kernel=kernel.id,
+        arch=kernel.arch.name,
+        outcome=BuildOutcome.FAILED,
+        reason=error.what,
+    )
+    return Attempt(cell=blank, error=error)

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from dlkm.build.cells import Attempt, Wanted, Watcher, build_all, threads
+from dlkm.build.cells import Attempt, Wanted, Watcher, build_all, threads, untried
 from dlkm.build.options import BuildOptions
-from dlkm.build.result import BuildOutcome, Cell
 from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.matrix.course import course
@@ -82,22 +81,10 @@ def _recipes(
         reading = replace(reading, forced={**reading.forced, **forced})
         return list(build_recipes(workshop, recipes, [cells[0].kernel], (options, reading), output, watcher))
     except DlkmError as error:
-        attempts = [_untried(cell, error) for cell in cells]
+        attempts = [untried(cell.id, cell.source.path, cell.kernel, error) for cell in cells]
         for attempt in attempts:
             watcher.end(attempt)
         return attempts
-
-
-def _untried(cell: PlannedCell, error: DlkmError) -> Attempt:
-    blank = Cell(
-        id=cell.id,
-        source=cell.source.path,
-        kernel=cell.kernel.id,
-        arch=cell.kernel.arch.name,
-        outcome=BuildOutcome.FAILED,
-        reason=error.what,
-    )
-    return Attempt(cell=blank, error=error)
 
 
 def forced_variables(cell: PlannedCell, *, for_all: bool) -> Mapping[str, str]:
