@@ -11,6 +11,7 @@ from dlkm.build.diagnostics import Diagnostic, Severity, Teller
 from dlkm.build.result import BuildOutcome, BuiltModule, Cell
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import write_atomically
+from dlkm.core.records import text_of
 from dlkm.source.leftovers import RECORD
 
 SCHEMA = "dlkm.build-record/1"
@@ -74,18 +75,18 @@ def _parse(table: Any, folder: Path) -> Cell:
         raise ValueError(SCHEMA)
     cell = table["cell"]
     return Cell(
-        id=_text(cell["id"]),
-        source=Path(_text(cell["source"])),
-        kernel=_text(cell["kernel"]),
-        arch=_text(cell["arch"]),
+        id=text_of(cell["id"]),
+        source=Path(text_of(cell["source"])),
+        kernel=text_of(cell["kernel"]),
+        arch=text_of(cell["arch"]),
         outcome=BuildOutcome(cell["outcome"]),
-        reason=_text(cell["reason"]),
+        reason=text_of(cell["reason"]),
         cached=bool(cell["cached"]),
         seconds=float(cell["seconds"]),
         modules=tuple(_module(entry, folder) for entry in cell["modules"]),
         symvers=_beside(cell["symvers"], folder),
         log=_beside(cell["log"], folder),
-        packages=tuple(_text(name) for name in cell.get("packages", ())),
+        packages=tuple(text_of(name) for name in cell.get("packages", ())),
         error=_diagnostic(cell.get("error")),
     )
 
@@ -96,35 +97,29 @@ def _diagnostic(entry: Any) -> Diagnostic | None:
     return Diagnostic(
         teller=Teller(entry["teller"]),
         severity=Severity(entry["severity"]),
-        text=_text(entry["text"]),
-        file=None if entry["file"] is None else _text(entry["file"]),
+        text=text_of(entry["text"]),
+        file=None if entry["file"] is None else text_of(entry["file"]),
         line=None if entry["line"] is None else int(entry["line"]),
     )
 
 
 def _module(entry: Any, folder: Path) -> BuiltModule:
-    path = _beside(_text(entry["path"]), folder)
+    path = _beside(text_of(entry["path"]), folder)
     if path is None:
         raise ValueError(entry)
-    destination = _text(entry.get("destination", ""))
+    destination = text_of(entry.get("destination", ""))
     if ".." in PurePosixPath(destination).parts:
         raise ValueError(entry)
     return BuiltModule(
-        path=path, sha256=_text(entry["sha256"]), vermagic=_text(entry["vermagic"]), destination=destination
+        path=path, sha256=text_of(entry["sha256"]), vermagic=text_of(entry["vermagic"]), destination=destination
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise TypeError(value)
-    return value
 
 
 def _beside(value: Any, folder: Path) -> Path | None:
     """A file in the record's own directory: a record must not lead anywhere else."""
     if value is None:
         return None
-    name = PurePosixPath(_text(value))
+    name = PurePosixPath(text_of(value))
     if name.is_absolute() or len(name.parts) != 1 or name.parts[0] == "..":
         raise ValueError(value)
     return folder / name

@@ -10,6 +10,7 @@ from pathlib import Path
 from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
 from dlkm.matrix.declaration import SourceTable
 from dlkm.source.driver import Driver, find, named_apart, safe_name
+from dlkm.yocto.layers import is_recipe
 
 _PN = re.compile(r"^PN\s*=\s*[\"']([^\"'$]+)[\"']", re.MULTILINE)
 _LIMIT = 1 << 20  # bytes of a recipe that are looked at
@@ -84,11 +85,6 @@ def _named(found: Sequence[_Found]) -> tuple[Source, ...]:
         )
         for one, driver in zip(found, drivers, strict=True)
     )
-
-
-def is_recipe(path: Path) -> bool:
-    """Whether a path is taken for a recipe."""
-    return path.suffix == ".bb" and not path.is_dir()
 
 
 def _paths(entry: SourceTable) -> Iterator[Path]:

@@ -38,7 +38,7 @@ def show_builds(results: Sequence[Result], terminal: Terminal) -> None:
     tried = [result for result in results if result.attempt.error is None]
     if len(results) == 1:
         for module in (module for result in tried for module in result.attempt.cell.modules):
-            terminal.print(printable(_near(module.path)))
+            terminal.print(printable(near(module.path)))
     for result in tried:
         if result.standing is not Standing.BUILT:
             _show_reason(result, terminal)
@@ -72,7 +72,7 @@ def _show_reason(result: Result, terminal: Terminal) -> None:
     if cell.error is not None and cell.error.shown not in cell.reason:
         terminal.print(f"  (the first error: {printable(cell.error.shown)})")
     if cell.log is not None and standing is not Standing.SURPRISING:
-        terminal.print(f"  (the whole log: {printable(_near(cell.log))})")
+        terminal.print(f"  (the whole log: {printable(near(cell.log))})")
 
 
 def printable_lines(text: str) -> str:
@@ -85,7 +85,7 @@ def reason_of(cell: Cell) -> str:
     return cell.reason.split("\n", 1)[0]
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """The path as seen from here, where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

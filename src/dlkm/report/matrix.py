@@ -7,6 +7,7 @@ from typing import Any
 
 from dlkm.matrix.declaration import Step
 from dlkm.matrix.plan import CellSettings, Expected, Plan, PlannedCell, RunSetting, Stated
+from dlkm.report.build import near
 from dlkm.report.document import document, plain
 from dlkm.report.terminal import Style, Terminal, printable
 
@@ -59,12 +60,7 @@ def show_matrix(plan: Plan, settings: Sequence[RunSetting], terminal: Terminal, 
 def _row(cell: PlannedCell) -> tuple[str, ...]:
     notes = [f"expected to fail ({step}): {one.reason}" for step, one in cell.failures.items()]
     notes += [f"tests: {', '.join(test.name for test in cell.tests)}"] if cell.tests else []
-    return cell.id, printable(_near(cell.source.path)), cell.kernel.arch.name, printable("; ".join(notes))
-
-
-def _near(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return cell.id, printable(near(cell.source.path)), cell.kernel.arch.name, printable("; ".join(notes))
 
 
 def _lines(cell: PlannedCell) -> Iterator[str]:
