@@ -41,10 +41,17 @@ def prove_project(arguments: argparse.Namespace, terminal: Terminal, options: Pr
     results = build_project(project, arguments, terminal)
     built = {result.attempt.cell.id: result.attempt.cell for result in results if result.attempt.cell.modules}
     tried = [result for result in results if result.attempt.error is None]
+    errors = [result.attempt.error for result in results if result.attempt.error is not None]
+    found = []
+    for kernel in project.kernels:
+        try:
+            found.append(_on(kernel, project, built, arguments, terminal, options))
+        except DlkmError as error:  # a kernel that cannot be booted here does not keep the others from being
+            errors.append(error)
     return Proofs(
-        found=[_on(kernel, project, built, arguments, terminal, options) for kernel in project.kernels],
+        found=found,
         failed=[result.attempt.cell for result in tried if result.standing is Standing.FAILED],
-        errors=[result.attempt.error for result in results if result.attempt.error is not None],
+        errors=errors,
         failing={path: one.strict for path, one in expected_loads(results, project.plan.cells).items()},
         surprised=surprised(results),
     )

@@ -8,7 +8,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from dlkm.build.result import Cell
-from dlkm.core.errors import UsageError
+from dlkm.core.errors import DlkmError, UsageError
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
@@ -68,10 +68,12 @@ class Preparing:
         if test.run is None:
             return None
         if test not in self._programs:
-            path = self._folder / test.run
-            self._programs[test] = program_at(
-                path, test.arguments, test.timeout, self._kernel.arch, self._cache, self._runner
-            )
+            arch, path = self._kernel.arch, self._folder / test.run
+            try:
+                found = program_at(path, test.arguments, test.timeout, arch, self._cache, self._runner)
+            except DlkmError as error:
+                raise type(error)(f"test {test.name}: {error.what}", hint=error.hint) from error
+            self._programs[test] = found
         return self._programs[test]
 
 
