@@ -139,6 +139,7 @@ class _Gatherer:
     def _recipe_lot(self, cell: "Cell", packages: "Sequence[Package]", given: "Sequence[Given]") -> "Lot":
         """The packages that a recipe's build made, which are for the kernel it was built for."""
         from dlkm.core.arch import arch_named
+        from dlkm.core.names import is_release
         from dlkm.package.contents import releases_of
         from dlkm.package.lot import Lot
 
@@ -147,9 +148,12 @@ class _Gatherer:
         self._given += given
         kernel = given[0].kernel if given else None
         found = [release for package in packages for release in releases_of(package)]
+        release = found[0] if found else cell.kernel.partition("@")[0]
+        if not is_release(release):
+            raise MalformedError(f"{cell.id}: {release!r} is no release of a kernel", hint="build the recipe again")
         return Lot(
             source=str(cell.source),
-            release=found[0] if found else cell.kernel.partition("@")[0],
+            release=release,
             origin=kernel.origin if kernel is not None else "",
             arch=arch_named(cell.arch),
             machine=packages[0].arch,

@@ -10,7 +10,7 @@ from dlkm.cli.build import add_build_flags, options_of
 from dlkm.cli.common import add_kernel_flag, add_output_flag
 from dlkm.cli.configuration import add_configuration_flags, wanted_of
 from dlkm.cli.inputs import INPUTS
-from dlkm.core.errors import ExitStatus, UsageError
+from dlkm.core.errors import ExitStatus, MalformedError, UsageError
 from dlkm.report.terminal import Terminal, printable
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def _checked(flag: str, text: str) -> str:
 
     try:
         parse(text)
-    except ValueError as error:
-        raise UsageError(f"{flag} {text}: is no relation", hint="write NAME, or 'NAME (>= 1.0)'") from error
+    except MalformedError as error:
+        raise UsageError(f"{flag}: {error.what}", hint=error.hint) from error
     return text
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dlkm.core.errors import UsageError
 from dlkm.core.names import module_name
-from dlkm.package.contents import module_files
+from dlkm.package.contents import holds_code, module_files
 from dlkm.package.lot import Lot
 from dlkm.package.names import Format, legitimised, order
 from dlkm.package.package import Package
@@ -38,8 +38,7 @@ class Assembly:
 
 def assemble(lots: Sequence[Lot], target: Target) -> Assembly:
     """The packages of all lots. UsageError when two sources, or two builds for one kernel, make one package."""
-    alone = len({lot.arch.name for lot in lots}) == 1
-    parts = [part for lot in lots for part in shaped(lot, target.form, target.system, alone=alone)]
+    parts = [part for lot in lots for part in shaped(lot, target.form, target.system)]
     dictionary = Dictionary(
         system=target.system,
         renames=target.renames,
@@ -51,7 +50,10 @@ def assemble(lots: Sequence[Lot], target: Target) -> Assembly:
     )
     made = [_worded(part, dictionary, target) for part in parts]
     notes = [note for lot in lots for note in dictionary.notes(lot)]
-    return Assembly(ready=tuple(_merged(made)), warnings=tuple(dict.fromkeys((*notes, *dictionary.warnings))))
+    ready = tuple(_merged(made))
+    if target.system is System.RPM:
+        ready = tuple(_for_all(one, ready) for one in ready)
+    return Assembly(ready=ready, warnings=tuple(dict.fromkeys((*notes, *dictionary.warnings))))
 
 
 def _worded(part: Shaped, dictionary: Dictionary, target: Target) -> Ready:
@@ -104,6 +106,18 @@ def _merged(made: Sequence[Ready]) -> Iterator[Ready]:
         if len(group) > 1 and group[0].role is Role.MODULES and not _is_shared(group):
             raise UsageError(f"{sources[0]}: two builds for {group[0].release} make the package {name}")
         yield max(group, key=lambda one: order(one.release))
+
+
+def _for_all(one: Ready, ready: Sequence[Ready]) -> Ready:
+    """What holds no code is noarch, as rpm's checkers want it, unless two architectures' packages became one then."""
+    same = [
+        other
+        for other in ready
+        if (other.package.name, other.package.version) == (one.package.name, one.package.version)
+    ]
+    if len(same) > 1 or holds_code(one.package):
+        return one
+    return replace(one, package=replace(one.package, arch="noarch"))
 
 
 def _is_shared(group: Sequence[Ready]) -> bool:

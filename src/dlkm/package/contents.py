@@ -4,31 +4,36 @@
 import re
 from collections.abc import Iterator
 
-from dlkm.core.names import is_module_file
+from dlkm.core.names import is_module_file, is_release
 from dlkm.package.package import Package, PackageFile
 
-_TREE = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/(.+)")
+_TREE = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/(.+)", re.DOTALL)
 
 
 def module_files(package: Package) -> Iterator[PackageFile]:
     """Its modules; what debuggers need of one (.debug) is none."""
     for file in package.files:
-        match = _TREE.fullmatch(file.path)
-        if match is not None and is_module_file(file.path) and "/.debug/" not in file.path:
+        if lies_in_tree(file) and is_module_file(file.path) and "/.debug/" not in file.path:
             yield file
 
 
 def lies_in_tree(file: PackageFile) -> bool:
     """Whether it lies below a modules directory, so that each kernel has its own."""
-    return _TREE.fullmatch(file.path) is not None
+    return _place(file) is not None
+
+
+def _place(file: PackageFile) -> tuple[str, str] | None:
+    """The release and the path below its directory."""
+    match = _TREE.fullmatch(file.path)
+    return (match[1], match[2]) if match is not None and is_release(match[1]) else None
 
 
 def folders_in_tree(package: Package) -> tuple[str, ...]:
     """The directories below a kernel's own that its files lie in: no package of the kernel brings them."""
     found: dict[str, None] = {}
     for file in package.files:
-        match = _TREE.fullmatch(file.path)
-        parts = match[2].split("/") if match is not None else []
+        place = _place(file)
+        parts = place[1].split("/") if place is not None else []
         base = file.path.removesuffix("/".join(parts))
         found |= dict.fromkeys(base + "/".join(parts[:length]) for length in range(1, len(parts)))
     return tuple(found)
@@ -36,8 +41,8 @@ def folders_in_tree(package: Package) -> tuple[str, ...]:
 
 def releases_of(package: Package) -> tuple[str, ...]:
     """The releases that its modules lie below."""
-    found = (_TREE.fullmatch(file.path) for file in module_files(package))
-    return tuple(dict.fromkeys(match[1] for match in found if match is not None))
+    found = (_place(file) for file in module_files(package))
+    return tuple(dict.fromkeys(place[0] for place in found if place is not None))
 
 
 def holds_code(package: Package) -> bool:

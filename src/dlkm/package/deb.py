@@ -4,7 +4,7 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import BinaryIO
 
@@ -122,14 +122,14 @@ def _control_file(package: Package, form: Format) -> str:
     own = {"Installed-Size": str(_size(package))}
     if form is Format.IPK:
         own = {"License": package.licence, "OE": package.recipe}
-    tail = {
-        "Section": package.section,
-        "Priority": "optional",
-        "Homepage": package.homepage,
-        "Description": described(package.summary, package.description),
-    }
-    lines = {name: " ".join(value.split()) for name, value in (head | own).items()}
-    return write_control({**lines, **relations, **tail})
+    tail = {"Section": package.section, "Priority": "optional", "Homepage": package.homepage}
+    description = {"Description": described(package.summary, package.description)}
+    return write_control({**_lines(head | own), **relations, **_lines(tail), **description})
+
+
+def _lines(fields: Mapping[str, str]) -> dict[str, str]:
+    """Fields of one line each, whatever came in."""
+    return {name: " ".join(value.split()) for name, value in fields.items()}
 
 
 def _size(package: Package) -> int:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from dlkm.core.errors import MalformedError
 from dlkm.package.names import Format, Version, package_name
 
 _TERM = re.compile(r"\s*([^\s(|,]+)\s*(?:\(?\s*(<<|>>|<=|>=|<|>|=)\s*([0-9A-Za-z][^\s)]*)\s*\)?)?\s*")
@@ -26,12 +27,12 @@ Relation = tuple[Term, ...]  # alternatives
 
 
 def parse(text: str) -> Relation:
-    """From `NAME (>= 1.0)`, also written `NAME >= 1.0`; ValueError for whatever is none."""
+    """From `NAME (>= 1.0)`, also written `NAME >= 1.0`; MalformedError for whatever is none."""
     terms = []
     for part in text.split("|"):
         match = _TERM.fullmatch(part)
         if match is None:
-            raise ValueError(text)
+            raise MalformedError(f"{text!r} is no relation to a package", hint="write NAME, or 'NAME (>= 1.0)'")
         sense = match[2] or ""
         terms.append(Term(match[1], _PLAIN.get(sense, sense), match[3] or ""))
     return tuple(terms)

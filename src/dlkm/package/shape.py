@@ -6,10 +6,11 @@ release in the name, what all kernels share (configuration) has a package of its
 file (Debian Policy 10.7.4), and the others follow the newest kernel.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dlkm.package.contents import holds_code, lies_in_tree, releases_of
+from dlkm.package.contents import lies_in_tree, releases_of
 from dlkm.package.lot import Lot
 from dlkm.package.names import Format, package_name
 from dlkm.package.package import Package
@@ -36,8 +37,8 @@ class Shaped:
     instead_of: str = ""
 
 
-def shaped(lot: Lot, form: Format, system: System, *, alone: bool) -> Iterator[Shaped]:
-    """The packages of a lot; `alone`: all lots are for one architecture."""
+def shaped(lot: Lot, form: Format, system: System) -> Iterator[Shaped]:
+    """The packages of a lot."""
     for original in lot.packages if system is System.YOCTO else _worth_having(lot):
         name = package_name(called_there(original.name, system), form)
         package = replace(original, name=name, arch=_arch(original, lot, form, system))
@@ -47,12 +48,11 @@ def shaped(lot: Lot, form: Format, system: System, *, alone: bool) -> Iterator[S
         for called, tied in made:
             rises = system is not System.YOCTO or not lot.literal
             one = tied if releases_of(tied) else _following(tied, lot, form, rises=rises)
-            bare = form is Format.RPM and system is System.RPM and alone and not holds_code(one)
             yield Shaped(
                 lot=lot,
                 called=called,
                 was=original.version,
-                package=replace(one, arch="noarch") if bare else one,
+                package=one,
                 role=_role(one),
                 instead_of=tied.name if one.name != tied.name and one.files and form is Format.DEB else "",
             )
@@ -87,7 +87,7 @@ def _arch(package: Package, lot: Lot, form: Format, system: System) -> str:
     if form is Format.DEB:
         return lot.arch.debian
     if system is System.YOCTO:
-        return package.arch or lot.machine
+        return re.sub(r"[^A-Za-z0-9_.+-]", "-", package.arch or lot.machine)
     return lot.arch.rpm
 
 

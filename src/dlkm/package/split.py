@@ -36,9 +36,9 @@ def split(name: str, source: Path | None, modules: Sequence[Module], release: st
         groups.setdefault(module_package(_stem(module), release), []).append(module)
     made = [_of_modules(key, group, release, version, own) for key, group in groups.items()]
     if source is not None and (source / CONF).is_file():  # Debian calls what DKMS builds the same modules from so
-        made = [replace(package, conflicts=(f"{legitimised(name)}-dkms",)) for package in made]
+        made = [replace(package, conflicts=(f"{_base(name)}-dkms",)) for package in made]
     meta = Package(
-        name=asked.name or f"{legitimised(name).removesuffix('-modules')}-modules",
+        name=asked.name or f"{_base(name)}-modules",
         version=version,
         arch="",
         summary=f"{name} kernel modules",
@@ -50,6 +50,11 @@ def split(name: str, source: Path | None, modules: Sequence[Module], release: st
         depends=tuple(f"{package.name} (= {package.version})" for package in made),
     )
     return tuple(asked.applied(package) for package in (*made, meta))
+
+
+def _base(name: str) -> str:
+    """A driver's name without what packages add to it."""
+    return legitimised(name).removesuffix("-dkms").removesuffix("-modules")
 
 
 def driver_version(source: Path | None, modules: Sequence[Module]) -> str:

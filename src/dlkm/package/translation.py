@@ -87,6 +87,11 @@ class Dictionary:
         """A module that no package of the run holds: the kernel's own, or a stranger's."""
         legal = legitimised(term.name.removeprefix(_MODULE).removesuffix(f"-{lot.release}"))
         if lot.in_tree is not None and legal not in lot.in_tree:
+            if term.name not in self.virtual:
+                self.warnings.append(
+                    f"{term.name} is needed, which is neither packaged here nor a module of the kernel's own: "
+                    f"if its package is called otherwise, say --relation {term.name}=NAME"
+                )
             return (term,)
         where = self._kernel(lot).modules.replace("{M}", legal)
         return parse(where) if where else self._of_kernel(lot)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.core.errors import UsageError
+from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import cannot_write, held_dir
 from dlkm.package.compression import Compression
 from dlkm.package.deb import write_deb
@@ -81,9 +81,17 @@ def write_all(jobs: Sequence[Job], output: Path, stamp: Stamp, workers: int) -> 
     )
 
 
+def _check_paths(package: Package) -> None:
+    """Lists of files have a line each: MalformedError for a name that would make two of one."""
+    for path in (*(file.path for file in package.files), *package.folders, *package.conffiles):
+        if any(ord(letter) < 32 for letter in path):
+            raise MalformedError(f"{package.name}: {path!r} is no name that a package can hold")
+
+
 def _write(job: Job, path: Path, stamp: Stamp) -> tuple[int, str]:
     """Its size and digest."""
     package = job.ready.package
+    _check_paths(package)
     if job.system is not System.YOCTO:
         package = worded(package)
     if job.system is System.DEBIAN:

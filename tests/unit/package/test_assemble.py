@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from dlkm.core.errors import UsageError
+from dlkm.core.errors import MalformedError, UsageError
 from dlkm.package.assemble import assemble
 from dlkm.package.configured import configured, unmatched
+from dlkm.package.contents import releases_of
 from dlkm.package.lot import Asked, Lot
 from dlkm.package.names import Format
 from dlkm.package.package import Package, PackageFile, Scripts
 from dlkm.package.ready import Role
 from dlkm.package.systems import System
+from dlkm.package.writing import file_name
 from tests.unit.package.support import R, driver, lot, recipe, target
 
 IMAGE = f"linux-image-{R} | linux-image-{R}-unsigned"
@@ -71,6 +73,8 @@ def test_modules_of_the_run_the_kernel_and_strangers(tmp_path: Path) -> None:
     two = recipe(f"kernel-module-two-{R}", files=(PackageFile(path=f"/lib/modules/{R}/extra/two.ko", mode=0o644),))
     made = _made(lot(package, two, Package(name="x", version="1-r0", arch="", provides=("kernel-module-pv",))))
     assert made[package.name].depends == ("kmod", IMAGE, two.name, f"kernel-module-odd-{R}", "kernel-module-pv")
+    (warning,) = assemble([lot(recipe(depends=(f"kernel-module-odd-{R}",)))], target()).warnings
+    assert warning.startswith(f"kernel-module-odd-{R} is needed, which is neither packaged here nor")
     unknown = _made(lot(package, in_tree=None))
     assert unknown[package.name].depends == ("kmod", IMAGE)
 
@@ -209,14 +213,25 @@ def test_a_module_of_the_kernels_own_name_renews_the_initramfs(tmp_path: Path) -
     assert not _made(driver(tmp_path))[name].scripts.postinst.endswith("dlkm_initramfs\n")
 
 
+def test_nothing_leads_out_or_becomes_a_second_line() -> None:
+    hostile = recipe(arch="../../x", section="a\nEvil: 1", homepage="b\nEvil: 2")
+    (one,) = assemble([lot(hostile)], target(Format.IPK)).ready
+    assert file_name(one.package, Format.IPK) == f"kernel-module-one-{R}_1.0-r0_..-..-x.ipk"
+    odd = PackageFile(path="/lib/modules/x\nreboot/updates/one.ko", mode=0o644)
+    assert releases_of(recipe(files=(odd,))) == ()
+    with pytest.raises(MalformedError, match="'a b' is no relation"):
+        assemble([lot(recipe(depends=("a b",)))], target())
+
+
 def test_architectures(tmp_path: Path) -> None:
     arm = "6.1.0-56-arm64"
     for form, word in ((Format.DEB, "arm64"), (Format.RPM, "aarch64"), (Format.IPK, "qemux86_64")):
         made = _made(driver(tmp_path, arm, arch="arm64"), form=form)
         assert made[f"kernel-module-hello-{arm}"].arch == word
     assert _made(driver(tmp_path), form=Format.RPM)["hello-modules"].arch == "noarch"
-    both = assemble([driver(tmp_path), driver(tmp_path, arm, arch="arm64")], target(Format.RPM)).ready
-    assert sorted(one.package.arch for one in both if one.role is Role.META) == ["aarch64", "x86_64"]
+    for other, words in ((arm, ["aarch64", "x86_64"]), ("6.1.0-57-arm64", ["noarch", "noarch"])):
+        both = assemble([driver(tmp_path), driver(tmp_path, other, arch="arm64")], target(Format.RPM)).ready
+        assert sorted(one.package.arch for one in both if one.role is Role.META) == words
     everywhere = Package(
         name="fw", version="1-r0", arch="all", files=(PackageFile(path="/lib/firmware/x", mode=0o644),)
     )

@@ -3,6 +3,7 @@
 
 import pytest
 
+from dlkm.core.errors import MalformedError
 from dlkm.package.control import described, parse_control, relations, write_control
 from dlkm.package.names import Format
 from dlkm.package.relations import Term, each_term, for_control, parse, write
@@ -25,7 +26,7 @@ from dlkm.package.relations import Term, each_term, for_control, parse, write
 )
 def test_parsing(text: str, parsed: tuple[Term, ...] | None) -> None:
     if parsed is None:
-        with pytest.raises(ValueError):
+        with pytest.raises(MalformedError):
             parse(text)
     else:
         assert parse(text) == parsed

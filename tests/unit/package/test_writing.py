@@ -9,6 +9,7 @@ import pytest
 
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import StorageError
+from dlkm.kernel.archive import member
 from dlkm.package.compression import Compression
 from dlkm.package.names import Format
 from dlkm.package.package import Package, PackageFile, Scripts
@@ -128,6 +129,27 @@ def test_texts_that_checkers_want(tmp_path: Path) -> None:
     assert (plain.summary, plain.description) == ("sum", "Packaged from what was built: sum.")
     listed = f"text {LONG}\n\n  * {LONG}"
     assert worded(replace(package, description=listed)).description.splitlines()[-1] == f"  * {LONG}".rstrip()
+
+
+@pytest.mark.parametrize("form", Format)
+def test_no_text_becomes_another_field(tmp_path: Path, form: Format) -> None:
+    evil = "x\nEvil: 1"
+    package = replace(
+        _package(tmp_path), section=evil, homepage=evil, maintainer=evil, licence=evil, recipe=evil, summary=evil
+    )
+    (written,) = write_all([_job(replace(package, description=evil), form)], tmp_path / "out", STAMP, 1)
+    read = read_package(written.path, tmp_path / "read")
+    assert read.name == package.name
+    if form is not Format.RPM:
+        control = member(written.path, "control", 1 << 20, of="control") or b""
+        assert b"\nEvil" not in control
+
+
+@pytest.mark.parametrize("path", ["/a\nb", "/\x07"])
+def test_a_name_that_would_be_two_lines(tmp_path: Path, path: str) -> None:
+    package = replace(_package(tmp_path), files=(PackageFile(path=path, mode=0o644),))
+    with pytest.raises(MalformedError, match="no name that a package can hold"):
+        write_all([_job(package, Format.DEB)], tmp_path / "out", STAMP, 1)
 
 
 def test_two_packages_of_one_file_name(tmp_path: Path) -> None:
