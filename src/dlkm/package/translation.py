@@ -70,8 +70,8 @@ class Dictionary:
         known = translated(term.name, self.system)
         if known is None and warn and term.name not in self.virtual:
             self.warnings.append(
-                f"depends on {term.name}, a name of Yocto's of which no other is known for {self.system}: "
-                f"if it is none there, say --relation {term.name}=NAME"
+                f"{term.name} is needed, which is Yocto's name: whether packages of {self.system} systems are called "
+                f"so is not known; if it has another there, say --relation {term.name}=NAME"
             )
         return (Term(known, term.sense, term.version),) if known else None if known == "" else (term,)
 

@@ -95,7 +95,7 @@ def test_names_that_only_yocto_has() -> None:
     (one,) = made.ready
     assert one.package.depends == ("kmod", IMAGE, "bash", "libfoo", "other (>= 3)")
     assert one.package.recommends == ("libbar",)
-    assert [warning.split()[2] for warning in made.warnings] == ["libfoo,"]
+    assert [warning.split()[0] for warning in made.warnings] == ["libfoo"]
     (literal,) = assemble([lot(package, literal=True)], target(Format.IPK)).ready
     assert literal.package.depends == words
 
