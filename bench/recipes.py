@@ -19,13 +19,14 @@ DLKM = Path(sys.executable).with_name("dlkm")
 TESTS = Path(__file__).parents[1] / "tests"
 LAYER = TESTS / "recipes"
 RECIPE = LAYER / "recipes-bsp" / "udev-tiny" / "udev-tiny_1.0.bb"
+COUNT = 40
 META = Path(presets.__file__).parent / "meta"
 
 
 def figures() -> Iterator[Figure]:
     """One recipe, one more, all of them."""
     yield _one()
-    recipes = find_recipes([LAYER])
+    recipes = find_recipes([LAYER])[:COUNT]
     place = setting(Processes(), Events(), RecipeOptions(jobs=2), None)
     one = recipes[:1]
     yield alone(
