@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import translate
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from dlkm.action.remembered import Stamp, recall, remember
 from dlkm.action.store import Store
 from dlkm.action.tree import Blobs, Folder
 from dlkm.build.kerneltree import KernelTree
+from dlkm.core.errors import MalformedError
 from dlkm.core.processes import Runner
+from dlkm.kernel.manifest import Entry, Manifest
 from dlkm.source.copy import Listing
 
 _CHUNK = 256  # files hashed by a thread at a time
@@ -85,7 +87,7 @@ def kernel_content(tree: KernelTree, runner: Runner, store: Store | None) -> Ker
     stamp = _status_of_all([path for path, _place in binds], runner) if store is not None else None
     known = recall(store, name, stamp) if store is not None and stamp is not None else None
     if known is None:
-        read = _read(binds, whole=tree.whole)
+        read = _read(binds, tree)
         known = read.table()
         if store is not None and stamp == _status_of_all([path for path, _place in binds], runner):
             assert stamp is not None
@@ -97,7 +99,7 @@ def kernel_content(tree: KernelTree, runner: Runner, store: Store | None) -> Ker
         assert store is not None
         assert stamp is not None
         rows = recall(store, _blobs_name(name), stamp)
-        return _read(binds, whole=tree.whole).blobs if rows is None else _blobs(rows)
+        return _read(binds, tree).blobs if rows is None else _blobs(rows)
 
     return KernelContent(places=_places(known), blobs=blobs)
 
@@ -156,12 +158,12 @@ class _Read:
         }
 
 
-def _read(binds: list[tuple[Path, str]], *, whole: bool) -> _Read:
-    """Read every byte."""
-    read = _Read({}, Blobs(), 0.0)
+def _read(binds: list[tuple[Path, str]], tree: KernelTree) -> _Read:
+    """Read every byte, but those that the pool read when it unpacked them."""
+    read, listed = _Read({}, Blobs(), 0.0), _Listed.of(tree.manifest)
     for path, place in binds:
         if path.is_dir():
-            read.places[place] = (_folder(path, read, whole=whole).digest(read.blobs.keep), True)
+            read.places[place] = (_folder(path, read, listed, whole=tree.whole).digest(read.blobs.keep), True)
         else:
             digest = digest_of_file(path)
             read.blobs.paths[digest] = path
@@ -170,12 +172,39 @@ def _read(binds: list[tuple[Path, str]], *, whole: bool) -> _Read:
     return read
 
 
-def _folder(path: Path, read: _Read, *, whole: bool) -> Folder:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Files that the pool's manifest knows, by their path below `root`; `when` it was written, in nanoseconds."""
+
+    entries: dict[str, Entry]
+    root: str
+    when: int
+
+    @classmethod
+    def of(cls, path: Path | None) -> "_Listed":
+        try:
+            if path is not None:
+                found = Manifest.parse(path.read_bytes(), str(path)).entries
+                return cls(found, f"{path.parent}/", path.stat().st_mtime_ns)
+        except (OSError, MalformedError):
+            pass  # then everything is read
+        return cls({}, "", 0)
+
+    def digest(self, file: str, status: os.stat_result) -> Digest | None:
+        """The digest of a file whose status nobody has changed since."""
+        entry = self.entries.get(file.removeprefix(self.root))
+        if entry is None or entry.target is not None or status.st_ctime_ns >= self.when:
+            return None
+        same = (entry.size, entry.mtime) == (status.st_size, status.st_mtime_ns)
+        return Digest(entry.sha256, entry.size) if same else None
+
+
+def _folder(path: Path, read: _Read, listed: _Listed, *, whole: bool) -> Folder:
     root = Folder()
     found = list(_files(str(path), "", root, whole=whole))
     chunks = [found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK)]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for chunk in pool.map(_hashed, chunks):
+        for chunk in pool.map(partial(_hashed, listed), chunks):
             for place, file, status, digest in chunk:
                 read.blobs.paths[digest] = Path(file)
                 read.newest = max(read.newest, status.st_mtime, status.st_ctime)
@@ -183,8 +212,13 @@ def _folder(path: Path, read: _Read, *, whole: bool) -> Folder:
     return root
 
 
-def _hashed(chunk: list[tuple[str, str, os.stat_result]]) -> list[tuple[str, str, os.stat_result, Digest]]:
-    return [(place, file, status, digest_of_file(Path(file))) for place, file, status in chunk]
+def _hashed(
+    listed: _Listed, chunk: list[tuple[str, str, os.stat_result]]
+) -> list[tuple[str, str, os.stat_result, Digest]]:
+    return [
+        (place, file, status, listed.digest(file, status) or digest_of_file(Path(file)))
+        for place, file, status in chunk
+    ]
 
 
 def _files(folder: str, below: str, root: Folder, *, whole: bool) -> Iterator[tuple[str, str, os.stat_result]]:

@@ -18,6 +18,7 @@ from dlkm.build.work import Made, Named
 from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
 from dlkm.kernel.distribution import distribution_of
+from dlkm.source.copy import Listing
 from dlkm.source.dkms import CONF, DkmsConf, DkmsModule, Target, names_in, read_conf, table
 
 SCRIPT = "dlkm-dkms"  # our interpreter of a dkms.conf, first in PATH
@@ -109,8 +110,8 @@ def _environment(order: Order, yard: Yard, view: View) -> Mapping[str, str]:
 class Dkms:
     """The steps of one build, in DKMS's order: patch, prepare, clean, make, strip, finish."""
 
-    def __init__(self, order: Order, yard: Yard, conf: DkmsConf) -> None:
-        self._order, self._yard, self._conf = order, yard, conf
+    def __init__(self, order: Order, yard: Yard, conf: DkmsConf, source: Listing) -> None:
+        self._order, self._yard, self._conf, self._source = order, yard, conf, source
 
     def plan(self, view: View, usual: View) -> Plan:
         """The steps as a view has them; the conf speaks of the usual one."""
@@ -190,19 +191,11 @@ class Dkms:
             )
         yield from self._script(view, conf.pre_build, plain)
         clean = translated(conf.clean, usual, view)
-        yield "clean", self._run(view, clean, plain, clean, required=False)
+        if not self._is_clean(clean):
+            yield "clean", self._run(view, clean, plain, clean, required=False)
         command, variables = self._make(translated(conf.make, usual, view), plain)
         yield "make", self._run(view, command, variables, command)
-        yield (
-            "there",
-            Step(
-                argv=("sh", "-c", _ALL_THERE, "sh", *(str(module.built) for module in conf.modules)),
-                environment=plain,
-                folder=self._yard.folder(view),
-                silent=True,
-            ),
-        )
-        yield from self._strip(view, plain)
+        yield "there", self._finish(view, plain)
         yield from self._script(view, conf.post_build, plain)
 
     def _script(self, view: View, words: str, plain: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
@@ -223,12 +216,19 @@ class Dkms:
             flags += f" -- {_in_flags([f'{name}={value}' for name, value in options.variables])}"
         return _JOBS.sub("", command), {**plain, **({"MAKEFLAGS": flags} if flags else {})}
 
-    def _strip(self, view: View, plain: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
+    def _is_clean(self, command: str) -> bool:
+        """Whether a clean goal has nothing to do: a thirtieth of a build is saved by not asking it."""
+        return _CLEAN_GOAL.fullmatch(command.strip()) is not None and not any(
+            entry.place.endswith(_BUILT) for entry in self._source.entries
+        )
+
+    def _finish(self, view: View, plain: Mapping[str, str]) -> Step:
+        """Look for all modules, then strip those that are to be; DKMS takes no notice when that fails."""
         strip = f"{self._order.kernel.arch.cross_compile}strip"
-        for module in self._conf.modules:
-            if module.strip:
-                argv = (strip, "-g", str(module.built))
-                yield "strip", Step(argv=argv, environment=plain, folder=self._yard.folder(view), required=False)
+        there = (f"+{module.built}" for module in self._conf.modules)
+        stripped = (f"-{module.built}" for module in self._conf.modules if module.strip)
+        argv = ("sh", "-c", _FINISH, strip, *there, *stripped)
+        return Step(argv=argv, environment=plain, folder=self._yard.folder(view), silent=True)
 
     def _run(
         self, view: View, command: str, environment: Mapping[str, str], shown: str, *, required: bool = True
@@ -242,7 +242,10 @@ class Dkms:
         )
 
 
-_ALL_THERE = 'for file; do [ -f "$file" ] || exit 1; done'
+# Arguments: +FILE must be there, then -FILE is to be stripped.
+_FINISH = 'for word; do case $word in +*) [ -f "${word#+}" ] || exit 1 ;; *) "$0" -g "./${word#-}" ;; esac; done; :'
+_CLEAN_GOAL = re.compile(r"make(?:\s+[^;&|<>`]*)?\s+clean")
+_BUILT = (".o", ".a", ".so", ".cmd", ".mod", ".d")  # what a clean goal is there for; Kbuild's own is not copied anyway
 
 
 def excluded(yard: Yard, conf: DkmsConf, view: View) -> Made:

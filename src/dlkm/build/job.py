@@ -142,7 +142,7 @@ def _make_as_dkms(job: Job) -> _Done:
     conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), usual)
     if conf.excluded is not None:
         return _Done(ran=asked, made=dkms.excluded(yard, conf, usual))
-    steps = dkms.Dkms(order, yard, conf)
+    steps = dkms.Dkms(order, yard, conf, job.listing)
     steps.warn(job.workshop.events)
     if reason := steps.refused():
         made = Made(status=0, folder=yard.folder(usual), commands=(), refused=reason)

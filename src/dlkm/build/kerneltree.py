@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlkm.core.errors import UsageError
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.manifest import NAME as MANIFEST
 
 # Debian: `include /usr/src/…-common/Makefile`, or the same from the Makefile's own directory; Kbuild with O=: absolute.
 _INCLUDE = re.compile(r"^include\s+(?:\$\(dir \$\(lastword \$\(MAKEFILE_LIST\)\)\))?(\S+)/Makefile\s*$", re.MULTILINE)
@@ -20,7 +21,7 @@ class KernelTree:
 
     `binds` says what lies where (host path, path inside), read-only; `links` are symbolic links (text, place).
     `usual` says where a target has what lies elsewhere (directory, usual place). `whole`: all in it counts; a tree
-    that was built in its place also holds what no module is built with.
+    that was built in its place also holds what no module is built with. `manifest` lists files with their digests.
     """
 
     release: str
@@ -30,6 +31,7 @@ class KernelTree:
     links: tuple[tuple[str, str], ...] = ()
     usual: tuple[tuple[str, str], ...] = ()
     whole: bool = True
+    manifest: Path | None = None
 
 
 def headers_of(kernel: Kernel) -> Path:
@@ -80,6 +82,7 @@ def _of_packages(kernel: Kernel, tree: Path, headers: Path) -> KernelTree:
         source=inside,
         binds=(*binds, *_boot(kernel, tree)),
         links=(*links, *_module_links(kernel, directory, inside)),
+        manifest=tree.parent / MANIFEST,
     )
 
 

@@ -162,14 +162,15 @@ class Job:
 
         def inputs() -> Iterator[Blobs]:
             yield cache.kernel_blobs(self.order.kernel)
-            folder, blobs = driver_folder(self._listing, self.scratch.driver)
+            folder, blobs = driver_folder(self.listing, self.scratch.driver)
             folder.digest(blobs.keep)
             yield blobs
 
         return inputs
 
     @cached_property
-    def _listing(self) -> Listing:
+    def listing(self) -> Listing:
+        """What is copied of the source; what is odd about it is told once."""
         driver, output = self.order.driver.path, self._output
         leave_out = (cache_home(), output) if output.resolve() != driver else (cache_home(),)
         listing = list_source(driver, leave_out)
@@ -178,11 +179,11 @@ class Job:
         return listing
 
     def _source(self, cache: Cache) -> Digest:
-        return driver_digest(self.order.driver.path, self._listing, cache.store)
+        return driver_digest(self.order.driver.path, self.listing, cache.store)
 
     @cached_property
     def _copied(self) -> Digest:
-        return driver_folder(self._listing, self.scratch.driver)[0].digest()
+        return driver_folder(self.listing, self.scratch.driver)[0].digest()
 
     @cached_property
     def _tools(self) -> Tools:
@@ -203,7 +204,7 @@ class Job:
         if self._laid_out:
             return
         self._laid_out = True
-        copy_listed(self._listing, self.scratch.driver)
+        copy_listed(self.listing, self.scratch.driver)
         for given in self.order.given:
             path = self.scratch.tools / symvers_place(given.name)
             path.parent.mkdir(parents=True)
