@@ -8,8 +8,8 @@ from bench.figure import Figure
 
 # Each has `figures() -> Iterator[Figure]`.
 SCRIPTS = (
-    "startup", "build_overhead", "build_cache", "inspect_module", "verdict", "audit", "recipes", "prove_boot", "kernels",
-    "matrix", "packages",
+    "startup", "build_overhead", "build_cache", "inspect_module", "verdict", "audit", "recipes", "prove_boot",
+    "kernels", "matrix", "packages",
 )  # fmt: skip
 
 

@@ -31,9 +31,8 @@ from dlkm.build.toolchain import Toolchain
 from dlkm.build.view import SYSTEM_PATH, View, bare_view, kernel_maps
 
 SECONDS = 6 * 3600  # that a build may take
-HERE = "@here@"  # where a worker laid the inputs out
+HERE = "\0here\0"  # where a worker laid the inputs out; no argument, name or variable can hold a NUL
 OUT = "out"
-_COMPARED = ("compiler", "make", "pahole")  # beside what the compiler calls and the binutils
 _PATH = ":".join(SYSTEM_PATH)
 
 
@@ -105,7 +104,7 @@ def _root(inputs: Inputs, blobs: Blobs) -> Folder:
     else:
         # A worker that gives each action a root directory of its own has no /etc there, through which programs go.
         _put_links(root, (link for link in inputs.toolchain.links if link[0].startswith("/etc/")))
-        root.put_file("dlkm/toolchain", blobs.put(_compared(inputs.toolchain).encode()))
+        root.put_file("dlkm/toolchain", blobs.put(inputs.toolchain.compared.encode()))
     return root
 
 
@@ -148,17 +147,6 @@ def _put_links(root: Folder, links: Iterable[tuple[str, str]]) -> None:
     for place, target in links:
         up = "../" * (place.count("/") - 1)
         root.put_link(place.lstrip("/"), f"{up}{target.lstrip('/')}" if target.startswith("/") else target)
-
-
-def _compared(toolchain: Toolchain) -> str:
-    """What a worker's programs are held against: lines for sha256sum."""
-    return "".join(
-        f"{digest.hash}  {path}\n" for name, path, digest in toolchain.parts if _is_compared(name, toolchain)
-    )
-
-
-def _is_compared(name: str, toolchain: Toolchain) -> bool:
-    return name in _COMPARED or name in toolchain.binutils or name.startswith("compiler's ")
 
 
 def _plan_text(inputs: Inputs, sandboxed: Plan, bare: Plan) -> str:

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from dlkm.core.processes import Runner
 _LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)  # ldd's lines
 _AT_ONCE = 100  # files that ldd is asked for at once
 _SECONDS = 60.0
+_COMPARED = ("compiler", "make", "pahole")  # beside what the compiler calls, and the binutils
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Toolchain:
     """`parts` are the files by what they are called ("gcc", "cc1", "make"), with their places and digests.
 
@@ -33,11 +34,20 @@ class Toolchain:
     links: tuple[tuple[str, str], ...]  # symbolic links that lead to them: place, target
     binutils: frozenset[str]
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
         """The same wherever the same files lie: names and contents count, places do not."""
         lines = sorted(f"{name} {digest}\n" for name, _path, digest in self.parts)
         return digest_of("".join(lines).encode("utf-8", "surrogateescape"))
+
+    @cached_property
+    def compared(self) -> str:
+        """What a worker's programs are held against: lines for sha256sum."""
+        return "".join(f"{digest.hash}  {path}\n" for name, path, digest in self.parts if self._decides(name))
+
+    def _decides(self, name: str) -> bool:
+        """Whether a part decides the bytes of a module, beside the many that only help."""
+        return name in _COMPARED or name in self.binutils or name.startswith("compiler's ")
 
 
 def toolchain_of(compiler: Compiler, arch: Arch, runner: Runner, store: Store | None) -> Toolchain:
