@@ -167,11 +167,22 @@ def test_another_compiler_is_seen(tmp_path: Path, kernel_61: Kernel) -> None:
     assert _cell(*words, env=path)["cached"] is False
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, kernel_61: Kernel) -> tuple[Path, dict[str, Any]]:
+    """A store in which one build is known, and its cell: to be copied."""
+    folder = tmp_path_factory.mktemp("built")
+    cell = _cell(HELLO, "-k", kernel_61.id, "-o", folder / "out", env={"DLKM_CACHE": str(folder / "store")})
+    return folder / "store", cell
+
+
 @pytest.mark.parametrize("kind", ["cas", "ac", "notes"])
 @pytest.mark.parametrize("damage", ["flipped", "short", "empty", "gone"])
-def test_damage_is_made_good(tmp_path: Path, kernel_61: Kernel, kind: str, damage: str) -> None:
+def test_damage_is_made_good(
+    tmp_path: Path, kernel_61: Kernel, built: tuple[Path, dict[str, Any]], kind: str, damage: str
+) -> None:
     words: list[str | Path] = [HELLO, "-k", kernel_61.id, "-o", tmp_path / "out"]
-    first = _cell(*words)
+    store, first = built
+    shutil.copytree(store, _store(), dirs_exist_ok=True)
     for path in _kept(kind):
         _damage(path, damage)
     second = _cell(*words)
