@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A hundred drivers for a hundred kernels, every cell recorded as built, judged and proven: how the matrix stays quick.
 
-The sources, kernels and records are made for this; what is measured are whole commands, as a user runs them.
+The sources, kernels and records are made for this; what is measured are whole commands, as a user runs them. Then a
+hundred copies of a driver for two kernels that are known to the cache: what a cell takes of which nothing changed.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,12 +20,14 @@ from statistics import median
 from bench.figure import Figure
 from dlkm.build.record import Evidence, write_record
 from dlkm.build.result import BuildOutcome, BuiltModule, Cell
+from dlkm.core.events import Events
 from dlkm.core.files import sha256_file
+from dlkm.core.processes import Processes
 from dlkm.core.records import Mark
 from dlkm.kernel.identity import identity_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
-from dlkm.kernel.select import present
+from dlkm.kernel.select import present, resolve
 from dlkm.matrix.evidence import now
 from dlkm.prove.agreement import Agreement
 from dlkm.prove.record import ProofRecord, Proven, write_proof
@@ -31,6 +35,7 @@ from dlkm.verdict.record import VerdictRecord, write_verdicts
 from dlkm.verdict.verdict import Outcome, Verdict
 
 DLKM = Path(sys.executable).with_name("dlkm")
+HELLO = Path(__file__).parents[1] / "examples" / "hello"
 MANY = 100
 PROJECT = """\
 kernels = ["*"]
@@ -63,6 +68,23 @@ def figures() -> Iterator[Figure]:
             seconds, memory = _measured([str(DLKM), "matrix", *words], place, env)
             yield Figure(claim=f"{size}: {what}", ours=seconds, peer=None, aim=aim)
             yield Figure(claim=f"{size}: {what}, MB of memory", ours=memory, peer=None, aim=500.0)
+    yield from _nothing_changed()
+
+
+def _nothing_changed() -> Iterator[Figure]:
+    """A run of which every cell is known: the cache, the delivery and the table."""
+    kernels = resolve(["debian:latest-6.1-amd64", "debian:latest-6.1-rt-amd64"], Pool(), Events(), Processes())
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        sources = [shutil.copytree(HELLO, place / f"driver-{number:02}") for number in range(MANY)]
+        words = [word for kernel in kernels for word in ("-k", kernel.id)]
+        command = [str(DLKM), "build", "-q", *map(str, sources), *words]
+        cells = len(sources) * len(kernels)
+        seconds, memory = _measured(command, place, os.environ | {"DLKM_CACHE": str(place / "actions")})
+        yield Figure(
+            claim=f"dlkm build of {cells} cells, nothing changed: each", ours=seconds / cells, peer=None, aim=0.03
+        )
+        yield Figure(claim=f"dlkm build of {cells} cells, MB of memory", ours=memory, peer=None, aim=500.0)
 
 
 def _measured(command: list[str], place: Path, env: Mapping[str, str]) -> tuple[float, float]:

@@ -3,11 +3,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,25 @@ def test_the_table_and_the_reasons(place: Place, built: Said, kernel_61: Kernel,
     assert f"broken@{kernel_61.id}: failed, as expected: broken.c:1: error:" in said.out
     assert "(the whole log: out/broken@" in said.out
     assert said.out.splitlines()[-1] == "3 cells: 2 built; 1 failed, as expected; 2 from the cache"
+
+
+def test_a_terminal_shows_how_far_it_is_and_how_long_it_takes(place: Place, built: Said, kernel_61: Kernel) -> None:
+    ours, theirs = os.openpty()
+    words = ["build", "--only", f"{{broken,plain}}@{kernel_61.id}", "--color", "never"]
+    env = {**place.env, "TERM": "xterm", "COLUMNS": "120"}
+    child = subprocess.Popen([DLKM, *words], cwd=place.folder, env=env, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the other end is closed
+        while piece := os.read(ours, 1 << 16):
+            shown += piece
+    os.close(ours)
+    assert child.wait(60) == 0
+    text = shown.decode("utf-8", "replace")
+    assert re.search(r"[01] of 2 cells", text)
+    assert f"building broken@{kernel_61.id}" in text
+    assert re.search(r"about \d+ s left|\d s left|any moment", text)
+    assert "failed" not in text, "one that is expected to fail is no failure"
 
 
 @pytest.fixture(scope="module")
