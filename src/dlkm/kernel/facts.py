@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import Vermagic, is_module_file
-from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_exports
+from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_symvers
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KERNEL, KernelSymbol, Symvers
@@ -36,10 +36,9 @@ class Facts:
         if self.stale is None:
             return listed
         # The image is what boots: where the two differ, it is right, and so are the modules installed with it.
-        own = self._exports_of_modules() if self.installed is not None else listed.symbols
-        others = {name: one for name, one in own.items() if one.provider not in {KERNEL, ""}}
+        own = self._of_modules if self.installed is not None else listed
         self.origins["exports"] = f"{self.kernel.image} and {self.kernel.modules or path}"
-        return Symvers.of((others | dict(self._exports_of_image)).values())
+        return self._of_image.with_given(own, but=frozenset({KERNEL}))
 
     @cached_property
     def image(self) -> ImageRecord | None:
@@ -61,12 +60,9 @@ class Facts:
         """Every export that is known by name; see `exports_complete`."""
         if self.symvers is not None:
             return self.symvers.symbols
-        known: dict[str, KernelSymbol] = self._exports_of_modules()
-        if self._exports_of_image:  # then what modules expect says nothing more: they may expect what is not there
-            known = {name: one for name, one in known.items() if one.provider} | dict(self._exports_of_image)
-        read = (self.kernel.image if self._exports_of_image else None, self.kernel.modules)
+        read = (self.kernel.image if len(self._of_image) else None, self.kernel.modules)
         self.origins["exports"] = " and ".join(str(part) for part in read if part is not None)
-        return known
+        return self._composed.symbols
 
     @cached_property
     def table(self) -> Symvers | None:
@@ -76,14 +72,14 @@ class Facts:
         """
         if self.symvers is not None or not self.exports_complete:
             return self.symvers
-        return Symvers.of(self.exports.values())
+        return self._composed
 
     @cached_property
     def exports_complete(self) -> bool:
         """Whether a symbol that is not among the exports is known not to exist."""
         if "exports" in self.kernel.lacks:  # a snapshot of a target holds one of its modules
             return self.symvers is not None
-        return self.symvers is not None or (bool(self._exports_of_image) and self.installed is not None)
+        return self.symvers is not None or (len(self._of_image) > 0 and self.installed is not None)
 
     @cached_property
     def vermagic(self) -> str | None:
@@ -187,15 +183,21 @@ class Facts:
         return next((path for path in candidates if is_module_file(path.name)), None)
 
     @cached_property
-    def _exports_of_image(self) -> Mapping[str, KernelSymbol]:
+    def _composed(self) -> Symvers:
+        """Of image and modules. With an image, what modules expect says nothing: they may expect what is not there."""
+        return self._of_image.with_given(self._of_modules) if len(self._of_image) else self._of_modules
+
+    @cached_property
+    def _of_image(self) -> Symvers:
         """What the kernel itself exports, read off its image; empty where there is none that can be read."""
-        return recorded_exports(self.kernel)
+        return recorded_symvers(self.kernel)
 
-    def _exports_of_modules(self) -> dict[str, KernelSymbol]:
+    @cached_property
+    def _of_modules(self) -> Symvers:
         """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
-        from dlkm.kernel.modules_record import exports_of_modules
+        from dlkm.kernel.modules_record import symvers_of_modules
 
-        return dict(exports_of_modules(self.installed)) if self.installed is not None else {}
+        return symvers_of_modules(self.installed) if self.installed is not None else Symvers.of(())
 
 
 def _first_line(path: Path) -> str:

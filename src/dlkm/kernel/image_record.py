@@ -63,11 +63,16 @@ def recorded(kernel: Kernel, home: Path | None = None) -> ImageRecord | None:
     return _Cache(kernel, kernel.image, home or cache_home() / "images").record()
 
 
+def recorded_symvers(kernel: Kernel, home: Path | None = None) -> Symvers:
+    """What the image exports; an empty table where it does not tell."""
+    if kernel.image is None:
+        return Symvers.of(())
+    return _Cache(kernel, kernel.image, home or cache_home() / "images").exports()
+
+
 def recorded_exports(kernel: Kernel, home: Path | None = None) -> Mapping[str, KernelSymbol]:
     """What the image exports by name; empty where it does not tell."""
-    if kernel.image is None:
-        return {}
-    return _Cache(kernel, kernel.image, home or cache_home() / "images").exports()
+    return recorded_symvers(kernel, home).symbols
 
 
 def recorded_btf_names(kernel: Kernel, home: Path | None = None) -> bytes | None:
@@ -101,15 +106,15 @@ class _Cache:
         self._keep(record, now, digests)
         return record
 
-    def exports(self) -> Mapping[str, KernelSymbol]:
+    def exports(self) -> Symvers:
         if not self.record().exports:
-            return {}
+            return Symvers.of(())
         text = self._load_beside(self._exports)
         with suppress(DlkmError):
             if text is not None:
-                return Symvers.parse(text.decode("utf-8", "surrogateescape"), str(self._exports)).symbols
-            return self._read_exports()
-        return {}
+                return Symvers.parse(text.decode("utf-8", "surrogateescape"), str(self._exports))
+            return Symvers.of(self._read_exports().values())
+        return Symvers.of(())
 
     def btf_names(self) -> bytes | None:
         if self.record().btf is None:

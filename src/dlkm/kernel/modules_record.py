@@ -23,6 +23,11 @@ LIMIT = 64 << 20  # bytes of what is kept; a distribution's have two million
 
 
 def exports_of_modules(installed: Installed, home: Path | None = None) -> Mapping[str, KernelSymbol]:
+    """The same by name."""
+    return symvers_of_modules(installed, home).symbols
+
+
+def symvers_of_modules(installed: Installed, home: Path | None = None) -> Symvers:
     """What the modules export, and what the kernel's own expect of the kernel: these have no provider.
 
     Modules that cannot be read are passed over. What others were built for says nothing of this kernel.
@@ -40,7 +45,7 @@ def exports_of_modules(installed: Installed, home: Path | None = None) -> Mappin
         if Symvers.parse(text).symbols == known:
             data = text.encode("utf-8", "surrogateescape")
             write_atomically(path, _seal(listing, data) + b"\n" + data)
-    return known
+    return Symvers.of(known.values())
 
 
 def _listing(installed: Installed) -> bytes:
@@ -53,12 +58,12 @@ def _listing(installed: Installed) -> bytes:
     return os.fsencode("\n".join(rows))
 
 
-def _load(path: Path, listing: bytes) -> Mapping[str, KernelSymbol] | None:
+def _load(path: Path, listing: bytes) -> Symvers | None:
     with suppress(OSError, DlkmError):
         with path.open("rb") as stream:
             seal, _, data = stream.read(LIMIT).partition(b"\n")
         if seal == _seal(listing, data):
-            return Symvers.parse(data.decode("utf-8", "surrogateescape"), str(path)).symbols
+            return Symvers.parse(data.decode("utf-8", "surrogateescape"), str(path))
     return None
 
 

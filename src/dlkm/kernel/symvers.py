@@ -88,6 +88,22 @@ class Symvers:
             distinct.setdefault(symbol.name, symbol)
         return cls(_columns(distinct.values()))
 
+    def with_given(self, other: Self, but: frozenset[str] = frozenset()) -> Self:
+        """These, and of another table what has a provider, none of `but`, and is not among them."""
+        mine, known = self._columns, set(self._columns.names)
+        rows = zip(*other._columns, strict=True)
+        more = [row for row in rows if row[2] and row[1] not in known and row[2] not in but]
+        crcs, names, providers, gpl, namespaces = map(list, zip(*more, strict=True)) if more else ([],) * 5
+        return type(self)(
+            _Columns(
+                mine.crcs + crcs,
+                mine.names + names,
+                mine.providers + providers,
+                mine.gpl + gpl,
+                mine.namespaces + namespaces,
+            )
+        )
+
     @cached_property
     def providers(self) -> frozenset[str]:
         """Every provider that exports something."""

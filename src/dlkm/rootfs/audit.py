@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Is a finished root filesystem right? Looks at every kernel in it, and puts together what the checks find."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlkm.core.errors import DlkmError, MalformedError, UsageError
+from dlkm.core.children import Child
+from dlkm.core.errors import DlkmError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
@@ -121,26 +122,38 @@ class Auditor:
         if unusable is not None:
             return _kernel_found(release, None, (), Judgement()), [unusable]
         release.root.host_path(release.folder)  # unpacked at once, where it has to be
+        if self.jobs == 1:
+            return self._all(release, lambda: self._depmod(release))
+        making = Child.start(lambda: self._depmod(release))
+        try:
+            return self._all(release, making.collect)
+        except BaseException:
+            making.abandon()
+            raise
+
+    def _all(self, release: Release, made: Callable[[], Depmod | DlkmError]) -> tuple[KernelFound, list[Found]]:
+        """The same for one that can be used; `made` gives depmod's answer, which another process may be working on."""
         files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
         files += own_wishes(release) if release.root.form is Form.CPIO else ()
-        found = [*depmod_lines(release), *files, *depmod_findings(release, self._depmod(release))]
+        lacking = {one.module for one in files if one.rule == "dependency-missing" and one.module is not None}
+        found = [*depmod_lines(release), *files]
         kernel, judgement = None, Judgement()
         try:
             kernel = _kernel(release)
             judgement = judge(release, kernel, self.conditions, self.jobs)
         except DlkmError as error:
             found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
-        lacking = {one.module for one in files if one.rule == "dependency-missing" and one.module is not None}
         found += verdict_findings(release, judgement, lacking)
         held = initramfs_of(release.root, release.release)
         for one in held:
             found += initramfs_findings(release, one, self._open)
-        return _kernel_found(release, kernel, held, judgement), found
+        return _kernel_found(release, kernel, held, judgement), [*found, *depmod_findings(release, made())]
 
-    def _depmod(self, release: Release) -> Depmod | MalformedError:
+    def _depmod(self, release: Release) -> Depmod | DlkmError:
+        """What depmod makes, or why it makes nothing; says nothing, as another process may be speaking."""
         try:
-            return depmod(release.root, release.release, {}, runner=self.runner, events=self.events)
-        except MalformedError as error:
+            return depmod(release.root, release.release, {}, runner=self.runner, events=Events())
+        except DlkmError as error:
             return error
 
     def _open(self, path: Path) -> AbstractContextManager[Root]:

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from dlkm.core.errors import MalformedError
+from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.rootfs.auditrules import Found, listed
 from dlkm.rootfs.depmod import Depmod
 from dlkm.rootfs.release import Release
@@ -19,11 +19,13 @@ _WITHOUT = {
 }
 
 
-def depmod_findings(release: Release, made: Depmod | MalformedError) -> Iterator[Found]:
-    """`made` is what depmod makes of the root now, or why it fails."""
+def depmod_findings(release: Release, made: Depmod | DlkmError) -> Iterator[Found]:
+    """`made` is what depmod makes of the root now, or why it fails. Where it could not be run, that is raised."""
     if isinstance(made, MalformedError):
         yield _found("depmod-fails", release, {"why": made.what})
         return
+    if isinstance(made, DlkmError):
+        raise made
     gone = missing(made.files, release.table, release.settings.kmod.loader)
     if gone:
         what = next((_WITHOUT[name] for name in gone if name in _WITHOUT), "modprobe does not find all")

@@ -3,13 +3,14 @@
 
 import gc
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dlkm.core.errors import DlkmError, WorkerLostError
+from dlkm.core.children import Child
+from dlkm.core.errors import DlkmError
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
@@ -88,48 +89,20 @@ def _shared(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked], jobs: int)
     """
     if jobs == 1 or len(asked) < _FEW:
         return [tell(one) for one in asked]
-    children = [_start(tell, asked[number::jobs]) for number in range(1, jobs)]
+    shares_of = [partial(_tell_all, tell, asked[number::jobs]) for number in range(jobs)]
+    children = [Child.start(share) for share in shares_of[1:]]
     try:
-        shares = [[tell(one) for one in asked[0::jobs]]]
+        shares = [shares_of[0]()]
     except BaseException:
-        for pid, pipe in children:
-            os.close(pipe)
-            os.waitpid(pid, 0)
+        for child in children:
+            child.abandon()
         raise
-    shares += [_collect(pid, pipe) for pid, pipe in children]
+    shares += [child.collect() for child in children]
     told: dict[int, _Told] = {}
     for number, share in enumerate(shares):
         told |= zip(range(number, len(asked), jobs), share, strict=True)
     return [told[place] for place in range(len(asked))]
 
 
-def _start(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked]) -> tuple[int, int]:
-    """A child that tells its share through the pipe."""
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(theirs)
-        return pid, ours
-    status = 1
-    try:
-        os.close(ours)
-        with os.fdopen(theirs, "wb") as pipe:
-            pickle.dump([tell(one) for one in asked], pipe, pickle.HIGHEST_PROTOCOL)
-        status = 0
-    finally:
-        # Whatever happened, nothing of the parent's (its buffers, its progress bars) may be finished here.
-        os._exit(status)
-
-
-def _collect(pid: int, pipe: int) -> list[_Told]:
-    """What a child answered."""
-    with os.fdopen(pipe, "rb") as stream:
-        data = stream.read()
-    _, status = os.waitpid(pid, 0)
-    if status != 0:
-        raise WorkerLostError(
-            f"a worker process ended early (status {os.waitstatus_to_exitcode(status)})",
-            hint="run it again; with -j 1 all happens in one process",
-        )
-    told: list[_Told] = pickle.loads(data)  # noqa: S301 — written by our own child, through a pipe
-    return told
+def _tell_all(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked]) -> list[_Told]:
+    return [tell(one) for one in asked]
