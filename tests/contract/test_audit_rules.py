@@ -492,3 +492,49 @@ def test_modules_of_an_external_directory(tmp_path: Path) -> None:
     assert {one.rule for one in audit.findings} == {"not-judged"}, audit.findings
     (choice,) = [one for one in audit.modules if one.name == "hello"]
     assert (choice.wins, choice.why) == ("opt/m/hello.ko", "the only file of that name")
+
+
+def test_a_root_with_busybox_alone(tmp_path: Path) -> None:
+    """Its modprobe reads the texts, /etc/modprobe.d and nothing else; kmod's indexes are not missed."""
+
+    def no_indexes(root: Path) -> None:
+        for path in (root / BASE).glob("*.bin"):
+            path.unlink()
+
+    files: dict[str, bytes | str | None] = {
+        **ACME,
+        LOAD: "acme\nacme_old\nconfigfs\nplatform:acme-nic\n",
+        PROBE: "blacklist acme_old\n",
+        "lib/modprobe.d/y.conf": "blacklist acme\n",
+        "usr/lib/systemd/systemd-modules-load": None,
+        "etc/init.d/modutils.sh": "#!/bin/sh\n",
+    }
+    plan = Plan(files=files, kmod=b"\x7fELF\0BusyBox v1.36.1 (2024)\0", after=no_indexes)
+    audit = audited(make(tmp_path / "root", plan), "of:N*T*Cacme,nic")
+    assert {one.rule for one in audit.findings} == {"not-judged", "conf-not-read", "autoload-blacklisted"}
+    # What is handed to modprobe by its name is loaded; by an alias it is not.
+    assert [one.line for one in audit.findings if one.rule == "autoload-blacklisted"] == [4]
+    assert audit.kmod == "BusyBox"
+    (query,) = audit.queries
+    assert sorted(query.modules) == ["acme", "acme_old"]
+    choices = {one.name: one.wins for one in audit.modules}
+    assert choices["acme"] == f"{UPDATES}/acme.ko"
+
+
+def test_two_kernels_and_weak_updates(tmp_path: Path) -> None:
+    """What is said of a kernel is said of that kernel alone."""
+    other = "6.1.0-57-amd64"
+    files: dict[str, bytes | str | None] = {name.replace(RELEASE, other): content for name, content in KERNEL.items()}
+    files |= {
+        f"{EXTRA}/hello.ko": module("hello"),
+        f"lib/modules/{other}/weak-updates/hello.ko": f"-> ../../{RELEASE}/extra/hello.ko",
+        f"{EXTRA}/lone.ko": module("lone"),
+        LOAD: "hello\nlone\n",
+    }
+    root = make(tmp_path / "root", Plan(files=files, after=lambda root: run_depmod(root, other)))
+    audit = audited(root, "hello")
+    assert [kernel.release for kernel in audit.kernels] == [RELEASE, other]
+    found = {(one.rule, one.kernel) for one in audit.findings if one.rule != "not-judged"}
+    assert found == {("autoload-unresolved", other), ("other-release", other)}
+    wins = {one.kernel: one.wins for one in audit.modules if one.name == "hello"}
+    assert wins == {RELEASE: f"{EXTRA}/hello.ko", other: f"{EXTRA}/hello.ko"}

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from dlkm.rootfs.audit_conf import reader_of
 from dlkm.rootfs.audit_files import shared_aliases
 from dlkm.rootfs.auditrules import Found, listed
 from dlkm.rootfs.index import matches
@@ -39,13 +40,15 @@ def disables(line: Directive | None) -> bool:
 
 def _autoload(release: Release, wanted: Autoload) -> Iterator[Found]:
     """systemd-modules-load looks a name up as modprobe does, and obeys the blacklist whatever way it was found."""
+    reader = reader_of(release.root)
+    obeys = reader is None or reader.obeys
     answer = release.lookup.ask(wanted.name)
     if answer.by is By.NOTHING:
         yield _unresolved(release, wanted)
     for one in answer.modules:
         words: dict[str, object] = {"name": wanted.name, "release": release.release}
-        if one.blacklist is not None:
-            words |= {"blacklist": one.blacklist.place}
+        if one.blacklist is not None and (obeys or answer.is_alias):
+            words |= {"blacklist": one.blacklist.place, "reader": "systemd-modules-load" if obeys else "modprobe"}
             yield _of_autoload("autoload-blacklisted", release, wanted, words)
         elif one.command is not None and disables(one.command):
             words |= {"command": one.command.text, "file": one.command.place}

@@ -42,11 +42,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """A program that loads what modules-load.d names; `directories` are those that it reads, empty for all."""
+    """A program that loads what modules-load.d names; `directories` are those that it reads, empty for all.
+
+    `obeys`: a blacklist keeps out what is named there; others hand names to modprobe, which obeys for aliases alone.
+    """
 
     name: str
     files: tuple[str, ...]
     directories: tuple[str, ...] = ()
+    obeys: bool = False
 
 
 def finding(found: Found) -> Finding:
@@ -72,7 +76,12 @@ def places(key: str) -> tuple[str, ...]:
 def loaders() -> tuple[Loader, ...]:
     """Who reads modules-load.d, in the order in which they are looked for."""
     return tuple(
-        Loader(name=one["name"], files=tuple(one["files"]), directories=tuple(one.get("directories", ())))
+        Loader(
+            name=one["name"],
+            files=tuple(one["files"]),
+            directories=tuple(one.get("directories", ())),
+            obeys=one.get("obeys", False),
+        )
         for one in table()["loaders"]
     )
 

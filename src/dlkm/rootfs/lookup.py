@@ -14,6 +14,7 @@ from dlkm.core.errors import MalformedError
 from dlkm.core.names import normalise_module_name
 from dlkm.rootfs.index import Index, matches
 from dlkm.rootfs.statements import Directive, directives, underscores
+from dlkm.rootfs.textindex import TextIndex
 
 _Told = TypeVar("_Told")
 INDEXES = ("modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin",
@@ -71,14 +72,22 @@ class Lookup:
     """One release's tables and the configuration that goes with them.
 
     `read` gives the bytes of a file in the modules directory, or None. `faults` tells of damaged indexes, which are as
-    if they were not there.
+    if they were not there. `texts`: the tables' text forms are asked, as BusyBox does.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], settings: Sequence[Directive], where: str = "") -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        settings: Sequence[Directive],
+        where: str = "",
+        *,
+        texts: bool = False,
+    ) -> None:
         self._read = read
+        self._texts = texts
         self._directives = tuple(settings)
         self._where = where
-        self._indexes: dict[str, Index | None] = {}
+        self._indexes: dict[str, Index | TextIndex | None] = {}
         self.faults: dict[str, str] = {}
 
     def ask(self, name: str) -> Answer:
@@ -193,19 +202,23 @@ class Lookup:
     def _blacklist(self) -> dict[str, Directive]:
         return {_plain(line.name): line for line in reversed(self._of("blacklist"))}
 
-    def _from(self, file: str, ask: Callable[[Index], _Told | None]) -> _Told | None:
+    def _from(self, file: str, ask: Callable[[Index | TextIndex], _Told | None]) -> _Told | None:
         """What an index says; None where it is missing or damaged, which is noted."""
         try:
             if file not in self._indexes:
-                data = self._read(file)
-                # depmod leaves an empty file where it has nothing to list.
-                self._indexes[file] = Index(data, f"{self._where}{file}") if data else None
+                self._indexes[file] = self._opened(file)
             index = self._indexes[file]
             return None if index is None else ask(index)
         except MalformedError as error:
             self.faults[file] = error.what
             self._indexes[file] = None
             return None
+
+    def _opened(self, file: str) -> Index | TextIndex | None:
+        data = self._read(file.removesuffix(".bin") if self._texts else file)
+        if not data:  # depmod leaves an empty file where it has nothing to list
+            return None
+        return TextIndex(data) if self._texts else Index(data, f"{self._where}{file}")
 
 
 def softdep_names(line: Directive) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from dlkm.core.errors import DlkmError
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.index import LIMIT
+from dlkm.rootfs.kmod import Loader
 from dlkm.rootfs.lookup import Answer, Lookup
 from dlkm.rootfs.modtree import ModuleFile, ModuleTree, module_of_path, module_tree
 from dlkm.rootfs.precedence import Precedence
@@ -41,7 +42,8 @@ class Release:
     @cached_property
     def lookup(self) -> Lookup:
         """modprobe's tables, as they lie there now."""
-        return Lookup(self.table, self.settings.directives, f"{self.folder}/")
+        texts = self.settings.kmod.loader is Loader.BUSYBOX
+        return Lookup(self.table, self.settings.directives, f"{self.folder}/", texts=texts)
 
     def table(self, name: str) -> bytes | None:
         """A file of the modules directory."""
