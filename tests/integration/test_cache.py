@@ -249,6 +249,21 @@ def test_from_any_directory_in_any_place(tmp_path: Path, kernel_61: Kernel, kern
     assert ".BTF" in shown.stdout
 
 
+def test_with_a_kernel_in_any_directory(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Debug information names the kernel's files; it must not say where their owner put them."""
+    assert kernel_61.headers is not None
+    assert kernel_61.tree is not None
+    shutil.copytree(kernel_61.tree / "usr", tmp_path / "one" / "usr", symlinks=True)
+    headers, digests = kernel_61.headers.relative_to(kernel_61.tree), set()
+    for place in ("one", "two"):
+        if place == "two":
+            (tmp_path / "one").rename(tmp_path / "two")
+        for more in ((), ("--no-sandbox",)):
+            words: list[str | Path] = [DRIVERS / "warns", "-k", tmp_path / place / headers, "-o", tmp_path / "out"]
+            digests |= set(_sha256(_cell(*words, "--no-cache", *more)))
+    assert len(digests) == 1
+
+
 def test_what_another_driver_exports_is_in_the_key(tmp_path: Path, kernel_61: Kernel) -> None:
     make = "obj-m := NAME.o\nall: ; $(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) modules\n"
     giver = "#include <linux/module.h>\nTYPE give(void);\nTYPE give(void) { return 1; }\nEXPORT_SYMBOL_GPL(give);\n"

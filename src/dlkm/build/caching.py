@@ -2,8 +2,9 @@
 """What a run shares to know builds again: the store, the content of kernels and toolchains. Builds nothing."""
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from dlkm.action.store import Store
@@ -12,6 +13,7 @@ from dlkm.build.content import KernelContent, kernel_content
 from dlkm.build.kerneltree import KernelTree, tree_on_the_target
 from dlkm.build.order import Order
 from dlkm.build.toolchain import Toolchain, toolchain_of
+from dlkm.core.errors import DlkmError
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
 
@@ -52,6 +54,15 @@ class Cache:
         """Its content."""
         tree = self.tree(kernel)
         return self._once.get(("kernel", kernel.id), lambda: kernel_content(tree, self.runner, self.store))
+
+    def begin(self, kernel: Kernel) -> None:
+        """Take its content beside whatever else is to be done: most of that is another program's work."""
+
+        def take() -> None:
+            with suppress(DlkmError, OSError):  # who asks for it meets the same, and tells
+                self.kernel(kernel)
+
+        Thread(target=take, daemon=True).start()
 
     def kernel_blobs(self, kernel: Kernel) -> Blobs:
         """What that is made of."""

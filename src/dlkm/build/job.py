@@ -92,6 +92,8 @@ def build_in(
     headers_of(kernel)
     target = output_directory(output.absolute(), identity(driver, kernel))
     ensure_replaceable(target)
+    if workshop.cache is not None:
+        workshop.cache.begin(kernel)
     compiler = choose(kernel, workshop.runner, workshop.events)
     order = Order(driver=driver, kernel=kernel, options=options, compiler=compiler, given=given)
     try:
