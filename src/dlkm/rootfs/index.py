@@ -19,7 +19,7 @@ _HEADER, _WORD = Struct(">III"), Struct(">I")
 _WILD, _WILD_TEXT = b"*?[", "*?["
 _KEY_LIMIT = 4096  # bytes of a key; PATH_MAX, as for libkmod
 LIMIT = 64 << 20  # bytes of an index; a distribution's kernel has one million
-_NODES = 2_000_000  # looked at in one walk; a distribution's kernel has fifty thousand
+_NODES = 40_000_000  # looked at in all; a distribution's kernel has fifty thousand, of which a question sees hundreds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Index:
     def __init__(self, data: bytes, where: str) -> None:
         self._data, self._where = data, where
         self._nodes: dict[int, _Node] = {}
+        self._left = _NODES
         if len(data) < _HEADER.size:
             raise self._damaged("is shorter than its header")
         magic, version, self._root = _HEADER.unpack_from(data)
@@ -101,14 +102,15 @@ class Index:
 
     def _walk(self, node: _Node | None, start: int, before: bytes) -> Iterator[tuple[bytes, _Node]]:
         todo = [(node, start, before)]
-        seen = 0
+        seen = 0  # of a tree no walk can see more nodes than it has bytes
         while todo:
             here, skipped, key = todo.pop()
             if here is None:
                 continue
             whole = key + here.prefix[skipped:]
             seen += 1
-            if len(whole) > _KEY_LIMIT or seen > min(_NODES, len(self._data)):
+            self._left -= 1
+            if len(whole) > _KEY_LIMIT or seen > len(self._data) or not self._left:
                 raise self._damaged("leads in a circle")
             yield whole, here
             for place, child in enumerate(here.children):
@@ -167,8 +169,9 @@ def matches(wildcard: str, name: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _pattern(wildcard: str) -> re.Pattern[str]:
-    # C's fnmatch takes a backslash for a quote, Python's for a letter.
-    return re.compile(translate(re.sub(r"\\(.)", _quoted, wildcard, flags=re.DOTALL)))
+    # C's fnmatch takes a backslash for a quote, Python's for a letter; C's knows '^' for '!' in brackets, Python's not.
+    quoted = re.sub(r"\\(.)", _quoted, wildcard, flags=re.DOTALL)
+    return re.compile(translate(quoted.replace("[^", "[!")))
 
 
 def _quoted(match: re.Match[str]) -> str:
