@@ -5,6 +5,7 @@ libarchive unpacks; every name, link and size is looked at here before anything 
 are but never followed, devices and pipes are left out, owners and special permissions too.
 """
 
+import errno
 import os
 import stat
 import time
@@ -207,6 +208,8 @@ class _Writer:
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise MalformedError(f"{self._path}: {name!r} is two things at once") from error
         except OSError as error:
+            if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
+                raise MalformedError(f"{self._path}: {name[:80]!r}: {error.strerror}") from error
             raise cannot_write(target, error) from error
 
     def _place(self, entry: Any, name: str, target: Path) -> None:
@@ -218,7 +221,7 @@ class _Writer:
             self._hard_link(entry, target)
         elif entry.issym:
             target.unlink(missing_ok=True)
-            target.symlink_to(_text(entry.linkpath))
+            self._link(_text(entry.linkpath), target)
         elif entry.isreg:
             target.unlink(missing_ok=True)
             self._file(entry, target)
@@ -233,6 +236,11 @@ class _Writer:
             raise MalformedError(f"{self._path}: would write through the link {name!r}: nothing of it is used")
         path.mkdir(exist_ok=True)
         self._folders.add(name)
+
+    def _link(self, text: str, target: Path) -> None:
+        if not text or "\0" in text:
+            raise MalformedError(f"{self._path}: {str(target.relative_to(self._into))!r} is a link to nothing")
+        target.symlink_to(text)
 
     def _hard_link(self, entry: Any, target: Path) -> None:
         source = _relative(entry.linkpath, self._path)

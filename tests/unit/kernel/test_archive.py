@@ -56,6 +56,7 @@ def test_only_what_is_wanted(tmp_path: Path) -> None:
         {"sub": "-> /", "sub/tmp/evil": "x"},
         {"hard": _info("hard", b"1", "../outside")},
         {"a": "file", "a/b": "x"},
+        {"n" * 300: "x"},
         {"a/b": "x", "a": "file"},
         {"/".join("d" * 100): "x"},
     ],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Package files from anybody: what they hold comes out as a value, and nothing leaves the directory."""
 
+import io
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.kernel.archive import Limits
+from dlkm.package.compression import Compression
 from dlkm.package.package import Package, PackageFile, Scripts
 from dlkm.package.reading import read_package
+from dlkm.package.rpm import write_rpm
+from dlkm.package.stamp import Stamp
 from tests.unit.kernel.deb_builder import ar, deb, tar
 
 CONTROL = """Package: kernel-module-one-6.1
@@ -177,3 +181,24 @@ def test_damage_is_an_error_of_ours_or_none(tmp_path_factory: pytest.TempPathFac
     path.write_bytes(data)
     with suppress(MalformedError):
         read_package(path, folder / "out")
+
+
+@settings(deadline=None, max_examples=300)
+@given(place=st.integers(min_value=96), data=st.binary(min_size=1, max_size=4))
+def test_damage_of_an_rpm_is_an_error_of_ours_or_none(
+    tmp_path_factory: pytest.TempPathFactory, place: int, data: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    files = (PackageFile(path="/etc/x", mode=0o644, data=b"y" * 500), PackageFile(path="/lib/l", mode=0o777, link="x"))
+    package = Package(
+        name="x", version="1-1", arch="noarch", depends=("a", "b (>= 1)"), files=files, conffiles=("/etc/x",)
+    )
+    whole = io.BytesIO()
+    write_rpm(package, Compression.GZ, Stamp(0), whole)
+    damaged = bytearray(whole.getvalue())
+    start = place % len(damaged)
+    damaged[start : start + len(data)] = data
+    (folder / "x.rpm").write_bytes(damaged)
+    with suppress(MalformedError):
+        read_package(folder / "x.rpm", folder / "out")
+    assert sorted(path.name for path in folder.iterdir() if path.name not in {"out", "x.rpm"}) == []
