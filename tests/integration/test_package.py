@@ -384,6 +384,21 @@ def test_builds_and_dkms_sources(tmp_path: Path, kernel_61_arm64: Kernel) -> Non
     assert again.path(f"kernel-module-hello-{release}").read_bytes() == deb.read_bytes()
 
 
+def test_a_kernel_that_a_driver_is_not_for(tmp_path: Path, kernel_61: Kernel, kernel_612: Kernel) -> None:
+    source = tmp_path / "src"
+    shutil.copytree(HELLO, source)
+    (source / "dkms.conf").write_text(
+        "PACKAGE_NAME=greeter\nPACKAGE_VERSION=3.1\nBUILT_MODULE_NAME=hello\nDEST_MODULE_LOCATION=/updates\n"
+        'MAKE="make KERNEL_SRC=$kernel_source_dir"\nCLEAN=true\nBUILD_EXCLUSIVE_KERNEL="^6\\.1\\."\n'
+    )
+    made = _made(tmp_path / "out", source, "-k", kernel_61.id, "-k", kernel_612.id, "--format", "deb")
+    assert _names(made, "deb", "modules") == [f"kernel-module-hello-{kernel_61.release}"]
+    (warning,) = made.document["warnings"]
+    assert warning.startswith(f"src@{kernel_612.id} was not built: dkms.conf: BUILD_EXCLUSIVE_KERNEL")
+    done = _package(source, "-k", kernel_612.id, "--format", "deb", "-o", tmp_path / "none")
+    assert (done.returncode, "nothing to package" in done.stderr) == (6, True)
+
+
 def test_without_debugging_information(module: Path, tmp_path: Path, kernel_61: Kernel) -> None:
     made = _made(tmp_path / "out", module, "-k", kernel_61.id, "--format", "deb", "--strip")
     _good("dpkg-deb", "--extract", made.path(f"kernel-module-hello-{kernel_61.release}"), tmp_path / "x")

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """The lots, the modules in them with their kernels, what is known of these, and the builds that failed."""
+    """The lots, the modules in them with their kernels, what is known of these, and the builds that brought none."""
 
     lots: "tuple[Lot, ...]" = ()
     given: "tuple[Given, ...]" = ()
     facts: "Mapping[str, Facts]" = field(default_factory=dict)
     failed: "tuple[Cell, ...]" = ()
+    skipped: "tuple[Cell, ...]" = ()
 
 
 def gather(arguments: argparse.Namespace, asked: "Asked", terminal: Terminal) -> Gathered:
@@ -92,7 +93,8 @@ class _Gatherer:
         if not lots and not failed:
             reasons = "; ".join(f"{cell.id}: {cell.reason}" for cell in cells)
             raise NothingSelectedError(f"nothing to package{': ' if reasons else ''}{reasons}")
-        return Gathered(lots=tuple(lots), given=tuple(self._given), facts=self._facts, failed=failed)
+        skipped = tuple(cell for cell in cells if cell.outcome is BuildOutcome.SKIPPED)
+        return Gathered(lots=tuple(lots), given=tuple(self._given), facts=self._facts, failed=failed, skipped=skipped)
 
     def _of_files(self, files: Sequence[Path]) -> "Iterator[Lot]":
         """Files of one module name are one driver's, for several kernels; with --name all of them."""
@@ -121,7 +123,7 @@ class _Gatherer:
     def _lot(self, source: str, name: str, folder: Path | None, given: "Sequence[Given]") -> "Lot":
         """Modules as a driver's packages."""
         from dlkm.package.lot import Lot
-        from dlkm.package.split import split
+        from dlkm.package.split import Place, split
 
         self._given += given
         modules, first = [one.module for one in given], given[0]
@@ -132,7 +134,7 @@ class _Gatherer:
             origin=first.kernel.origin if first.kernel is not None else "",
             arch=arch,
             machine=(self._machine or arch.oe).replace("-", "_"),
-            packages=split(name, folder, modules, first.release, self._asked),
+            packages=split(name, folder, modules, Place.of(first.release, first.kernel), self._asked),
             in_tree=self._modules_of(first),
         )
 

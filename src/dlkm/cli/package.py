@@ -96,14 +96,16 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.events.warning(printable(failure))
         report.show_refusal(refused, failures, terminal, as_document=arguments.json)
         return ExitStatus.NO
+    skipped = [f"{cell.id} was not built: {cell.reason}" for cell in gathered.skipped]
     forced = [f"{verdict.path} will not load on {verdict.kernel} (--force)" for verdict in refused]
     with held_dir(cache_home() / "build", "package-") as aside:
         lots = _stripped(gathered.lots, aside, terminal) if arguments.strip else gathered.lots
         jobs, warnings = _jobs(lots, targets, asked, arguments)
         written = write_all(jobs, arguments.output, stamp, arguments.jobs)
-    for warning in (*forced, *warnings):
+    warnings = [*skipped, *forced, *warnings]
+    for warning in warnings:
         terminal.events.warning(printable(warning))
-    report.show(written, [*forced, *warnings], terminal, as_document=arguments.json)
+    report.show(written, warnings, terminal, as_document=arguments.json)
     return ExitStatus.OK
 
 

@@ -10,7 +10,7 @@ from dlkm.package.assemble import Target
 from dlkm.package.lot import Asked, Lot
 from dlkm.package.names import Format
 from dlkm.package.package import Package, PackageFile
-from dlkm.package.split import split
+from dlkm.package.split import Place, split
 from dlkm.package.systems import System, system_of
 from tests.unit.ko.elf_builder import tiny_module
 
@@ -40,7 +40,7 @@ def driver(folder: Path, release: str = R, *, asked: Asked | None = None, arch: 
            names: Sequence[str] = ("hello",), depends: str = "") -> Lot:  # fmt: skip
     """The lot of a driver with these modules."""
     modules = [module(folder / release, name, depends=depends) for name in names]
-    return lot(*split("hello", None, modules, release, asked or Asked()), release=release, arch=arch)
+    return lot(*split("hello", None, modules, Place(release=release), asked or Asked()), release=release, arch=arch)
 
 
 def recipe(name: str = "kernel-module-one-" + R, *, release: str = R, conf: str = "", **words: object) -> Package:

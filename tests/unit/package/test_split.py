@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Modules into packages as Yocto splits them, and what their sources say of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dlkm.core.arch import arch_named
 from dlkm.core.errors import UsageError
+from dlkm.kernel.kernel import Kernel
+from dlkm.ko.module import read_module
 from dlkm.package.lot import Asked
 from dlkm.package.package import Package
-from dlkm.package.split import driver_version, is_address, split
+from dlkm.package.split import Place, driver_version, is_address, split
 from tests.unit.package.support import AUTHOR, R, driver, module
 
 DEPMOD = f'#!/bin/sh\nset -e\nif [ -z "$D" ]; then\n\tdepmod -a {R}\nelse\n\tdepmod -a -b "$D" {R}\nfi\n'
@@ -19,7 +23,7 @@ def test_a_package_for_each_module_and_one_for_all(tmp_path: Path) -> None:
         tmp_path, "pair_front", file="pair-front.ko", depends="pair_back,cfg80211", more=[("version", "v1.2")]
     )
     back = module(tmp_path, "pair_back", more=[("version", "1.10"), ("license", "GPL")])
-    first, second, meta = split("Pair", None, [front, back], R, Asked())
+    first, second, meta = split("Pair", None, [front, back], Place(release=R), Asked())
     assert first.name == f"kernel-module-pair-front-{R}"
     assert first.depends == (
         f"kernel-{R}",
@@ -36,20 +40,38 @@ def test_a_package_for_each_module_and_one_for_all(tmp_path: Path) -> None:
     assert meta.depends == (f"{first.name} (= 1.10-1)", f"{second.name} (= 1.10-1)")
 
 
+def test_where_the_kernels_package_has_its_own(tmp_path: Path) -> None:
+    kernel = Kernel(id=R, release=R, arch=arch_named("amd64"), origin="", tree=tmp_path)
+    for modules, tree in ((None, "/lib"), (f"lib/modules/{R}", "/lib"), (f"usr/lib/modules/{R}", "/usr/lib")):
+        there = replace(kernel, modules=tmp_path / modules if modules else None)
+        assert Place.of(R, there).tree == f"{tree}/modules"
+    made = split("x", None, [module(tmp_path)], Place(release=R, tree="/usr/lib/modules"), Asked())
+    assert made[0].files[0].path == f"/usr/lib/modules/{R}/updates/hello.ko"
+
+
+def test_what_is_no_utf_8_becomes_it(tmp_path: Path) -> None:
+    path = module(tmp_path).path
+    path.write_bytes(path.read_bytes().replace(b"Says hello", b"Says h\xe9llo"))
+    made = split("x", None, [read_module(path)], Place(release=R), Asked())
+    assert made[0].description == "hello kernel module; Says h\ufffdllo"
+
+
 def test_names_that_become_one_share_a_package(tmp_path: Path) -> None:
-    made = split("x", None, [module(tmp_path, "a_b"), module(tmp_path, "a_b", file="a-b.ko")], R, Asked())
+    made = split(
+        "x", None, [module(tmp_path, "a_b"), module(tmp_path, "a_b", file="a-b.ko")], Place(release=R), Asked()
+    )
     assert [package.name for package in made] == [f"kernel-module-a-b-{R}", "x-modules"]
     assert len(made[0].files) == 2
 
 
 def test_two_files_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="several modules of one name"):
-        split("x", None, [module(tmp_path / "1"), module(tmp_path / "2")], R, Asked())
+        split("x", None, [module(tmp_path / "1"), module(tmp_path / "2")], Place(release=R), Asked())
 
 
 def test_a_name_that_no_package_can_hold(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none that a package can hold"):
-        split("x", None, [module(tmp_path, file="a\nb.ko")], R, Asked())
+        split("x", None, [module(tmp_path, file="a\nb.ko")], Place(release=R), Asked())
 
 
 def test_what_is_asked_for_wins(tmp_path: Path) -> None:
@@ -78,7 +100,7 @@ def test_where_a_version_comes_from(tmp_path: Path) -> None:
     assert driver_version(tmp_path, [plain, stated]) == "0.Rev.3"
     (tmp_path / "dkms.conf").write_text('PACKAGE_NAME=one\nPACKAGE_VERSION="2.5_1"\n')
     assert driver_version(tmp_path, [stated]) == "2.5.1"
-    made = split("one", tmp_path, [plain], R, Asked())
+    made = split("one", tmp_path, [plain], Place(release=R), Asked())
     assert [package.conflicts for package in made] == [("one-dkms",), ()]
 
 

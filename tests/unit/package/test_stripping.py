@@ -13,7 +13,7 @@ from dlkm.core.events import Event, Events
 from dlkm.core.processes import Completed
 from dlkm.ko.module import read_module
 from dlkm.package.lot import Asked, Lot
-from dlkm.package.split import split
+from dlkm.package.split import Place, split
 from dlkm.package.stripping import stripped
 from tests.unit.ko.elf_builder import Part, tiny_module, trailer
 from tests.unit.package.support import R, lot
@@ -43,7 +43,7 @@ def _lot(folder: Path, name: str = "hello.ko", *, debug: bool = True, end: bytes
     data = image.build() + end
     path = folder / name
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return lot(*split("hello", None, [read_module(path)], R, Asked()), arch=arch or host_arch().name)
+    return lot(*split("hello", None, [read_module(path)], Place(release=R), Asked()), arch=arch or host_arch().name)
 
 
 def _bytes(folder: Path, given: Lot, strip: Strip, said: list[str] | None = None) -> bytes:
