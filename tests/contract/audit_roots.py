@@ -30,6 +30,7 @@ def module(
     release: str = RELEASE,
     version: str = "1",
     softdep: str = "",
+    more: Sequence[tuple[str, str]] = (),
     machine: int = 62,
 ) -> bytes:
     """A module; `own` makes it one of the kernel's, `version` another content."""
@@ -37,6 +38,7 @@ def module(
     entries += [("alias", alias) for alias in aliases]
     entries += [("softdep", softdep)] if softdep else []
     entries += [("intree", "Y")] if own else []
+    entries += more
     entries.append(("vermagic", VERMAGIC.replace(RELEASE, release)))
     versions = {"module_layout": 0x9060323F} | {one: 0x92997ED8 if one == "_printk" else 1 for one in undefined}
     exported = [Exported(name=one, crc=1) for one in exports]

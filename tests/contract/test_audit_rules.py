@@ -23,6 +23,7 @@ UPDATES, EXTRA = f"{BASE}/updates", f"{BASE}/extra"
 STUB = {f"{UPDATES}/stub.ko": module("stub", aliases=GPU, version="2")}
 ACME = {f"{UPDATES}/acme.ko": module("acme", aliases=NIC)}
 HELLO = {f"{UPDATES}/hello.ko": module("hello")}
+WHO, FIRM = module("hello", more=[("parmtype", "who:charp")]), module("hello", more=[("firmware", "acme/a.fw")])
 PROBE, LOAD, DEP = "etc/modprobe.d/x.conf", "etc/modules-load.d/x.conf", "etc/depmod.d/x.conf"
 BOOT = f"boot/initrd.img-{RELEASE}"
 INSIDE = {f"{BASE}/kernel/loop.ko": KERNEL[f"{BASE}/kernel/loop.ko"],
@@ -366,6 +367,18 @@ CASES = [
         rule="softdep-unresolved",
         bad=Plan(files={PROBE: "softdep stub pre: nosuch loop"}),
         says="nosuch is nothing that can be loaded",
+    ),
+    Case(
+        rule="options-unknown",
+        bad=Plan(files={f"{UPDATES}/hello.ko": WHO, PROBE: "options hello who=x times=3"}),
+        near=Plan(files={f"{UPDATES}/hello.ko": WHO, PROBE: "options hello who=x dyndbg\noptions stub no=1"}),
+        says="has no parameter times",
+    ),
+    Case(
+        rule="firmware-missing",
+        bad=Plan(files={f"{UPDATES}/hello.ko": FIRM, "lib/firmware/b.fw": "x"}),
+        near=Plan(files={f"{UPDATES}/hello.ko": FIRM, f"lib/firmware/updates/{RELEASE}/acme/a.fw.xz": "x"}),
+        says="acme/a.fw",
     ),
     Case(
         rule="cmdline-blocks",

@@ -13,7 +13,8 @@ import pytest
 from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
-from dlkm.rootfs.plan import Content, Plan, Planner
+from dlkm.rootfs.plan import Content, Plan
+from dlkm.rootfs.planner import Planner
 from dlkm.rootfs.root import Root
 from dlkm.rootfs.target import target
 from tests.contract.images import FORMS, made, make_tree, true

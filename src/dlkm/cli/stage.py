@@ -2,14 +2,14 @@
 """`dlkm stage`: modules and their configuration into a root filesystem."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags
 from dlkm.cli.common import add_kernel_flag, add_output_flag, source_date_epoch
-from dlkm.cli.configuration import add_configuration_flags, wanted_of
+from dlkm.cli.configuration import add_configuration_flags, add_file_flags, wanted_of
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal, printable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlkm.core.processes import Foreman
     from dlkm.rootfs.conf import Wanted
     from dlkm.rootfs.inputs import Gathered
+    from dlkm.rootfs.packaged import Extra
     from dlkm.rootfs.stage import Staging
     from dlkm.rootfs.target import Target
     from dlkm.verdict.verdict import Verdict
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 def register(parser: argparse.ArgumentParser) -> None:
     """The verb's own arguments."""
     add = parser.add_argument
-    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help=INPUTS + "; a source needs -k")
+    what = f"{INPUTS}; or a package (.deb, .ipk, .rpm); a source needs -k"
+    add("paths", nargs="*", type=Path, metavar="FILE|BUILD|SOURCE", help=what)
     add("--rootfs", required=True, type=Path, metavar="DIR|IMAGE|TAR|INITRD",
         help="the root filesystem: a directory, an ext2 to ext4 image, a tar archive, an initramfs")  # fmt: skip
     add_kernel_flag(parser, required=False)
     add_output_flag(parser)
     add_configuration_flags(parser)
+    add_file_flags(parser)
     add("--dry-run", action="store_true", help="show the operations and do none")
     add("--undo", action="store_true", help="take the last staging back, byte for byte; again for the one before")
     add("--record", type=Path, metavar="DIR", help="where records for --undo lie (default: beside it, ROOTFS.staged)")
@@ -42,6 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Gather, judge, plan, carry out, show; or undo."""
+    from dlkm.core.files import held_dir, temporary_dir
     from dlkm.core.processes import Processes
     from dlkm.rootfs.opened import require
 
@@ -50,9 +54,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.undo:
         return _undo(arguments, terminal, runner)
     asked = _wanted(arguments)
-    gathered = _gather(arguments, terminal, runner)
-    with _target(arguments, terminal, runner) as target:
-        return _stage(target, asked, gathered, arguments, terminal)
+    with held_dir(temporary_dir(), "dlkm-packages-") as unpacked:
+        gathered = _gather(arguments, terminal, runner, unpacked)
+        with _target(arguments, terminal, runner) as target:
+            return _stage(target, asked, gathered, arguments, terminal)
 
 
 def _target(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> "AbstractContextManager[Target]":
@@ -77,7 +82,8 @@ def _stage(
         target.root,
         gathered.given,
         asked,
-        extras=gathered.extras,
+        extras=(*gathered.extras, *_files(gathered, arguments)),
+        folders=gathered.folders,
         conf_dir=ConfDir(arguments.conf_dir),
         runner=target.runner,
         events=terminal.events,
@@ -88,11 +94,18 @@ def _stage(
     return ExitStatus.OK
 
 
+def _files(gathered: "Gathered", arguments: argparse.Namespace) -> "Iterator[Extra]":
+    from dlkm.rootfs.belongings import firmware, udev_rules
+    from dlkm.rootfs.conf import ConfDir
+
+    yield from firmware(arguments.firmware, [item.module for item in gathered.given])
+    yield from udev_rules(arguments.udev_rules, ConfDir(arguments.conf_dir))
+
+
 def _undo(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> int:
     from dlkm.report import stage as report
 
-    asked = wanted_of(arguments)
-    if arguments.paths or asked.autoload or asked.lines:
+    if arguments.paths or _asks(wanted_of(arguments), arguments):
         raise UsageError("--undo takes the last staging back and stages nothing")
     with _target(arguments, terminal, runner) as target:
         undone = target.undo(dry_run=arguments.dry_run)
@@ -108,12 +121,17 @@ def _undo(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") 
 
 def _wanted(arguments: argparse.Namespace) -> "Wanted":
     asked = wanted_of(arguments)
-    if not arguments.paths and not asked.autoload and not asked.lines:
-        raise UsageError("nothing to stage", hint="name a .ko file, a build's output, or a source with -k")
+    if not arguments.paths and not _asks(asked, arguments):
+        raise UsageError("nothing to stage", hint="name a .ko file, a package, a build's output, or a source with -k")
     return asked
 
 
-def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman") -> "Gathered":
+def _asks(asked: "Wanted", arguments: argparse.Namespace) -> bool:
+    """Whether the flags alone are something to stage."""
+    return bool(asked.autoload or asked.lines or arguments.firmware or arguments.udev_rules)
+
+
+def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman", unpacked: Path) -> "Gathered":
     from dlkm.kernel.pool import Pool
     from dlkm.kernel.select import Given, resolve
     from dlkm.rootfs.inputs import Kernels, gather
@@ -126,7 +144,7 @@ def _gather(arguments: argparse.Namespace, terminal: Terminal, runner: "Foreman"
     named: list[Path | Cell] = []
     for item in items:
         named += [item.path] if item.is_file else cells_of(item, asked, arguments, terminal, runner)
-    return gather(named, Kernels(asked=asked, known=known))
+    return gather(named, Kernels(asked=asked, known=known), unpacked)
 
 
 def _say_no(
@@ -140,7 +158,7 @@ def _say_no(
     for failure in failures:
         terminal.events.warning(failure)
     if arguments.json:
-        nothing = Staging(plan=Plan(), modules=(), warnings=())
+        nothing = Staging(plan=Plan())
         where = arguments.rootfs.absolute()
         terminal.document(report.to_document(where, nothing, refused, failures, dry_run=arguments.dry_run))
     elif refused:

@@ -47,7 +47,7 @@ def show(audit: Audit, terminal: Terminal, *, whole: bool) -> None:
     _show_choices(audit, terminal, whole=whole)
     shown = [one for one in audit.findings if whole or one.severity is not Severity.NOTE]
     for one in shown:
-        _show_finding(one, terminal)
+        show_finding(one, terminal)
     terminal.print(_ending(audit, len(audit.findings) - len(shown)))
 
 
@@ -91,6 +91,11 @@ def _show_choice(one: Choice, terminal: Terminal, *, whole: bool) -> None:
         terminal.print(f"  blacklisted in {printable(one.blacklist)}: neither its aliases nor modules-load.d load it")
     for place in one.autoload:
         terminal.print(f"  to load at boot: {printable(place)}")
+    show_aliases(one, terminal, whole=whole)
+
+
+def show_aliases(one: Choice, terminal: Terminal, *, whole: bool) -> None:
+    """What the aliases of a module load, those alike together."""
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[AliasChoice]] = {}
     for alias in one.aliases:
         groups.setdefault((alias.loads, alias.blacklisted), []).append(alias)
@@ -116,7 +121,8 @@ def _what(one: Choice) -> str:
     return printable(below or one.wins) + blocked
 
 
-def _show_finding(one: Finding, terminal: Terminal) -> None:
+def show_finding(one: Finding, terminal: Terminal) -> None:
+    """One line, and what to do."""
     place = f"{one.path}:{one.line}: " if one.path is not None and one.line else ""
     where = f" [{one.kernel}]" if one.kernel is not None else ""
     word = terminal.styled(one.severity, _STYLES[one.severity])

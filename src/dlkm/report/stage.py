@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlkm.report.audit import show_aliases, show_finding
 from dlkm.report.document import document, plain, printable_parts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
 from dlkm.rootfs.target import Undone
-from dlkm.verdict.verdict import Verdict
+from dlkm.verdict.verdict import Severity, Verdict
 
 STYLES = {
     Action.MKDIR: Style.FAINT,
@@ -35,14 +36,16 @@ def to_document(
 ) -> dict[str, Any]:
     """The document `dlkm.stage/1`; paths of operations and modules are relative to the root, none goes through a link.
 
-    `refused` holds the verdicts (as in dlkm.check/1) for which nothing was staged; `record` is what --undo reads.
+    `refused` holds the verdicts (as in dlkm.check/1) for which nothing was staged, `findings` those of an audit
+    (dlkm.audit/1) of what is touched; `record` is what --undo reads.
     """
     whole = document(
         "stage",
         rootfs=rootfs,
         dry_run=dry_run,
         operations=[_operation(operation) for operation in staging.plan.operations],
-        modules=staging.modules,
+        modules=[_module(module) for module in staging.modules],
+        findings=staging.findings,
         refused=list(refused),
         warnings=list(warnings),
         record=record,
@@ -92,6 +95,10 @@ def show(staging: Staging, record: Path | None, terminal: Terminal, *, dry_run: 
         terminal.print(terminal.styled(f"and {rest} directories and files of depmod", Style.FAINT))
     for module in staging.modules:
         terminal.print(_winner(module))
+        show_aliases(module.choice, terminal, whole=False)
+    for finding in staging.findings:
+        if whole or finding.severity is not Severity.NOTE:
+            show_finding(finding, terminal)
     terminal.print(_ending(len(operations), record, dry_run=dry_run))
 
 
@@ -107,6 +114,14 @@ def show_refused(refused: Sequence[Verdict], terminal: Terminal) -> None:
             if not finding.masked and finding.hint:
                 terminal.print(f"  ({printable(finding.hint)})")
     terminal.print("nothing was changed; --force stages it all the same")
+
+
+def _module(module: StagedModule) -> dict[str, Any]:
+    """With what `modprobe NAME` and its aliases will do, in the words of `dlkm audit`."""
+    own = {"name": module.name, "path": module.path, "release": module.release}
+    told: dict[str, Any] = plain(module.choice)
+    del told["kernel"]
+    return own | told | {"missing": list(module.missing)}
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -126,7 +141,7 @@ def _is_by_the_way(operation: Operation) -> bool:
 def _winner(module: StagedModule) -> str:
     asked = f"on {module.release}, 'modprobe {printable(module.name)}'"
     if module.wins is None:
-        return f"{asked} loads no file"
+        return f"{asked} loads no file: {printable(module.choice.why)}"
     if module.missing:
         absent = ", ".join(printable(name) for name in module.missing)
         return f"{asked} will load {printable(module.wins)} once {absent} is installed; until then it fails"

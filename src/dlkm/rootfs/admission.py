@@ -3,11 +3,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from dlkm.core.errors import MalformedError
+from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.depmod import modules_dir
+from dlkm.rootfs.modtree import OWN
+from dlkm.rootfs.opened import kernel_of
 from dlkm.rootfs.root import Kind, Root
 from dlkm.rootfs.stage import Given
 from dlkm.verdict.admission import refusal
@@ -19,18 +21,32 @@ DEPTH = 8
 
 
 def refusals(root: Root, given: Sequence[Given]) -> Iterator[Verdict]:
-    """The verdicts of modules that their kernel will refuse; a kernel that nobody knows says nothing.
+    """The verdicts of modules that their kernel will refuse: the one that is known, else the one in the root.
 
-    What only lacks another module is none of them: the root may get that one later. judge.py warns of it.
+    A kernel that is neither says nothing, and a kernel's own modules, as its package brings them, are not asked about.
+    What only lacks another module is not refused: the root may get that one later. The outlook tells of it.
     """
-    known = {item.kernel.id: Facts(item.kernel) for item in given if item.kernel is not None}
-    for item in given:
-        if item.kernel is not None:
+    added = [item for item in given if not item.place.startswith(OWN)]
+    known = {item.kernel.id: Facts(item.kernel) for item in added if item.kernel is not None}
+    unknown = dict.fromkeys(item.release for item in added if item.kernel is None)
+    installed = {release: _installed_kernel(root, release) for release in unknown}
+    for item in added:
+        facts = known[item.kernel.id] if item.kernel is not None else installed[item.release]
+        if facts is not None:
             others = [other.module for other in given if other is not item and other.release == item.release]
             providers = [*others, *_installed(root, item, others)]
-            verdict = refusal(item.module, known[item.kernel.id], providers)
+            verdict = refusal(item.module, facts, providers)
             if verdict is not None:
                 yield verdict
+
+
+def _installed_kernel(root: Root, release: str) -> Facts | None:
+    """The kernel that lies in the root itself, where there is one that can be asked."""
+    try:
+        kernel = kernel_of(root, release)
+    except DlkmError:
+        return None
+    return Facts(kernel) if kernel.image is not None else None
 
 
 def _installed(root: Root, item: Given, others: Sequence[Module]) -> list[Module]:

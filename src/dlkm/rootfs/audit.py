@@ -25,8 +25,8 @@ from dlkm.rootfs.auditrules import Finding, Found, finding
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
 from dlkm.rootfs.depmod import Depmod, depmod
 from dlkm.rootfs.glance import Glance
-from dlkm.rootfs.opened import KERNEL_FOLDERS, opened
-from dlkm.rootfs.release import Release
+from dlkm.rootfs.opened import kernel_of, opened
+from dlkm.rootfs.release import Release, releases_in
 from dlkm.rootfs.root import Kind, Root
 from dlkm.rootfs.settings import Settings
 from dlkm.verdict.conditions import Conditions
@@ -92,7 +92,7 @@ class Auditor:
         MalformedError for what cannot be a root filesystem; MissingToolError without kmod on this machine.
         """
         settings = Settings.of(seen)
-        releases = [Release(root=seen, release=name, settings=settings) for name in _releases(seen)]
+        releases = [Release(root=seen, release=name, settings=settings) for name in releases_in(seen)]
         if not releases:
             raise UsageError(f"{seen.path}: no kernel's modules below lib/modules or usr/lib/modules")
         found = [*conf_findings(seen, settings), *_kernels_without_modules(seen, releases)]
@@ -139,7 +139,7 @@ class Auditor:
         found = [*depmod_lines(release), *files]
         kernel, judgement = None, Judgement()
         try:
-            kernel = _kernel(release)
+            kernel = kernel_of(release.root, release.release)
             judgement = judge(release, kernel, self.conditions, self.jobs)
         except DlkmError as error:
             found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
@@ -152,7 +152,7 @@ class Auditor:
     def _depmod(self, release: Release) -> Depmod | DlkmError:
         """What depmod makes, or why it makes nothing; says nothing, as another process may be speaking."""
         try:
-            return depmod(release.root, release.release, {}, runner=self.runner, events=Events())
+            return depmod(release.root, release.release, runner=self.runner, events=Events())
         except DlkmError as error:
             return error
 
@@ -163,18 +163,6 @@ class Auditor:
 def _unreadable(seen: Glance) -> Iterator[Found]:
     for path, why in seen.unreadable.items():
         yield Found(rule="no-permission", path=path, words={"path": path, "why": why})
-
-
-def _releases(root: Root) -> tuple[str, ...]:
-    """The releases that have a directory of modules; one with the links of a headers package alone is none."""
-    found = set()
-    for folder in ("lib/modules", "usr/lib/modules"):
-        for entry in root.entries(folder):
-            name = entry.path.rpartition("/")[2]
-            inside = {inner.path.rpartition("/")[2] for inner in root.entries(f"{folder}/{name}")}
-            if is_release(name) and inside - {"build", "source"}:
-                found.add(name)
-    return tuple(sorted(found))
 
 
 def _kernels_without_modules(root: Root, releases: Sequence[Release]) -> Iterator[Found]:
@@ -198,13 +186,6 @@ def _unusable(release: Release) -> Found | None:
     if not own and not any(release.table(name) for name in _OWN_FILES):
         return _about("no-kernel", release, words | {"path": release.folder})
     return None
-
-
-def _kernel(release: Release) -> Kernel:
-    root = release.root
-    for folder in KERNEL_FOLDERS:
-        root.host_path(folder)
-    return rooted.kernel_in(root.tree, release.release, origin=f"rootfs:{root.path}")
 
 
 def _kernel_found(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dlkm.core.names import normalise_module_name
 from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.belongings import lacking_firmware
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
 
@@ -75,6 +76,8 @@ def _added(release: Release, file: ModuleFile) -> Iterator[Found]:
     if file == release.loaded(file.name):
         yield from _missing(release, file, tuple(map(normalise_module_name, module.depends)))
         yield from _clashes(release, file.name)
+        for name in lacking_firmware(release.root, release.release, module):
+            yield _found("firmware-missing", release, file.name, file.real, {"path": file.real, "firmware": name})
     yield from _other_release(release, file, module.vermagic)
 
 

@@ -16,6 +16,7 @@ from dlkm.rootfs.settings import Autoload
 from dlkm.rootfs.statements import Directive
 
 # Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
+EVERY_MODULES = frozenset({"async_probe", "dyndbg"})  # kernel/module/main.c: unknown_module_param_cb
 NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
 
 
@@ -29,6 +30,8 @@ def load_findings(release: Release) -> Iterator[Found]:
         yield from _install(release, line)
     for line in release.settings.of_kind("softdep"):
         yield from _softdep(release, line)
+    for line in release.settings.of_kind("options"):
+        yield from _options(release, line)
     yield from _missing_files(release)
 
 
@@ -136,6 +139,21 @@ def _softdep(release: Release, line: Directive) -> Iterator[Found]:
     if missing and release.lookup.module(line.name).path is not None:
         words: dict[str, object] = {"line": line.text, "missing": listed(missing), "release": release.release}
         yield _of_line("softdep-unresolved", release, line, line.name, words)
+
+
+def _options(release: Release, line: Directive) -> Iterator[Found]:
+    """Parameters of drivers that were added; those of the kernel's own are the distribution's business."""
+    name = line.name.replace("-", "_")
+    file = release.loaded(name)
+    module = release.module(file) if file is not None and not file.is_own else None
+    if file is None or module is None or '"' in line.rest:
+        return
+    known = EVERY_MODULES | {value.partition(":")[0] for value in (*module.all("parm"), *module.all("parmtype"))}
+    for word in line.rest.split():
+        parameter = word.partition("=")[0].replace("-", "_")
+        if parameter.isidentifier() and parameter not in known:
+            words: dict[str, object] = {"line": line.text, "path": file.real, "parameter": parameter, "name": name}
+            yield _of_line("options-unknown", release, line, name, words)
 
 
 def _missing_files(release: Release) -> Iterator[Found]:

@@ -11,6 +11,8 @@ from dlkm.core.names import normalise_module_name
 from dlkm.rootfs.root import Kind, Root
 from dlkm.rootfs.statements import Directive
 
+# Looked for below /lib alone where that is no link: by the kernel (firmware_class), by kmod, by udev (its rootlibdir).
+_BELOW_LIB = frozenset({"modules", "firmware", "udev", "modprobe.d", "depmod.d"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,126}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -43,7 +45,12 @@ class Wanted:
 
 
 def wanted(
-    *, autoload: Sequence[str], options: Sequence[str], blacklist: Sequence[str], softdep: Sequence[str]
+    *,
+    autoload: Sequence[str] = (),
+    options: Sequence[str] = (),
+    blacklist: Sequence[str] = (),
+    softdep: Sequence[str] = (),
+    install: Sequence[str] = (),
 ) -> Wanted:
     """From the words of the command line; UsageError for what kmod would not understand, or would take for more."""
     for name in (*autoload, *blacklist):
@@ -52,6 +59,7 @@ def wanted(
         *(Directive(kind="blacklist", name=name) for name in blacklist),
         *(_with_rest("options", text, "'NAME parameter=value …'") for text in options),
         *(_softdep(text) for text in softdep),
+        *(_with_rest("install", text, "'NAME COMMAND…'") for text in install),
     )
     return Wanted(autoload=tuple(autoload), lines=lines)
 
@@ -65,8 +73,22 @@ def modprobe_dir(root: Root, conf_dir: ConfDir) -> str:
     """Where modprobe.d files go. Where /usr is not merged, kmod reads /lib/modprobe.d and older ones nothing else."""
     if conf_dir is ConfDir.ETC:
         return "etc/modprobe.d"
-    split = root.place("lib").kind is Kind.DIRECTORY and root.place("lib").path == "lib"
-    return "lib/modprobe.d" if split else "usr/lib/modprobe.d"
+    return looked_for("usr/lib/modprobe.d", split=is_split(root))
+
+
+def is_split(root: Root) -> bool:
+    """Whether /lib is a directory of its own, and no link to /usr/lib; where there is neither, it will be one."""
+    place = root.place("lib")
+    if place.kind is Kind.MISSING:
+        return root.place("usr/lib").kind is Kind.MISSING
+    return place.path == "lib"
+
+
+def looked_for(path: str, *, split: bool) -> str:
+    """Where the target looks for what is meant for below usr/lib; of a merged /usr the link sees to the rest."""
+    first, _, rest = path.removeprefix("usr/lib/").partition("/")
+    below_lib = path.startswith("usr/lib/") and first in _BELOW_LIB
+    return f"lib/{first}/{rest}".rstrip("/") if split and below_lib else path
 
 
 def _once(names: Sequence[str]) -> list[str]:

@@ -54,22 +54,19 @@ def modules_dir(release: str) -> str:
 def depmod(
     root: Root,
     release: str,
-    added: Mapping[str, Path],
-    removed: frozenset[str] = frozenset(),
     *,
     runner: Runner,
     events: Events,
 ) -> Depmod:
-    """What depmod makes of a root once `added` (paths below the modules directory → files) are there.
+    """What depmod makes of a root, which may be one that is planned only. Changes nothing in it.
 
-    `removed` are such paths that will be gone. Changes nothing in the root. MissingToolError without kmod;
-    MalformedError when depmod fails, as it does on dependency cycles.
+    MissingToolError without kmod; MalformedError when depmod fails, as it does on dependency cycles.
     """
     if runner.find("depmod") is None:
         raise missing("depmod")
     with scratch_dir(temporary_dir(), "dlkm-depmod-") as scratch:
         likeness = _Likeness(root, modules_dir(release), _modules_place(scratch, release))
-        likeness.fill(added, removed)
+        likeness.fill()
         _copy_configuration(root, scratch / "depmod.d", likeness.warnings)
         argv: list[str | Path] = ["depmod", "-b", scratch, "-C", scratch / "depmod.d", release]
         events.detail(f"+ depmod -b {root.path} {release}")
@@ -108,49 +105,41 @@ class _Likeness:
         self.into = into
         self.warnings: list[str] = []
 
-    def fill(self, added: Mapping[str, Path], removed: frozenset[str]) -> None:
+    def fill(self) -> None:
         self._root.host_path(self._base)  # what lies there is at hand below `tree` from now on
         for name in INPUTS:
             if self._root.place(f"{self._base}/{name}").kind is Kind.FILE:
                 (self.into / name).symlink_to(self._root.host_path(f"{self._base}/{name}"))
-        touched = frozenset((*added, *removed))
-        _, found = self._survey("", (), touched)
+        _, found = self._survey("", ())
         for path, real in found:
-            self._link(path, self._root.tree / real)
-        for path, source in added.items():
-            self._link(path, source.absolute())
+            place = self.into / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(self._root.host_path(real))
 
-    def _link(self, path: str, to: Path) -> None:
-        place = self.into / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(to)
-
-    def _survey(
-        self, below: str, above: tuple[str, ...], touched: frozenset[str]
-    ) -> tuple[bool, list[tuple[str, str]]]:
+    def _survey(self, below: str, above: tuple[str, ...]) -> tuple[bool, list[tuple[str, str]]]:
         """What depmod is to see: paths below the modules directory, and where those lie in the root.
 
-        Also whether all of this directory is plain (only directories, regular files and names that can be listed, none
-        of them `touched`): then one link to it serves for all.
+        Also whether all of this directory is plain (only directories, regular files and names that can be listed, as
+        they lie): then one link to it serves for all.
         """
         folder = f"{self._base}/{below}"
         here = self._directory(folder, above)
         if here is None:
             return False, []
-        plain, found = True, []
+        plain, found = self._root.is_as_it_lies(here), []
         for entry in self._root.entries(folder):
             name = entry.path.rpartition("/")[2]
             path = f"{below}{name}"
             kind, real = self._followed(entry.kind, f"{folder}{name}", entry.path)
-            plain = plain and entry.kind in {Kind.FILE, Kind.DIRECTORY} and path not in touched
+            plain = plain and entry.kind in {Kind.FILE, Kind.DIRECTORY}
             if kind is Kind.DIRECTORY and name not in {"build", "source"}:
-                whole, inside = self._survey(f"{path}/", (*above, here), touched)
+                whole, inside = self._survey(f"{path}/", (*above, here))
                 plain = plain and whole
-                found += [(path, real)] if whole and not _holds(path, touched) else inside
+                found += [(path, real)] if whole else inside
             elif kind is Kind.FILE and is_module_file(name):
                 sane = self._sane(path)
                 plain = plain and sane
-                found += [(path, real)] if sane and path not in touched else []
+                found += [(path, real)] if sane else []
         return plain, found
 
     def _directory(self, folder: str, above: tuple[str, ...]) -> str | None:
@@ -187,10 +176,6 @@ class _Likeness:
             self.warnings.append(f"{self._base}/{path!r}: a name that modules.dep cannot hold; left out")
             return False
         return True
-
-
-def _holds(folder: str, paths: frozenset[str]) -> bool:
-    return any(path.startswith(f"{folder}/") for path in paths)
 
 
 def _copy_configuration(root: Root, into: Path, warnings: list[str]) -> None:

@@ -2,10 +2,12 @@
 """A root filesystem for who looks at all of it: what cannot be followed or read is as if it were not there."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 from dlkm.core.errors import MalformedError
+from dlkm.filesystem.place import Cursor
 from dlkm.rootfs.root import CONF_LIMIT, Kind, Place, Root, RootfsAccessError
 
 _Seen = TypeVar("_Seen")
@@ -62,8 +64,13 @@ class Glance(Root):
         """As in `Root`."""
         return self._root.host_path(path)
 
-    def _walk(self, path: str, *, follow: bool) -> Place:
-        return self._root.place(path, follow=follow)
+    def is_as_it_lies(self, real: str) -> bool:
+        """As in `Root`."""
+        return self._root.is_as_it_lies(real)
+
+    def cursor(self) -> AbstractContextManager[Cursor]:
+        """As in `Root`."""
+        return self._root.cursor()
 
     def _entries(self, real: str) -> tuple[Place, ...]:
         return self._root.entries(real)

@@ -8,7 +8,6 @@ from pathlib import Path
 from dlkm.core.events import Events
 from dlkm.core.files import cannot_write, held_dir, temporary_dir
 from dlkm.core.processes import Runner
-from dlkm.filesystem.members import Form
 from dlkm.filesystem.opening import open_holder
 from dlkm.kernel import rooted
 from dlkm.kernel.kernel import Kernel
@@ -46,8 +45,17 @@ def require(path: Path) -> None:
 
 def kernels_in(root: Root) -> tuple[Kernel, ...]:
     """All kernels that are installed in it (modules, image, configuration); none where there are no modules."""
-    if root.form is not Form.DIRECTORY:
-        for folder in KERNEL_FOLDERS:
-            root.host_path(folder)
-    releases = rooted.releases_in(root.tree)
-    return tuple(rooted.kernel_in(root.tree, release, origin=f"rootfs:{root.path}") for release in releases)
+    _bring_kernels(root)
+    return tuple(kernel_of(root, release) for release in rooted.releases_in(root.tree))
+
+
+def kernel_of(root: Root, release: str) -> Kernel:
+    """The kernel of a release as it is installed there; MalformedError where not even its architecture can be told."""
+    _bring_kernels(root)
+    return rooted.kernel_in(root.tree, release, origin=f"rootfs:{root.path}")
+
+
+def _bring_kernels(root: Root) -> None:
+    """Have at hand below `tree` what a kernel consists of."""
+    for folder in KERNEL_FOLDERS:
+        root.host_path(folder)

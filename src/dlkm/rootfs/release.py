@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlkm.core.errors import DlkmError
+from dlkm.core.names import is_release
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.index import LIMIT
 from dlkm.rootfs.kmod import Loader
@@ -97,3 +98,15 @@ class Release:
         """Whether what loads by that name is the kernel's own."""
         path = self.lookup.module(name).path
         return path is not None and path.startswith("kernel/") and module_of_path(path) == name
+
+
+def releases_in(root: Root) -> tuple[str, ...]:
+    """The releases that have a directory of modules; one with the links of a headers package alone is none."""
+    found = set()
+    for folder in ("lib/modules", "usr/lib/modules"):
+        for entry in root.entries(folder):
+            name = entry.path.rpartition("/")[2]
+            inside = {inner.path.rpartition("/")[2] for inner in root.entries(f"{folder}/{name}")}
+            if is_release(name) and inside - {"build", "source"}:
+                found.add(name)
+    return tuple(sorted(found))

@@ -6,7 +6,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ from dlkm.core.errors import ExitStatus, MalformedError, SurroundingsError, Usag
 from dlkm.core.files import sha256_file
 from dlkm.filesystem.directory import ENTER, Descriptors, look
 from dlkm.filesystem.members import Form, Holder, lay_out
-from dlkm.filesystem.place import BrokenPathError, Kind, Place, joined, parts, walk
+from dlkm.filesystem.place import BrokenPathError, Cursor, Kind, Place, joined, parts, walk
 
 __all__ = ["CONF_LIMIT", "DirectoryRoot", "HeldRoot", "Kind", "Place", "Root", "RootfsAccessError"]
 
@@ -45,7 +45,8 @@ class Root(ABC):
         MalformedError for a loop of links and for a path that goes through something that is no directory.
         """
         try:
-            return self._walk(path, follow=follow)
+            with self.cursor() as cursor:
+                return walk(path, cursor, follow=follow)
         except BrokenPathError as error:
             raise MalformedError(f"{self.path}/{path}: {error}") from error
         except OSError as error:
@@ -82,8 +83,14 @@ class Root(ABC):
     def host_path(self, path: str) -> Path:
         """Where a file, or a directory with all below it, lies for programs outside; links followed inside the root."""
 
+    def is_as_it_lies(self, real: str) -> bool:  # noqa: ARG002 — of roots that are planned
+        """Whether a directory named by `Place.path` is just what `host_path` gives, with all below it."""
+        return True
+
     @abstractmethod
-    def _walk(self, path: str, *, follow: bool) -> Place: ...
+    def cursor(self) -> AbstractContextManager[Cursor]:
+        """For a walk that begins at the root."""
+
     @abstractmethod
     def _entries(self, real: str) -> tuple[Place, ...]: ...
     @abstractmethod
@@ -138,9 +145,9 @@ class DirectoryRoot(Root):
         finally:
             os.close(descriptor)
 
-    def _walk(self, path: str, *, follow: bool) -> Place:
-        with Descriptors(self._fd) as cursor:
-            return walk(path, cursor, follow=follow)
+    def cursor(self) -> AbstractContextManager[Cursor]:
+        """As in `Root`."""
+        return Descriptors(self._fd)
 
     def _entries(self, real: str) -> tuple[Place, ...]:
         with self.directory(real) as descriptor:
@@ -186,8 +193,9 @@ class HeldRoot(Root):
         lay_out(self.holder, [place.path, *(inner for inner, _member in below)], self.tree)
         return self.tree / place.path
 
-    def _walk(self, path: str, *, follow: bool) -> Place:
-        return walk(path, self.holder.members.cursor(), follow=follow)
+    def cursor(self) -> AbstractContextManager[Cursor]:
+        """As in `Root`."""
+        return nullcontext(self.holder.members.cursor())
 
     def _entries(self, real: str) -> tuple[Place, ...]:
         return tuple(self.place(joined(real, name), follow=False) for name in self.holder.members.names(real))

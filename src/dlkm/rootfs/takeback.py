@@ -21,7 +21,7 @@ def take_back(root: DirectoryRoot, record: Record, folder: Path) -> list[str]:
         try:
             if not _undone(root, record, step, folder):
                 left.append(step.path)
-        except FileNotFoundError:  # the directory it lies in was never made, or is gone
+        except (FileNotFoundError, NotADirectoryError):  # the directory it lies in was never made, or is gone
             continue
         except (OSError, DlkmError):
             left.append(step.path)

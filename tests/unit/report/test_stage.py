@@ -7,12 +7,19 @@ from pathlib import Path
 
 from dlkm.report.stage import show, show_refused, to_document
 from dlkm.report.terminal import Colour, Terminal
+from dlkm.rootfs.choices import Choice, How
 from dlkm.rootfs.plan import Action, Content, Operation, Plan
 from dlkm.rootfs.stage import StagedModule, Staging
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 KO = "lib/modules/6.1/updates/hello.ko"
 DEP = "lib/modules/6.1/modules.dep"
+
+
+def _choice(wins: str | None) -> Choice:
+    return Choice(kernel="6.1", name="hello", how=How.FILE if wins else How.NOTHING, wins=wins, why="so it is")
+
+
 STAGING = Staging(
     plan=Plan(
         operations=(
@@ -24,7 +31,7 @@ STAGING = Staging(
             Operation(action=Action.REMOVE, path="lib/modules/6.1/updates/\udcff\x1b[31m.ko", before="ab"),
         )
     ),
-    modules=(StagedModule(name="hello", path=KO, release="6.1", wins=None),),
+    modules=(StagedModule(name="hello", path=KO, release="6.1", choice=_choice(None)),),
     warnings=(),
 )
 REFUSED = Verdict(
@@ -43,7 +50,17 @@ def _terminal() -> tuple[Terminal, io.StringIO]:
 def test_the_document() -> None:
     made = to_document(Path("/r"), STAGING, [REFUSED], ["w"], dry_run=True)
     json.dumps(made, ensure_ascii=False).encode()
-    assert list(made) == ["schema", "rootfs", "dry_run", "operations", "modules", "refused", "warnings", "record"]
+    assert list(made) == [
+        "schema",
+        "rootfs",
+        "dry_run",
+        "operations",
+        "modules",
+        "findings",
+        "refused",
+        "warnings",
+        "record",
+    ]
     assert (made["schema"], made["rootfs"], made["dry_run"], made["warnings"]) == ("dlkm.stage/1", "/r", True, ["w"])
     assert made["operations"] == [
         {"action": "mkdir", "path": "lib"},
@@ -51,7 +68,11 @@ def test_the_document() -> None:
         {"action": "replace", "path": DEP, "sha256": NO_BYTES, "before": "-> x"},
         {"action": "remove", "path": "lib/modules/6.1/updates/\\xff\x1b[31m.ko", "before": "ab"},
     ]
-    assert made["modules"] == [{"name": "hello", "path": KO, "release": "6.1", "wins": None, "missing": []}]
+    (module,) = made["modules"]
+    assert (
+        module | {"name": "hello", "path": KO, "release": "6.1", "wins": None, "missing": [], "aliases": []} == module
+    )
+    assert (module["how"], module["why"]) == ("nothing", "so it is")
     assert made["refused"][0]["errno"] == "ENOEXEC"
 
 
@@ -62,7 +83,7 @@ def test_the_short_form_counts_what_goes_along() -> None:
         f"write    {KO}",
         "remove   lib/modules/6.1/updates/\\xff\\x1b[31m.ko",
         "and 2 directories and files of depmod",
-        "on 6.1, 'modprobe hello' loads no file",
+        "on 6.1, 'modprobe hello' loads no file: so it is",
         "4 operations done; --undo takes them back (by /r.staged/0001)",
     ]
 
@@ -80,7 +101,7 @@ def test_the_whole_form_and_the_endings() -> None:
 
 def test_what_lacks_another_module_is_not_said_to_load() -> None:
     terminal, out = _terminal()
-    module = StagedModule(name="hello", path=KO, release="6.1", wins=KO, missing=("ma", "cfg80211"))
+    module = StagedModule(name="hello", path=KO, release="6.1", choice=_choice(KO), missing=("ma", "cfg80211"))
     show(Staging(plan=Plan(), modules=(module,), warnings=()), None, terminal, dry_run=False, whole=False)
     line = out.getvalue().splitlines()[0]
     assert line == f"on 6.1, 'modprobe hello' will load {KO} once ma, cfg80211 is installed; until then it fails"

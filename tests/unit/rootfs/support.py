@@ -15,6 +15,7 @@ from dlkm.rootfs.conf import ConfDir, Wanted, wanted
 from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.stage import Given, Staging, stage
 from tests.unit.ko.elf_builder import Exported, tiny_module
+from tests.unit.rootfs.index_builder import index
 
 RELEASE = "6.1.0-56-amd64"
 NOTHING = wanted(autoload=[], options=[], blacklist=[], softdep=[])
@@ -50,7 +51,7 @@ def put(root: Path, files: Mapping[str, bytes | str]) -> None:
 
 
 class ListingDepmod:
-    """In the place of kmod's: writes a modules.dep in which what lies in updates/ wins; remembers what it was given."""
+    """In the place of kmod's: what lies in updates/ wins, and nothing has aliases; remembers what it was given."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -72,6 +73,8 @@ class ListingDepmod:
         for path in sorted(self.seen, key=lambda path: (not path.startswith("updates/"), path)):
             chosen.setdefault(Path(path).name.partition(".")[0].replace("-", "_"), path)
         (base / "modules.dep").write_text("".join(f"{path}:\n" for path in sorted(chosen.values())))
+        (base / "modules.dep.bin").write_bytes(index({name: f"{path}:" for name, path in chosen.items()}))
+        (base / "modules.builtin.bin").write_bytes(index(dict.fromkeys(_builtin(base), "")))
         (base / "modules.alias").write_text("# Aliases\n")
         return Completed(argv=words, status=self.status, output=b"", errors=self.says)
 
@@ -87,6 +90,13 @@ def planned(
     given = [Given(module=module, release=RELEASE) for module in modules]
     with DirectoryRoot(root) as opened:
         return stage(opened, given, asked, conf_dir=conf_dir, runner=runner or ListingDepmod(), events=Events())
+
+
+def _builtin(base: Path) -> Iterator[str]:
+    listed = base / "modules.builtin"
+    if listed.is_file():
+        for line in listed.read_text().splitlines():
+            yield line.rpartition("/")[2].partition(".")[0].replace("-", "_")
 
 
 def _modules(base: Path) -> Iterator[str]:

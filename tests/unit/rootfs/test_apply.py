@@ -15,7 +15,8 @@ import pytest
 from dlkm.core.errors import MalformedError
 from dlkm.core.files import StorageError
 from dlkm.rootfs.apply import apply
-from dlkm.rootfs.plan import Action, Content, Plan, Planner
+from dlkm.rootfs.plan import Action, Content, Plan
+from dlkm.rootfs.planner import Planner
 from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot, Kind
 from tests.unit.rootfs.support import put, snapshot

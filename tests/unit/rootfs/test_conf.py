@@ -52,7 +52,8 @@ def test_softdeps_that_are_none(text: str) -> None:
     [
         ({"usr/lib/x": "", "lib": "-> usr/lib"}, "usr/lib/modprobe.d"),
         ({"usr/lib/x": "", "lib/x": ""}, "lib/modprobe.d"),
-        ({}, "usr/lib/modprobe.d"),
+        ({}, "lib/modprobe.d"),  # modules will make a directory of /lib
+        ({"usr/lib/x": ""}, "usr/lib/modprobe.d"),
     ],
 )
 def test_the_distributions_directory(tmp_path: Path, files: dict[str, str], folder: str) -> None:

@@ -10,6 +10,8 @@ from dlkm.core.errors import MalformedError, MissingToolError
 from dlkm.core.events import Events
 from dlkm.rootfs import depmod as depmod_room
 from dlkm.rootfs.depmod import Depmod, depmod, winners
+from dlkm.rootfs.plan import Content
+from dlkm.rootfs.planner import Planner
 from dlkm.rootfs.root import DirectoryRoot
 from tests.unit.rootfs.support import RELEASE, ListingDepmod, put
 
@@ -17,10 +19,14 @@ BASE = f"lib/modules/{RELEASE}"
 
 
 def _run(root: Path, runner: ListingDepmod, *removed: str, **added: Path) -> Depmod:
+    """Of the root as it will be, without some files below the modules directory and with others in updates/."""
     with DirectoryRoot(root) as opened:
-        gone = frozenset(removed)
-        paths = {f"updates/{name}.ko": path for name, path in added.items()}
-        return depmod(opened, RELEASE, paths, gone, runner=runner, events=Events())
+        planner = Planner(opened)
+        for path in removed:
+            planner.remove(opened.place(f"{BASE}/{path}"))
+        for name, source in added.items():
+            planner.write(f"{BASE}/updates/{name}.ko", Content.of(source))
+        return depmod(planner.after, RELEASE, runner=runner, events=Events())
 
 
 def test_links_count_as_on_the_target(tmp_path: Path) -> None:

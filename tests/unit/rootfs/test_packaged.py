@@ -13,7 +13,8 @@ from dlkm.package.package import Package, PackageFile
 from dlkm.package.store import FOLDER, INDEX, write_packages
 from dlkm.rootfs.apply import apply
 from dlkm.rootfs.packaged import Extra, extras_of
-from dlkm.rootfs.plan import Content, Plan, Planner
+from dlkm.rootfs.plan import Content, Plan
+from dlkm.rootfs.planner import Planner
 from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from dlkm.core.errors import UsageError
+from dlkm.ko.module import Module
 from dlkm.rootfs.apply import apply
+from dlkm.rootfs.choices import How
 from dlkm.rootfs.conf import ConfDir, Wanted, wanted
 from dlkm.rootfs.plan import Action, Content
 from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
-from tests.unit.rootfs.support import RELEASE, ListingDepmod, planned, put, snapshot, tiny
+from tests.unit.rootfs.index_builder import index
+from tests.unit.rootfs.support import NOTHING, RELEASE, ListingDepmod, planned, put, snapshot, tiny
 
 BASE = f"lib/modules/{RELEASE}"
 
@@ -40,7 +43,7 @@ def test_an_empty_root(tmp_path: Path, root_dir: Path) -> None:
     assert paths[:4] == ["lib", "lib/modules", BASE, f"{BASE}/updates"]
     assert f"{BASE}/updates/hello.ko" in paths
     assert f"{BASE}/modules.dep" in paths
-    assert paths[-1] == "etc/modules-load.d/hello.conf"
+    assert "etc/modules-load.d/hello.conf" in paths
     assert staging.warnings == ()
     (staged,) = staging.modules
     assert (staged.name, staged.release) == ("hello", RELEASE)
@@ -64,6 +67,7 @@ def test_a_merged_usr_is_gone_through(tmp_path: Path, root_dir: Path) -> None:
 
 @pytest.mark.parametrize(("conf_dir", "folder"), [(ConfDir.ETC, "etc"), (ConfDir.USR, "usr/lib")])
 def test_the_configuration_goes_where_it_is_wanted(root_dir: Path, conf_dir: ConfDir, folder: str) -> None:
+    put(root_dir, {"usr/lib/x": ""})
     asked = _asked(autoload=("loop",), blacklist=("pcspkr",))
     operations = planned(root_dir, asked=asked, conf_dir=conf_dir).plan.operations
     files = [operation.path for operation in operations if operation.action is Action.WRITE]
@@ -104,44 +108,48 @@ def test_two_modules_cannot_be_one_file(tmp_path: Path, root_dir: Path) -> None:
     assert len(planned(root_dir, one, same).modules) == 1
 
 
-def _told(root: Path, folder: Path, asked: Wanted, **module: str) -> list[str]:
-    return list(planned(root, tiny(folder, **module), asked=asked).warnings)
+def _found(root: Path, *modules: Module, asked: Wanted = NOTHING, conf_dir: ConfDir = ConfDir.ETC) -> dict[str, str]:
+    """Rules with their messages; what concerns the root as a whole (nobody reads modules-load.d) left out."""
+    found = planned(root, *modules, asked=asked, conf_dir=conf_dir).findings
+    return {one.rule: one.message for one in found if one.rule != "autoload-nobody"}
 
 
 def test_autoload_of_what_is_not_there(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {f"{BASE}/kernel/loop.ko": "x", f"{BASE}/modules.builtin": "kernel/fs/ext4/ext4.ko\n",
                    "etc/modprobe.d/a.conf": "alias eth-* hello\n"})  # fmt: skip
     asked = _asked(autoload=("hello", "loop", "ext4", "eth_7", "missing"))
-    assert _told(root_dir, tmp_path, asked) == [f"autoload missing: no module of that name for {RELEASE}"]
+    (message,) = _found(root_dir, tiny(tmp_path), asked=asked).values()
+    assert message.startswith(f"missing is to load at boot, and on {RELEASE} that is no module")
 
 
-def test_autoload_alone_looks_at_what_is_installed(root_dir: Path) -> None:
-    put(root_dir, {f"{BASE}/modules.dep": "kernel/net/fuse-x.ko.xz:\n"})
-    asked = _asked(autoload=("fuse_x", "missing"))
-    assert planned(root_dir, asked=asked).warnings == ("autoload missing: no module of that name is installed there",)
+def test_autoload_alone_is_judged_by_the_kernels_that_are_installed(root_dir: Path) -> None:
+    put(root_dir, {f"{BASE}/modules.dep.bin": index({"fuse_x": "kernel/net/fuse-x.ko.xz:"}),
+                   f"{BASE}/kernel/net/fuse-x.ko.xz": "x"})  # fmt: skip
+    assert _found(root_dir, asked=_asked(autoload=("fuse_x",))) == {}
+    assert _found(root_dir, asked=_asked(autoload=("missing",))).keys() == {"autoload-unresolved"}
 
 
 @pytest.mark.parametrize("where", ["asked", "present"])
 def test_autoload_of_what_is_blacklisted(tmp_path: Path, root_dir: Path, where: str) -> None:
     if where == "present":
         put(root_dir, {"usr/lib/modprobe.d/x.conf": "blacklist hello"})
-    told = _told(root_dir, tmp_path, _asked(("hello",), (), ("hello",) if where == "asked" else ()))
-    assert len(told) == 1
-    assert "blacklisted" in told[0]
-    assert ("in usr/lib/modprobe.d/x.conf:1" in told[0]) is (where == "present")
+    asked = _asked(("hello",), (), ("hello",) if where == "asked" else ())
+    found = _found(root_dir, tiny(tmp_path), asked=asked)
+    file = "etc/modprobe.d/hello.conf" if where == "asked" else "usr/lib/modprobe.d/x.conf"
+    assert f"is blacklisted in {file}:1" in found["autoload-blacklisted"]
 
 
-def test_a_blacklist_against_an_autoload_that_is_there(root_dir: Path) -> None:
+def test_a_blacklist_against_an_autoload_that_is_there(root_dir: Path, tmp_path: Path) -> None:
     put(root_dir, {"etc/modules-load.d/mine.conf": "snd-my\n"})
-    (told,) = planned(root_dir, asked=_asked(blacklist=("snd_my",))).warnings
-    assert "etc/modules-load.d/mine.conf:1 names it" in told
+    found = _found(root_dir, tiny(tmp_path, "snd_my"), asked=_asked(blacklist=("snd_my",)))
+    assert "snd-my is to load at boot" in found["autoload-blacklisted"]
 
 
 def test_what_it_needs_is_not_there(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {f"{BASE}/kernel/have.ko": "x", f"{BASE}/modules.builtin": "kernel/built-in.ko\n"})
-    told = _told(root_dir, tmp_path, _asked(), depends="have,built_in,missing")
-    where = f"not in this root for {RELEASE}"
-    assert told == [f"hello needs missing, which is {where}: modprobe will fail until it is installed"]
+    found = _found(root_dir, tiny(tmp_path, depends="have,built_in,missing"))
+    assert found == {"dependency-missing": f"{BASE}/updates/hello.ko needs missing, which is not installed for "
+                                           f"{RELEASE}: 'modprobe hello' fails"}  # fmt: skip
 
 
 def test_what_it_needs_by_way_of_another_is_not_there(tmp_path: Path, root_dir: Path) -> None:
@@ -152,33 +160,40 @@ def test_what_it_needs_by_way_of_another_is_not_there(tmp_path: Path, root_dir: 
 def test_a_built_in_twin_is_told(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {f"{BASE}/modules.builtin": "kernel/drivers/hello.ko\n"})
     staging = planned(root_dir, tiny(tmp_path))
-    assert staging.warnings == (f"hello is part of the kernel {RELEASE} itself: 'modprobe hello' does nothing there",)
-    assert staging.modules[0].wins is None
+    assert [one.rule for one in staging.findings] == ["built-in-wins"]
+    assert (staging.modules[0].wins, staging.modules[0].choice.how) == (None, How.BUILT_IN)
 
 
 def test_a_file_named_otherwise_than_its_module_is_told(tmp_path: Path, root_dir: Path) -> None:
-    (told,) = _told(root_dir, tmp_path, _asked(), name="hello", file_name="renamed.ko")
-    assert told == "renamed.ko: the module in it is called hello; 'modprobe hello' will not find it"
+    found = _found(root_dir, tiny(tmp_path, name="hello", file_name="renamed.ko"))
+    assert found == {"name-differs": f"{BASE}/updates/renamed.ko holds a module that calls itself hello: "
+                                     "'modprobe hello' does not find it"}  # fmt: skip
 
 
 def test_parameters_that_the_module_has_not(tmp_path: Path, root_dir: Path) -> None:
     asked = _asked((), ("hello who=x times=3 dyndbg",), ())
-    told = _told(root_dir, tmp_path, asked, parm="who:charp")
-    assert told == ["options hello: it has no parameter times; the kernel will ignore it"]
+    found = _found(root_dir, tiny(tmp_path, parm="who:charp"), asked=asked)
+    assert "has no parameter times;" in found["options-unknown"]
+
+
+def test_what_concerns_others_is_left_to_audits(tmp_path: Path, root_dir: Path) -> None:
+    put(root_dir, {"etc/modules-load.d/other.conf": "nosuch\n", f"{BASE}/updates/lonely.ko": "no module",
+                   "etc/modprobe.d/other.conf": "Blacklist x\n"})  # fmt: skip
+    assert _found(root_dir, tiny(tmp_path)) == {}
 
 
 def test_lines_that_are_lost_and_files_that_are_not_read(root_dir: Path) -> None:
     put(root_dir, {"usr/lib/modprobe.d/x.conf": "options x a=1\nblacklist x\n", "etc/modprobe.d/x.conf": "#"})
-    told = planned(root_dir, asked=_asked((), ("x a=2",), ("x",)), conf_dir=ConfDir.USR).warnings
-    assert told == (
-        "usr/lib/modprobe.d/x.conf: its lines 'options x a=1' are replaced",
-        "usr/lib/modprobe.d/x.conf will not be read: etc/modprobe.d/x.conf comes first",
-    )
+    staging = planned(root_dir, asked=_asked((), ("x a=2",), ("x",)), conf_dir=ConfDir.USR)
+    assert staging.warnings == ("usr/lib/modprobe.d/x.conf: its lines 'options x a=1' are replaced",)
+    assert [one.message for one in staging.findings] == [
+        "usr/lib/modprobe.d/x.conf is not read: etc/modprobe.d/x.conf has the same name and comes first"
+    ]
 
 
 def test_a_replaced_link_is_told(tmp_path: Path, root_dir: Path) -> None:
     put(root_dir, {"etc/modules-load.d/hello.conf": "-> /dev/null"})
-    (told,) = _told(root_dir, tmp_path, _asked(("hello",)))
+    (told,) = planned(root_dir, tiny(tmp_path), asked=_asked(("hello",))).warnings
     assert "etc/modules-load.d/hello.conf is a link to /dev/null" in told
 
 

@@ -16,7 +16,8 @@ import pytest
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.events import Event, EventKind, Events
 from dlkm.core.processes import Processes
-from dlkm.rootfs.plan import Content, Plan, Planner
+from dlkm.rootfs.plan import Content, Plan
+from dlkm.rootfs.planner import Planner
 from dlkm.rootfs.record import FILE, Status, read_record, write_record
 from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot, Root

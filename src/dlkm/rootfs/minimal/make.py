@@ -111,7 +111,7 @@ class Maker:
         for name in ("build", "source"):  # lead to headers, which are not there
             (where / name).unlink(missing_ok=True)
         with DirectoryRoot(root) as opened:
-            made = depmod(opened, kernel.release, {}, frozenset(), runner=self.runner, events=self.events)
+            made = depmod(opened, kernel.release, runner=self.runner, events=self.events)
         for name, data in made.files.items():
             (where / name).unlink(missing_ok=True)
             (where / name).write_bytes(data)
