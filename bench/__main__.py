@@ -9,7 +9,7 @@ from bench.figure import Figure
 # Each has `figures() -> Iterator[Figure]`.
 SCRIPTS = (
     "startup", "build_overhead", "build_cache", "inspect_module", "verdict", "audit", "recipes", "prove_boot",
-    "kernels", "matrix", "packages",
+    "kernels", "matrix", "packages", "stage",
 )  # fmt: skip
 
 
