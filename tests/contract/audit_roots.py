@@ -57,7 +57,8 @@ KERNEL: dict[str, bytes | str] = {
         f"kernel/{name}.ko\n" for name in ("loop", "stub", "acme_old", "core", "core-user")
     ),
     f"{BASE}/modules.builtin": "kernel/fs/configfs.ko\n",
-    f"{BASE}/modules.builtin.modinfo": b"configfs.license=GPL\0configfs.file=fs/configfs\0",
+    f"{BASE}/modules.builtin.modinfo": b"configfs.license=GPL\0configfs.file=fs/configfs\0"
+    b"configfs.alias=of:N*T*Cacme,clk\0",
     "sbin/modprobe": "-> ../bin/kmod",
     "usr/lib/systemd/systemd-modules-load": "",
 }

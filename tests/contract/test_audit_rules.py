@@ -126,6 +126,12 @@ CASES = [
         says="'blacklist acme_old'",
     ),
     Case(
+        rule="alias-clash/built-in",
+        bad=Plan(files={f"{UPDATES}/clk.ko": module("clk", aliases=["of:N*T*Cacme,clk"])}),
+        near=Plan(files={f"{UPDATES}/clk.ko": module("clk", aliases=["of:N*T*Cacme,clk2"])}),
+        says="of configfs, which the kernel has built in",
+    ),
+    Case(
         rule="module-dangling",
         bad=Plan(files={f"{BASE}/weak-updates/hello.ko": "-> ../../5.10/extra/hello.ko"}),
         near=Plan(

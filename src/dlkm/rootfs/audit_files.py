@@ -98,20 +98,37 @@ def _other_release(release: Release, file: ModuleFile, vermagic: str | None) -> 
 
 
 def _clashes(release: Release, name: str) -> Iterator[Found]:
-    """In-tree drivers of other names that take the same devices."""
+    """In-tree drivers of other names that take the same devices, as modules or built in."""
     if release.lookup.blacklisted(name) is not None:
         return
-    for other, aliases in list(shared_aliases(release, name).items())[:_MOST_CLASHES]:
-        words = {"other": other, "count": len(aliases), "aliases": listed(aliases, 3)}
-        file = release.loaded(name)
-        yield _found("alias-clash", release, name, file.real if file is not None else None, words)
+    file = release.loaded(name)
+    for rule, shared in (
+        ("alias-clash", shared_aliases(release, name)),
+        ("alias-clash/built-in", _built_in_aliases(release, name)),
+    ):
+        for other, aliases in list(shared.items())[:_MOST_CLASHES]:
+            words = {"other": other, "count": len(aliases), "aliases": listed(aliases, 3)}
+            yield _found(rule, release, name, file.real if file is not None else None, words)
+
+
+def _built_in_aliases(release: Release, name: str) -> dict[str, list[str]]:
+    """Built-in drivers that answer to aliases of a module, with those aliases."""
+    found: dict[str, list[str]] = {}
+    for alias in release.aliases(name):
+        for other in release.lookup.builtin_for(alias) if _names_device(alias) else ():
+            found.setdefault(other, []).append(alias)
+    return found
+
+
+def _names_device(alias: str) -> bool:
+    return ":" in alias and not alias.startswith(_NO_DEVICE)
 
 
 def shared_aliases(release: Release, name: str) -> dict[str, list[str]]:
     """In-tree modules of other names that answer to aliases of a module and are not blacklisted, with those aliases."""
     found: dict[str, list[str]] = {}
     for alias, answer in release.aliases(name).items():
-        if ":" not in alias or alias.startswith(_NO_DEVICE):
+        if not _names_device(alias):
             continue
         for one in answer.modules:
             if one.name != name and one.blacklist is None and release.is_own(one.name):

@@ -130,6 +130,11 @@ class Lookup:
         """Whether kmod takes it for a part of the kernel."""
         return self._from("modules.builtin.bin", lambda index: index.find(_plain(name))) is not None
 
+    def builtin_for(self, alias: str) -> tuple[str, ...]:
+        """The built-in modules that answer to an alias, whether or not a module is loaded for it."""
+        plain = underscores(alias)
+        return self._wild("modules.builtin.alias.bin", plain) if plain is not None else ()
+
     def softdeps(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The modules that are loaded before and after it by the first softdep that names it; only ones there are."""
         line = self.softdep_line(name)
