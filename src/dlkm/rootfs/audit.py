@@ -152,7 +152,7 @@ class Auditor:
     def _depmod(self, release: Release) -> Depmod | DlkmError:
         """What depmod makes, or why it makes nothing; says nothing, as another process may be speaking."""
         try:
-            return depmod(release.root, release.release, runner=self.runner, events=Events())
+            return depmod(release.root, release.release, runner=self.runner, events=Events(), tree=release.tree)
         except DlkmError as error:
             return error
 

@@ -2,7 +2,6 @@
 """The module files of a release in a root filesystem, as depmod comes upon them, and what lies there that is none."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -48,11 +47,16 @@ class ModuleFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleTree:
-    """What lies in `lib/modules/RELEASE` and in the directories that depmod.d adds."""
+    """What lies in `lib/modules/RELEASE` and in the directories that depmod.d adds.
+
+    `parts` are as few paths as hold all files of the first, with where they lie: directories with only plain files and
+    directories in them, and the files that lie in no such directory.
+    """
 
     release: str
     files: tuple[ModuleFile, ...]
     troubles: tuple[tuple[Trouble, str], ...]
+    parts: tuple[ModuleFile, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, list[ModuleFile]]:
@@ -81,10 +85,16 @@ def module_tree(
     MalformedError for more files than anyone has.
     """
     survey = _Survey(root, excludes | NOT_SEARCHED)
-    files = [*survey.below(f"lib/modules/{release}", "", ())]
+    _, parts = survey.below(f"lib/modules/{release}", "", ())
+    files = tuple(survey.files)
     for folder in externals:
-        files += survey.below(folder.strip("/"), f"{folder.rstrip('/')}/", ())
-    return ModuleTree(release=release, files=tuple(files), troubles=tuple(survey.troubles))
+        survey.below(folder.strip("/"), f"{folder.rstrip('/')}/", ())
+    return ModuleTree(
+        release=release,
+        files=(*files, *survey.files[len(files) :]),
+        troubles=tuple(survey.troubles),
+        parts=tuple(parts),
+    )
 
 
 class _Survey:
@@ -93,34 +103,50 @@ class _Survey:
     def __init__(self, root: Root, excludes: frozenset[str]) -> None:
         self._root, self._excludes = root, excludes
         self._count = 0
+        self.files: list[ModuleFile] = []
         self.troubles: list[tuple[Trouble, str]] = []
 
-    def below(self, folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[ModuleFile]:
-        """The module files in a directory: `prefix` is what depmod calls it; `above` where the ones above it lie."""
+    def below(self, folder: str, prefix: str, above: tuple[str, ...]) -> tuple[bool, list[ModuleFile]]:
+        """Find the module files in a directory: `prefix` is what depmod calls it; `above` where the ones above it lie.
+
+        Whether all of it is plain and as it lies, and its parts.
+        """
         place = self._root.place(folder)
         if place.kind is not Kind.DIRECTORY:
-            return
+            return False, []
         if place.path in above or len(above) > MOST_LEVELS:
             self.troubles.append((Trouble.CIRCLE, folder))
-            return
+            return False, []
+        plain, parts = self._root.is_as_it_lies(place.path), []
         for entry in self._root.entries(place.path):
             self._count += 1
             if self._count > MOST_FILES:
                 raise MalformedError(f"{self._root.path}/{folder}: more than {MOST_FILES} files and directories")
-            yield from self._entry(entry, prefix, (*above, place.path))
+            whole, inside = self._entry(entry, prefix, (*above, place.path))
+            plain = plain and whole
+            parts += inside
+        return plain, parts
 
-    def _entry(self, entry: Place, prefix: str, above: tuple[str, ...]) -> Iterator[ModuleFile]:
+    def _entry(self, entry: Place, prefix: str, above: tuple[str, ...]) -> tuple[bool, list[ModuleFile]]:
+        """The same for what lies in a directory; a plain directory is one part."""
         name = entry.path.rpartition("/")[2]
+        path = f"{prefix}{name}"
         place = self._followed(entry) if entry.kind is Kind.LINK else entry
         if place is not None and place.kind is Kind.DIRECTORY:
-            if name not in self._excludes:
-                yield from self.below(place.path, f"{prefix}{name}/", above)
-        elif is_module_file(name):
-            trouble = self._trouble(f"{prefix}{name}", place)
-            if trouble is not None:
-                self.troubles.append((trouble, entry.path))
-            elif place is not None:
-                yield ModuleFile(f"{prefix}{name}", place.path)
+            if name in self._excludes:
+                return entry.kind is Kind.DIRECTORY, []
+            plain, parts = self.below(place.path, f"{path}/", above)
+            return plain and entry.kind is Kind.DIRECTORY, [ModuleFile(path, place.path)] if plain else parts
+        if not is_module_file(name):
+            return entry.kind is Kind.FILE, []
+        trouble = self._trouble(path, place)
+        if trouble is not None:
+            self.troubles.append((trouble, entry.path))
+        if trouble is not None or place is None:
+            return False, []
+        file = ModuleFile(path, place.path)
+        self.files.append(file)
+        return entry.kind is Kind.FILE, [file]
 
     @staticmethod
     def _trouble(path: str, place: Place | None) -> Trouble | None:

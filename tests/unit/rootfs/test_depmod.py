@@ -8,7 +8,7 @@ import pytest
 
 from dlkm.core.errors import MalformedError, MissingToolError
 from dlkm.core.events import Events
-from dlkm.rootfs import depmod as depmod_room
+from dlkm.rootfs import modtree
 from dlkm.rootfs.depmod import Depmod, depmod, winners
 from dlkm.rootfs.plan import Content
 from dlkm.rootfs.planner import Planner
@@ -109,7 +109,7 @@ def test_there_is_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Directories that lead to each other multiply without any circle."""
     files = {f"{BASE}/d{level}/{name}": f"-> ../d{level + 1}" for level in range(30) for name in "ab"}
     put(tmp_path, {**files, f"{BASE}/d30/x.ko": "x"})
-    monkeypatch.setattr(depmod_room, "MOST_FILES", 100)
+    monkeypatch.setattr(modtree, "MOST_FILES", 100)
     with pytest.raises(MalformedError, match="more than 100 "):
         _run(tmp_path, ListingDepmod())
 
