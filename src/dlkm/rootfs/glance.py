@@ -35,9 +35,9 @@ class Glance(Root):
         self.asked.add(found.path)
         return found
 
-    def entries(self, path: str) -> tuple[Place, ...]:
+    def listing(self, real: str) -> tuple[Place, ...]:
         """As in `Root`."""
-        found = self._noted(path, lambda: self._root.entries(path)) or ()
+        found = self._noted(real, lambda: self._root.listing(real)) or ()
         self.files += [one.path for one in found if one.kind is Kind.FILE]
         return found
 

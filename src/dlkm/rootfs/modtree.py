@@ -85,10 +85,10 @@ def module_tree(
     MalformedError for more files than anyone has.
     """
     survey = _Survey(root, excludes | NOT_SEARCHED)
-    _, parts = survey.below(f"lib/modules/{release}", "", ())
+    _, parts = survey.below(root.place(f"lib/modules/{release}"), "", ())
     files = tuple(survey.files)
     for folder in externals:
-        survey.below(folder.strip("/"), f"{folder.rstrip('/')}/", ())
+        survey.below(root.place(folder), f"{folder.rstrip('/')}/", ())
     return ModuleTree(
         release=release,
         files=(*files, *survey.files[len(files) :]),
@@ -106,22 +106,21 @@ class _Survey:
         self.files: list[ModuleFile] = []
         self.troubles: list[tuple[Trouble, str]] = []
 
-    def below(self, folder: str, prefix: str, above: tuple[str, ...]) -> tuple[bool, list[ModuleFile]]:
+    def below(self, place: Place, prefix: str, above: tuple[str, ...]) -> tuple[bool, list[ModuleFile]]:
         """Find the module files in a directory: `prefix` is what depmod calls it; `above` where the ones above it lie.
 
         Whether all of it is plain and as it lies, and its parts.
         """
-        place = self._root.place(folder)
         if place.kind is not Kind.DIRECTORY:
             return False, []
         if place.path in above or len(above) > MOST_LEVELS:
-            self.troubles.append((Trouble.CIRCLE, folder))
+            self.troubles.append((Trouble.CIRCLE, f"{above[0]}/{prefix}".rstrip("/")))
             return False, []
         plain, parts = self._root.is_as_it_lies(place.path), []
-        for entry in self._root.entries(place.path):
+        for entry in self._root.listing(place.path):
             self._count += 1
             if self._count > MOST_FILES:
-                raise MalformedError(f"{self._root.path}/{folder}: more than {MOST_FILES} files and directories")
+                raise MalformedError(f"{self._root.path}/{place.path}: more than {MOST_FILES} files and directories")
             whole, inside = self._entry(entry, prefix, (*above, place.path))
             plain = plain and whole
             parts += inside
@@ -135,7 +134,7 @@ class _Survey:
         if place is not None and place.kind is Kind.DIRECTORY:
             if name in self._excludes:
                 return entry.kind is Kind.DIRECTORY, []
-            plain, parts = self.below(place.path, f"{path}/", above)
+            plain, parts = self.below(place, f"{path}/", above)
             return plain and entry.kind is Kind.DIRECTORY, [ModuleFile(path, place.path)] if plain else parts
         if not is_module_file(name):
             return entry.kind is Kind.FILE, []

@@ -55,12 +55,14 @@ class Root(ABC):
     def entries(self, path: str) -> tuple[Place, ...]:
         """What a directory holds, sorted by name, links not followed; nothing when there is no such directory."""
         here = self.place(path)
-        if here.kind is not Kind.DIRECTORY:
-            return ()
+        return self.listing(here.path) if here.kind is Kind.DIRECTORY else ()
+
+    def listing(self, real: str) -> tuple[Place, ...]:
+        """The same for a directory that is there, named by `Place.path`."""
         try:
-            return self._entries(here.path)
+            return self._entries(real)
         except OSError as error:
-            raise self._unreadable(path, error) from error
+            raise self._unreadable(real, error) from error
 
     def read(self, path: str, limit: int = CONF_LIMIT) -> bytes | None:
         """The first `limit` bytes of a file, links followed inside the root; None when there is no regular file."""
