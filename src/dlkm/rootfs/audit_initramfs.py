@@ -57,6 +57,8 @@ def initramfs_findings(release: Release, initramfs: Initramfs, opener: Opener) -
     """All that is wrong with one of them."""
     try:
         with opener(release.root.host_path(initramfs.path)) as inner:
+            if inner.place(release.folder).kind is Kind.DIRECTORY:
+                inner.host_path(release.folder)  # unpacked at once
             yield from _Comparison(release, initramfs, Glance(inner)).findings()
     except UsageError as error:
         words = {"path": initramfs.path, "why": error.what}

@@ -88,6 +88,7 @@ class Lookup:
         self._directives = tuple(settings)
         self._where = where
         self._indexes: dict[str, Index | TextIndex | None] = {}
+        self._found: dict[tuple[str, bool], Found] = {}
         self.faults: dict[str, str] = {}
 
     def ask(self, name: str) -> Answer:
@@ -104,7 +105,12 @@ class Lookup:
 
     def module(self, name: str, *, builtin: bool = False) -> Found:
         """What is done with a module once it is found, by its own name."""
-        plain = _plain(name)
+        asked = _plain(name), builtin
+        if asked not in self._found:
+            self._found[asked] = self._module(*asked)
+        return self._found[asked]
+
+    def _module(self, plain: str, builtin: bool) -> Found:  # noqa: FBT001
         line = self._dep(plain)
         path, _, rest = (line or "").partition(":")
         before, after = self.softdeps(plain)

@@ -214,10 +214,13 @@ class HeldRoot(Root):
     def _file(self, real: str) -> Path:
         """A file, unpacked together with the small ones beside it: those are asked for next."""
         members, folder = self.holder.members, real.rpartition("/")[0]
+        target, wanted = self.tree / real, members.look(real)
+        if wanted is not None and os.path.lexists(target) and os.lstat(target).st_size == wanted.size:
+            return target
         beside = [joined(folder, name) for name in members.names(folder)]
         small = [path for path in beside if (member := members.look(path)) is not None and member.size <= CONF_LIMIT]
         lay_out(self.holder, [real, *(path for path in small if path != real)], self.tree)
-        return self.tree / real
+        return target
 
 
 def _place(folder: str, entry: "os.DirEntry[str]", descriptor: int) -> Place:
