@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import cache_home, write_atomically
@@ -59,7 +58,7 @@ class Durations:
         by_source: dict[str, list[float]] = {}
         for one, took in self.seconds.items():
             by_source.setdefault(one.source, []).append(took)
-        medians = {source: median(found) for source, found in by_source.items()}
+        medians = {source: sorted(found)[len(found) // 2] for source, found in by_source.items()}
         return {one: self.seconds.get(one, medians.get(one.source)) for one in subjects}
 
 

@@ -58,12 +58,11 @@ def add_build_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Find the cells, build every one, show."""
     from concurrent.futures import ThreadPoolExecutor
+    from importlib import import_module
 
     from dlkm.build.job import open_workshop
     from dlkm.core.processes import Processes
     from dlkm.kernel.image_record import recorded
-    from dlkm.matrix.outcome import results_of, status_of
-    from dlkm.report.build import build_document, show_builds
 
     options = options_of(arguments)
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -73,8 +72,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         workshop = opening.result()
         kernels = [kernel for kernel in project.kernels if kernel.symvers is not None]
         images = [beside.submit(recorded, kernel) for kernel in kernels]
+        beside.submit(import_module, "dlkm.report.build")  # while make runs
         attempts = list(run_plan_with(workshop, project.plan, project.output, arguments))
         _warn_of_stale(kernels, [image.result() for image in images], terminal)
+    from dlkm.matrix.outcome import results_of, status_of
+    from dlkm.report.build import build_document, show_builds
+
     terminal.close()
     results = results_of(attempts, project.plan.cells)
     if arguments.json:
@@ -145,10 +148,9 @@ def run_plan_with(
 ) -> "Iterator[Attempt]":
     """Build every cell of a plan, in the way that the flags ask for."""
     from dlkm.matrix.run import run_plan
-    from dlkm.yocto.options import RecipeOptions
 
     recipes = any(cell.source.driver is None for cell in plan.cells)
-    reading = recipe_options_of(arguments) if recipes else RecipeOptions()
+    reading = recipe_options_of(arguments) if recipes else None
     return run_plan(workshop, plan.cells, (options_of(arguments), reading), output)
 
 

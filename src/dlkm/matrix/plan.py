@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From sources, kernels, the project file and flags to cells with their settings. Pure: looks at no file."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -162,6 +161,8 @@ class _Planner:
 
     def _nothing(self, selector: Selector) -> NothingSelectedError:
         """With what a user may have meant."""
+        import difflib
+
         gone = next(filter(selector, self._left_out), None)
         if gone is not None:
             return NothingSelectedError(f"{selector} chooses only cells that are left out by {self._left_out[gone]}")

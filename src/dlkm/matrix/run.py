@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from dlkm.build.cells import Attempt, Wanted, Watcher, build_all, threads, untried
 from dlkm.build.options import BuildOptions
@@ -12,18 +13,21 @@ from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.matrix.course import course
 from dlkm.matrix.plan import CellSettings, PlannedCell
-from dlkm.yocto.options import RecipeOptions
+
+if TYPE_CHECKING:
+    from dlkm.yocto.options import RecipeOptions
 
 
 def run_plan(
     workshop: Workshop,
     cells: Sequence[PlannedCell],
-    how: tuple[BuildOptions, RecipeOptions],
+    how: "tuple[BuildOptions, RecipeOptions | None]",
     output: Path,
 ) -> Iterator[Attempt]:
     """Every cell's answer, in the order of the plan; those of recipes that others need besides come last.
 
-    The settings of the cells take the place of the options' own variables and targets.
+    The settings of the cells take the place of the options' own variables and targets. How recipes are read is None
+    where there are none.
     """
     options, reading = how
     recipes = [cell for cell in cells if cell.source.driver is None]
@@ -65,7 +69,7 @@ def with_settings(options: BuildOptions, settings: CellSettings) -> BuildOptions
 def _recipes(
     workshop: Workshop,
     cells: Sequence[PlannedCell],
-    how: tuple[BuildOptions, RecipeOptions],
+    how: "tuple[BuildOptions, RecipeOptions | None]",
     output: Path,
     watcher: Watcher,
 ) -> list[Attempt]:
@@ -74,6 +78,7 @@ def _recipes(
     from dlkm.yocto.layers import locate
 
     options, reading = how
+    assert reading is not None
     try:
         recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in cells]
         same = all(cell.settings == cells[0].settings for cell in cells)
