@@ -53,3 +53,18 @@ def test_what_no_build_made_is_not_replaced(tmp_path: Path) -> None:
 
 def test_an_id_is_one_directory(tmp_path: Path) -> None:
     assert output_directory(tmp_path, "x@6.1@dir/with/slashes").parent == tmp_path
+
+
+def test_what_was_found_out_moves_along(tmp_path: Path) -> None:
+    target = tmp_path / "a@6.1"
+    for text in ("first", "second"):
+        with prepared(target) as new:
+            (new / "build.json").write_text(text)
+        if text == "first":
+            (target / "verdict.json").write_text("loads")
+            (target / "proof.json").symlink_to("/etc/hostname")
+            (target / "notes.txt").write_text("mine")
+    assert {path.name: path.read_text() for path in target.iterdir()} == {
+        "build.json": "second",
+        "verdict.json": "loads",
+    }

@@ -161,6 +161,20 @@ def test_colours_can_be_read() -> None:
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, back)
 
 
+def test_names_and_details_stay_what_they_are() -> None:
+    fleet = _fleet(
+        _cell("x|y", "6.1", State.LOAD_FAILS, detail="<i>|*"),
+        _cell("x|y", "6.2<i>", State.LOADS),
+    )
+    page = Page()
+    page.feed(fleet_html(fleet))
+    assert page.cells == ["does not load: <i>|*", "loads"]
+    assert "i" not in page.tags
+    table = [line for line in fleet_markdown(fleet).splitlines() if line.startswith("|")]
+    assert {_bars(line) for line in table} == {4}
+    assert r"does not load: \<i\>\|\*" in table[2]
+
+
 def test_an_empty_fleet() -> None:
     empty = _fleet()
     assert summary(empty) == "0 drivers, 0 kernels, 0 cells: "
