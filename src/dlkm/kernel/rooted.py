@@ -25,8 +25,8 @@ IMAGES = ("boot/vmlinuz-{R}", "boot/vmlinux-{R}", "boot/Image-{R}", "boot/bzImag
 IMAGES_IN_MODULES = ("vmlinuz", "vmlinux")
 CONFIGS = ("boot/config-{R}",)
 CONFIGS_IN_MODULES = ("config", "build/.config")
-SYMVERS = ("boot/symvers-{R}.gz", "boot/symvers-{R}.xz")
-SYMVERS_IN_MODULES = ("symvers", "symvers.gz", "symvers.xz", "symvers.zst")
+SYMVERS = ("boot/symvers-{R}.gz", "boot/symvers-{R}.xz", "usr/src/linux-headers-{R}/Module.symvers")
+SYMVERS_IN_MODULES = ("symvers", "symvers.gz", "symvers.xz", "symvers.zst", "build/Module.symvers")
 MODULES = ("lib/modules", "usr/lib/modules")
 SAMPLES = 5  # modules to look at before giving up
 

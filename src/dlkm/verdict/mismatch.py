@@ -13,7 +13,7 @@ from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.others import Match
 from dlkm.verdict.supply import Found
 from dlkm.verdict.versions import expected
-from dlkm.verdict.why import Telling, listed, message_of, text
+from dlkm.verdict.why import Telling, listed, message_of, text, to_build_for
 
 _UNKNOWN = "of an unknown release"
 
@@ -42,7 +42,7 @@ def built_elsewhere(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
         message += f"; {text('built-for', exact=match.kernel)}"
     elif built and built != case.facts.kernel.release:
         message += f"; {text('built-named', built=built)}"
-    yield Telling(message=message, hint=trips[0].hint.replace("-k KERNEL", f"-k {case.facts.kernel.id}"))
+    yield Telling(message=message, hint=trips[0].hint.replace("-k KERNEL", f"-k {to_build_for(case.facts.kernel)}"))
 
 
 def _rows(case: Case) -> list[tuple[Found, int]]:
@@ -63,7 +63,7 @@ def _of_kernel(case: Case, rows: Sequence[tuple[Found, int]]) -> Telling:
         "known": len(rows),
         "subjects": listed(names),
         "built": built,
-        "kernel": kernel.id,
+        "kernel": to_build_for(kernel),
         "exact": match.kernel if match is not None else "",
         "near": match.kernel if match is not None else "",
         "agreeing": match.agreeing if match is not None else 0,

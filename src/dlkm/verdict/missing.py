@@ -12,7 +12,7 @@ from dlkm.kernel.symvers import KernelSymbol
 from dlkm.ko.module import read_module
 from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.supply import near_name
-from dlkm.verdict.why import Family, Telling, family_of, listed, message_of, renamed, text
+from dlkm.verdict.why import Family, Telling, family_of, listed, message_of, renamed, text, to_build_for
 
 _TRACED = 32  # symbols looked for one by one
 _NEAR = 8  # of which near names are looked for, which takes a while
@@ -97,7 +97,7 @@ class _Search:
         return next((one for one in found if one is not None), self._nowhere())
 
     def _say(self, key: str, do: str = "", **values: object) -> _Where:
-        values = {"kernel": self.kernel.id, "mod": self.case.struct_name, **values}
+        values = {"kernel": to_build_for(self.kernel), "mod": self.case.struct_name, **values}
         return _Where(cause=text(key, **values), do=text(do or f"{key}-do", **values))
 
     def _beside(self, symbol: str) -> _Where | None:

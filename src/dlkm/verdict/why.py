@@ -10,6 +10,8 @@ from importlib.resources import files
 from typing import Any
 
 from dlkm.core.names import KernelVersion
+from dlkm.kernel.distribution import distribution_of
+from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.era import rules
 
@@ -49,6 +51,13 @@ def text(key: str, **values: object) -> str:
     """A text of the table, filled in."""
     template: str = _table()["texts"][key]
     return template.format_map(values)
+
+
+def to_build_for(kernel: Kernel) -> str:
+    """What `dlkm build -k` takes for it: a root filesystem has no headers, whoever made its kernel has."""
+    if kernel.headers is not None or "@" not in kernel.id:
+        return kernel.id
+    return f"debian:{kernel.release}" if distribution_of(kernel.release, "") == "debian" else kernel.release
 
 
 def family_of(symbol: str) -> Family | None:

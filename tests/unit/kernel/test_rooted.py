@@ -1,47 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel installed below a directory: its parts are found where the target finds them, and never outside."""
+"""What is found of a kernel in a root filesystem, and where."""
 
 from pathlib import Path
 
 import pytest
 
-from dlkm.core.errors import MalformedError
-from dlkm.kernel.rooted import kernel_in, releases_in
-from tests.unit.rootfs.support import RELEASE, put, tiny
+from dlkm.kernel.rooted import rootfs_kernels
+from tests.unit.ko.elf_builder import tiny_module
 
-IMAGE = f"boot/vmlinuz-{RELEASE}"
-
-
-def _root(root: Path, modules: str) -> Path:
-    tiny(root / modules / "kernel", "hello")
-    put(root, {f"{modules}/modules.builtin": "", IMAGE: "image"})
-    return root
+RELEASE = "6.1.0-56-amd64"
+ROW = "0x92997ed8\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n"
 
 
-@pytest.mark.parametrize(
-    ("where", "links"),
-    [
-        (f"lib/modules/{RELEASE}", {}),
-        (f"usr/lib/modules/{RELEASE}", {"lib": "-> usr/lib"}),
-        (f"usr/lib/modules/{RELEASE}", {"lib": "-> /usr/lib"}),
-        (f"opt/m/{RELEASE}", {"lib/modules": "-> /opt/m"}),
-        (f"opt/m/{RELEASE}", {"lib/modules": "-> ../../../opt/m"}),
-        (f"opt/{RELEASE}", {f"lib/modules/{RELEASE}": f"-> /opt/{RELEASE}"}),
-    ],
-    ids=["plain", "merged", "merged, absolute", "absolute", "above the root", "one release"],
-)
-def test_links_are_followed_inside(tmp_path: Path, where: str, links: dict[str, str]) -> None:
-    root = _root(tmp_path / "root", where)
-    put(root, links)
-    assert releases_in(root) == (RELEASE,)
-    kernel = kernel_in(root, RELEASE, origin="rootfs:x")
-    assert (kernel.modules, kernel.image) == (root / where, root / IMAGE)
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    """The modules directory of a root with one module."""
+    folder = tmp_path / "lib/modules" / RELEASE
+    (folder / "kernel").mkdir(parents=True)
+    (folder / "kernel/tiny.ko").write_bytes(tiny_module().build())
+    return folder
 
 
-def test_what_lies_outside_is_not_there(tmp_path: Path) -> None:
-    outside = _root(tmp_path / "outside", f"m/{RELEASE}")
-    root = tmp_path / "root"
-    put(root, {"lib/modules": f"-> {outside}/m", IMAGE: f"-> {outside}/{IMAGE}", "boot/ring": "-> ring"})
-    assert releases_in(root) == ()
-    with pytest.raises(MalformedError):
-        kernel_in(root, RELEASE, origin="rootfs:x")
+def test_headers_that_are_installed_too_tell_their_exports(modules: Path, tmp_path: Path) -> None:
+    headers = tmp_path / "usr/src/headers"
+    headers.mkdir(parents=True)
+    (headers / "Module.symvers").write_text(ROW)
+    (modules / "build").symlink_to("/usr/src/headers")
+    (kernel,) = rootfs_kernels(tmp_path)
+    assert (kernel.symvers, kernel.headers, kernel.exports) == (headers / "Module.symvers", None, 1)
+
+
+def test_a_list_of_the_kernels_own_goes_before_that_of_headers(modules: Path, tmp_path: Path) -> None:
+    (tmp_path / f"usr/src/linux-headers-{RELEASE}").mkdir(parents=True)
+    (tmp_path / f"usr/src/linux-headers-{RELEASE}/Module.symvers").write_text(ROW)
+    (kernel,) = rootfs_kernels(tmp_path)
+    assert kernel.symvers == tmp_path / f"usr/src/linux-headers-{RELEASE}/Module.symvers"
+    (modules / "symvers").write_text(ROW * 1 + ROW.replace("_printk", "printk"))
+    (kernel,) = rootfs_kernels(tmp_path)
+    assert (kernel.symvers, kernel.exports) == (modules / "symvers", 2)
