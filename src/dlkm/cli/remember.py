@@ -61,7 +61,8 @@ def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Se
             yield from (folder for folder, _, _ in os.walk(word))
     folders = {os.path.dirname(path) for path in files}  # noqa: PTH120 — thousands of them
     yield from folders
-    yield from (f"{folder}/build.json" for folder in folders)
+    # One that is not there yet changes its folder when it comes.
+    yield from filter(os.path.exists, (f"{folder}/build.json" for folder in folders))
     yield from map(str, arguments.trusted_cert)
     for kernel in kernels:
         yield from _of_kernel(kernel)

@@ -8,7 +8,6 @@ by another user or restored from somebody else's cache has no seal, or not ours,
 
 import os
 from _blake2 import blake2b  # what hashlib has, without the millisecond that OpenSSL takes
-from contextlib import suppress
 from stat import S_ISREG
 
 LARGEST = 8 << 20  # bytes of one answer
@@ -34,12 +33,16 @@ class Kept:
         raw = _own(path, LARGEST + _SEAL)
         if raw is None or raw[:_SEAL] != _seal(secret, question, raw[_SEAL:]):
             return None
-        with suppress(OSError):
+        try:  # noqa: SIM105 — contextlib takes longer to load than all of this
             os.utime(path)  # the ones that are asked for stay
+        except OSError:
+            pass  # a cache that may only be read is of use, too
         return raw[_SEAL:]
 
     def put(self, question: bytes, answer: bytes) -> None:
         """Keep an answer; one that is too large, or for which there is no place, is not kept."""
+        from contextlib import suppress
+
         from dlkm.core.errors import DlkmError
 
         with suppress(OSError, DlkmError):
@@ -60,6 +63,8 @@ class Kept:
 
     def _make_room(self) -> None:
         """Remove what was not asked for the longest."""
+        from contextlib import suppress
+
         with os.scandir(self._home) as entries:
             found = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
         found.sort(key=lambda one: one[0].st_mtime_ns, reverse=True)
