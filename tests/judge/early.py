@@ -85,6 +85,12 @@ def layout() -> Iterator[Case]:
     yield from pair(
         "percpu-size/unit", load(_percpu(32769), name="judge_percpu"), load(_percpu(1), name="judge_percpu")
     )
+    odd, even, wide = (
+        load(built("judge_percpu", setting(".data..percpu", align=align)), name="judge_percpu")
+        for align in (12, 16, 1 << 13)
+    )
+    yield from pair("percpu-align", odd, even)
+    yield also("per-CPU data laid out widely", wide)
     yield also("per-CPU data", load(built("judge_percpu"), name="judge_percpu"))
     yield also(
         "constructors of two kinds", built("judge", *(_with(one, SHF_ALLOC) for one in (".ctors", ".init_array")))

@@ -224,6 +224,9 @@ def relocations() -> Iterator[Case]:
     yield from pair(
         "relocation-overflow", built("judge", _typed(10)), built("judge", _typed(11)), where=X86, label="32"
     )
+    yield from pair(
+        "relocation-overflow", built("judge", _typed(258)), built("judge", _typed(257)), where=ARM64, label="ABS32"
+    )
     yield from pair("relocation-reach", built("judge", setting(data, flags=SHF_WRITE)), where=ARM64, tells=Tells.NOT)
     yield also("per-CPU data with a relocation", load(built("judge_percpu", _percpu_relocation), name="judge_percpu"))
     klp = setting(f".rela{data}", flags=SHF_RELA_LIVEPATCH)

@@ -54,6 +54,10 @@ class View:
         """A section's size."""
         return int(self.numbers[8 * index + 4])
 
+    def align(self, index: int) -> int:
+        """A section's alignment."""
+        return int(self.numbers[8 * index + 6])
+
     def link(self, index: int) -> int:
         """The section that a section's header names as its link."""
         return int(self.numbers[8 * index + 5]) & 0xFFFFFFFF

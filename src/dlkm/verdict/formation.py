@@ -8,7 +8,7 @@ from dlkm.ko.elf import SHN_UNDEF
 from dlkm.verdict.btf import BtfError, check_btf, check_names
 from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.layout import moved_sections, wanted_sections
+from dlkm.verdict.layout import filled_sections, moved_sections, wanted_sections
 from dlkm.verdict.parameters import judge
 
 
@@ -123,8 +123,7 @@ def duplicate_sections(case: Case) -> Iterator[Trip]:
     """Two sections of one name, which sysfs cannot both show (kernel/module/sysfs.c: add_sect_attrs)."""
     if case.facts.option("KALLSYMS") is False:
         return
-    # The architecture's loader gives these a size (module_frob_arch_sections).
-    filled = {*wanted_sections(case, "arch-sections"), *wanted_sections(case, "finish-sections")}
+    filled = filled_sections(case)
     seen: set[str] = set()
     for index in sorted(moved_sections(case)):
         name = case.candidate.section_name(index)

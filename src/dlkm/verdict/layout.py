@@ -13,6 +13,8 @@ _PERCPU_RESERVE = 8 << 10
 _PERCPU_UNIT = 32 << 10  # PCPU_MIN_UNIT_SIZE: more is asked of nobody (mm/percpu.c: pcpu_alloc)
 _MUCH = 128 << 20  # bytes that a small machine may not have
 _WRAP = 1 << 32
+_EXPORT_SIZE = 12  # of the smallest struct kernel_symbol: what is left over counts for nothing
+_PAGE = 4 << 10  # the kernel lays nothing in them out more generously
 _PERCPU_ATOM = 4  # PCPU_MIN_ALLOC_SIZE, which the allocator rounds sizes and alignments up to
 
 
@@ -31,13 +33,21 @@ def wanted_sections(case: Case, key: str) -> tuple[str, ...]:
     return tuple(entry.get("list", ())) if _has_option(case, entry) else ()
 
 
+def filled_sections(case: Case) -> frozenset[str]:
+    """Sections that the architecture's loader gives size and access rights of its own."""
+    return frozenset((*wanted_sections(case, "arch-sections"), *wanted_sections(case, "finish-sections")))
+
+
 def write_execute(case: Case) -> Iterator[Trip]:
     """No section both written and run (module_enforce_rwx_sections, CONFIG_STRICT_MODULE_RWX)."""
     both = SHF_WRITE | SHF_EXECINSTR
     strict = case.facts.option("STRICT_MODULE_RWX")
+    given = filled_sections(case)
     for index, section in enumerate(case.candidate.sections):
-        if section.flags & both == both and strict is not False:
-            name = case.candidate.section_name(index)
+        if section.flags & both != both or strict is False:
+            continue
+        name = case.candidate.section_name(index)
+        if name not in given:
             yield case.trip("write-execute" if strict else "write-execute-unknown", subject=name, index=index)
             return
 
@@ -108,12 +118,14 @@ def percpu(case: Case) -> Iterator[Trip]:
     """Per-CPU data comes from a reserve (percpu_modalloc); without SMP it is data like any other (find_pcpusec)."""
     index = case.candidate.find(".data..percpu")
     size = case.candidate.sections[index].size if index else 0
-    if size <= _PERCPU_RESERVE or case.facts.option("SMP") is False or case.facts.option("MEM_ALLOC_PROFILING"):
+    if not size or case.facts.option("SMP") is False or case.facts.option("MEM_ALLOC_PROFILING"):
         return
-    align = max(case.candidate.sections[index].align, _PERCPU_ATOM)
-    rule = "percpu-size" if size <= _PERCPU_UNIT else "percpu-size/unit"
+    align = min(max(case.candidate.sections[index].align, _PERCPU_ATOM), _PAGE)
     rounded = (size + _PERCPU_ATOM - 1) // _PERCPU_ATOM * _PERCPU_ATOM
-    yield case.trip(rule, size=size, reserve=_PERCPU_RESERVE, rounded=rounded, align=align)
+    odd = align & (align - 1) != 0
+    if size > _PERCPU_RESERVE or odd:
+        rule = "percpu-align" if odd else "percpu-size" if size <= _PERCPU_UNIT else "percpu-size/unit"
+        yield case.trip(rule, size=size, reserve=_PERCPU_RESERVE, rounded=rounded, align=align)
 
 
 def constructors(case: Case) -> Iterator[Trip]:
@@ -129,7 +141,7 @@ def export_versions(case: Case) -> Iterator[Trip]:
         return
     for table, crcs in (("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")):
         index = case.candidate.find(table)
-        if index and case.candidate.sections[index].size and not case.candidate.find(crcs):
+        if index and case.candidate.sections[index].size >= _EXPORT_SIZE and not case.candidate.find(crcs):
             yield from without_versions(case, "export-versions")
             return
 

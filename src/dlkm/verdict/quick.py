@@ -129,7 +129,7 @@ class Quick:
             and _ODD_SECTIONS.isdisjoint(at)
             and all(file.flags(at[name]) & SHF_ALLOC for name in _ALLOCATED)
             and file.size(at[THIS]) == self._facts.struct_module_size
-            and (percpu is None or file.size(percpu) <= _PERCPU_RESERVE)
+            and (percpu is None or (file.size(percpu) <= _PERCPU_RESERVE and file.align(percpu).bit_count() <= 1))
             and all(crcs in at for exports, crcs in _CRC_TABLES if exports in at)
             and (b".BTF" not in at or _btf_fits(file))
         )

@@ -15,7 +15,7 @@ class Types:
     """An architecture's relocation types that the loader knows, each with the bytes it writes; 0 for none.
 
     `zero_targets`: whether the loader insists that these bytes be zero (arch/x86/kernel/module.c); `narrow` are types
-    whose values hardly ever fit.
+    whose values hardly ever fit; `addresses` those that write a whole address.
     `optional` are types that only kernels with an option know, `refused` those that it refuses in words of their own.
     """
 
@@ -24,6 +24,7 @@ class Types:
     optional: dict[int, str]
     refused: dict[int, str]
     narrow: frozenset[int]
+    addresses: frozenset[int]
 
     @cached_property
     def allowed(self) -> bytes:
@@ -48,7 +49,8 @@ def types_in(era: Era) -> Types | None:
         zero_targets="zero-relocation-targets" in era.features,
         optional={number: name for name, numbers in era.words("relocations-by-option") for number in numbers},
         refused={number: why for why, numbers in era.words("relocations-refused") for number in numbers},
-        narrow=frozenset(number for number, lowest, _ in era.words("relocation-ranges") if lowest >= 0),
+        narrow=frozenset(number for number, *limits in era.words("relocation-ranges") if limits != _SIGNED),
+        addresses=frozenset(era.words("relocation-addresses")),
     )
 
 
@@ -70,6 +72,7 @@ class Symbols:
 
 
 _RELA_SIZE, _TYPE_AT = 24, 8  # Elf64_Rela, and the lowest byte of its type
+_SIGNED = [-(1 << 31), (1 << 31) - 1]  # what holds the addresses of a kernel that lies high up
 _FAR = 1 << 30  # bytes from which on an offset may lead out of what a type holds
 _ABSOLUTE = 0xFFF1
 
@@ -130,7 +133,7 @@ def _kinds(whole: bytes, types: Types) -> bytes | list[int] | None:
     if above.count(0) == len(above):
         return None if low.translate(None, types.allowed) else low
     kinds = memoryview(whole).cast("I")[_TYPE_AT // 4 :: _RELA_SIZE // 4].tolist()
-    return kinds if types.widths.keys() >= set(kinds) else None
+    return kinds if types.widths.keys() - types.narrow >= set(kinds) else None
 
 
 def _refuses(table: Table, types: Types, places: list[int], kinds: bytes | list[int]) -> bool:

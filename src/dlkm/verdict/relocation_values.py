@@ -8,6 +8,7 @@ from dlkm.ko.elf import SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, text
 from dlkm.verdict.case import Case
 
 _WRAP = 1 << 64
+_FAR, _OUT_OF_REACH = 1 << 30, 1 << 34  # bytes
 
 
 class Reach(Enum):
@@ -25,18 +26,21 @@ class Values:
         self._case = case
         self._moved = moved
 
-    def reach(self, kind: int, symbol: int, addend: int) -> Reach:
-        """By data/eras.toml: what a type holds, or that it holds distances."""
-        era = self._case.era
-        limits = next(((low, high) for one, low, high in era.words("relocation-ranges") if one == kind), None)
-        if limits is None:
-            near = kind in era.words("relocations-near") and self._area(symbol) in {"file", ""}
-            return Reach.PERHAPS if near else Reach.ALWAYS
-        area = self._area(symbol)
+    def reach(self, kind: int, symbol: int, addend: int, *, executable: bool) -> Reach:
+        """By data/eras.toml: what a type holds, or that it holds distances; `executable`: it is in code."""
+        era, area = self._case.era, self._area(symbol)
         if area is None:
             return Reach.ALWAYS
-        low, high = next((low, high) for one, low, high in era.words("areas") if one == area) if area else (0, 0)
         offset = (self._fields(symbol)[4] + addend + _WRAP // 2) % _WRAP - _WRAP // 2
+        limits = next(((low, high) for one, low, high in era.words("relocation-ranges") if one == kind), None)
+        if limits is not None:
+            return self._holds(limits, area, offset)
+        if kind in era.words("relocation-branches"):  # to far away by way of a table that only code has
+            return Reach.PERHAPS if area == "kernel" and not executable else Reach.ALWAYS
+        return _distance(area, offset) if kind in era.words("relocation-distances") else Reach.ALWAYS
+
+    def _holds(self, limits: tuple[int, int], area: str, offset: int) -> Reach:
+        low, high = next((low, high) for one, low, high in (*self._case.era.words("areas"), ("", 0, 0)) if one == area)
         if limits[0] <= low + offset and high + offset <= limits[1]:
             return Reach.ALWAYS
         return Reach.NEVER if high + offset < limits[0] or limits[1] < low + offset else Reach.PERHAPS
@@ -67,3 +71,12 @@ class Values:
         raw, symbols = self._case.candidate.symbol_bytes, self._case.candidate.layout.symbol
         fields: tuple[int, ...] = symbols.unpack_from(raw, symbol * symbols.size)
         return fields
+
+
+def _distance(area: str, offset: int) -> Reach:
+    """Whether a distance within some gigabytes is."""
+    if area == "":
+        return Reach.NEVER
+    if abs(offset) >= _OUT_OF_REACH:
+        return Reach.NEVER
+    return Reach.PERHAPS if area == "file" or abs(offset) >= _FAR else Reach.ALWAYS

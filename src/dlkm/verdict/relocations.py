@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from dlkm.ko.elf import text
-from dlkm.verdict.candidate import SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
+from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.layout import moved_sections
 from dlkm.verdict.relocation_columns import Symbols, Table, Types, suspicious, types_in
@@ -37,7 +37,7 @@ def relocations(case: Case) -> Iterator[Trip]:
             yield case.trip(rule, subject=case.candidate.section_name(index))
             return
         if section.type == wanted:
-            writes = written.setdefault(section.info, Writes())
+            writes = written.setdefault(section.info, Writes(types.addresses))
             trip = _Section(case=case, types=types, index=index, moved=moved, writes=writes).trip()
             if trip is not None:
                 yield trip
@@ -99,7 +99,7 @@ class _Section:
         looks = [self._target(table, entry, width), self._range(entry)]
         if "range-before-target" in self.case.era.features:
             looks.reverse()
-        self.writes.add(entry.place, width)
+        self.writes.add(entry.place, width, entry.kind)
         return next((trip for trip in looks if trip is not None), None)
 
     def _outside(self, table: Table, row: int, entry: "Entry") -> Trip | None:
@@ -148,7 +148,9 @@ class _Section:
 
     def _range(self, entry: "Entry") -> Trip | None:
         """A value that does not fit, or of which nobody can say whether it does."""
-        reach = Values(self.case, self.moved).reach(entry.kind, entry.symbol, entry.addend)
+        candidate = self.case.candidate
+        executable = bool(candidate.sections[candidate.sections[self.index].info].flags & SHF_EXECINSTR)
+        reach = Values(self.case, self.moved).reach(entry.kind, entry.symbol, entry.addend, executable=executable)
         rules = {Reach.NEVER: "relocation-overflow", Reach.PERHAPS: "relocation-reach"}
         return self.case.trip(rules[reach], type=entry.kind, section=self._name) if reach in rules else None
 

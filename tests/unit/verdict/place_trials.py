@@ -45,6 +45,10 @@ def memory() -> Iterator[Trial]:
             label = f"{at}-{room:#x}"
             bad, good = _with(room + 1), _with(1 << 20)
             yield refused("memory", bad, lines, label, good=good, errno="ENOMEM", world=found)
+    odd = Part(name=".data..percpu", data=bytes(8), flags=SHF_ALLOC | SHF_WRITE)
+    words = "illegal size (8) or align (12) for percpu allocation", "tiny: Could not allocate 8 bytes percpu data"
+    twelve, many = (patched(module(change=adding(odd)), ".data..percpu", align=align) for align in (12, 1 << 14))
+    yield refused("percpu-align", twelve, words, "6.1.10", good=many, errno="ENOMEM")
     arm = arm_module(_large((2 << 30) + 1))
     late = release("6.10.1", ARM)
     yield refused("memory", arm, (line,), "arm64", good=arm, errno="ENOMEM", world=late, near=release("6.9.1", ARM))
@@ -135,7 +139,29 @@ def values() -> Iterator[Trial]:
         good=_of(11, -(1 << 24)),
         outcome="cannot-tell",
     )
-    for world in (ARM, ARM612):
+    for world, start in ((ARM, ""), (ARM612, "Modules: ")):
+        bad, near = (_of(kind, build=arm_module) for kind in (258, 257))
+        line = f"{start}module tiny: overflow in relocation type 258 val <addr>"
+        yield Trial(
+            rule="relocation-overflow",
+            label=world.release,
+            bad=bad,
+            good=near,
+            world=world,
+            errno="ENOEXEC",
+            log=(line,),
+        )
+        far = _of(261, 1 << 40, build=arm_module)
+        line = line.replace("258", "261")
+        yield Trial(
+            rule="relocation-overflow",
+            label=f"far-{world.release}",
+            bad=far,
+            good=_of(261, 1 << 20, build=arm_module),
+            world=world,
+            errno="ENOEXEC",
+            log=(line,),
+        )
         bad, near = (_of(kind, flags=loose, build=arm_module) for kind in (275, 276))
         yield Trial(
             rule="relocation-reach", label=world.release, bad=bad, good=near, world=world, outcome="cannot-tell"
