@@ -410,6 +410,14 @@ CASES = [
         bad=Plan(files=STUB, after=_holding({f"{UPDATES}/stub.ko": module("stub", version="1")})),
         near=Plan(files=STUB, after=_holding({**INSIDE, **STUB})),
     ),
+    Case(
+        rule="initramfs-other-copy",
+        bad=Plan(
+            after=_holding({f"{BASE}/kernel/loop.ko": module("loop", version="0")}, into="boot/initramfs-linux.img")
+        ),
+        near=Plan(after=_holding({"lib/modules/5.10/loop.ko": module("loop")}, into="boot/initramfs-linux.img")),
+        says="boot/initramfs-linux.img holds another loop",
+    ),
     Case(rule="initramfs-lacks-winner", bad=Plan(files=STUB, after=_holding(INSIDE))),
     Case(rule="initramfs-left-over", bad=Plan(after=_holding({**INSIDE, **HELLO}))),
     Case(

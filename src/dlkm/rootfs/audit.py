@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlkm.core.children import Child
-from dlkm.core.errors import DlkmError, UsageError
+from dlkm.core.errors import DlkmError, InputError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
@@ -141,7 +141,7 @@ class Auditor:
         try:
             kernel = kernel_of(release.root, release.release)
             judgement = judge(release, kernel, self.conditions, self.jobs)
-        except DlkmError as error:
+        except InputError as error:
             found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
         found += verdict_findings(release, judgement, lacking)
         held = initramfs_of(release.root, release.release)

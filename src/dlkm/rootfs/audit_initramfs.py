@@ -25,31 +25,34 @@ from dlkm.rootfs.statements import Directive, load_lines
 Opener = Callable[[Path], AbstractContextManager[Root]]
 OWN_LIST = "conf/modules"  # what initramfs-tools' init loads
 _ABOUT = ("blacklist", "install", "options", "softdep")  # lines that change what a load does
+_UNNAMED = re.compile(r"boot/initr(?!.*(?:[0-9]\.[0-9]|rescue)).*")
 _DRACUT = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=\"?([^\"#]*)", re.MULTILINE)
 _DRACUT_DIRS = ("etc/dracut.conf.d", "usr/lib/dracut/dracut.conf.d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initramfs:
-    """An initramfs in a root: where it lies, and the release that its name says."""
+    """An initramfs in a root: where it lies, and whether its name says that it is a release's."""
 
     path: str
-    release: str
+    named: bool
 
 
 def initramfs_of(root: Root, release: str) -> tuple[Initramfs, ...]:
-    """Those of a release, by their names: in /boot, in directories of /boot named after it, beside its modules."""
+    """Those of a release by their names, in /boot, in directories of /boot named after it, beside its modules; and
+    those in /boot whose names say no release, as mkinitcpio's.
+    """
     names = [pattern.replace("{R}", release) for pattern in places("initramfs")]
     paths = [f"boot/{name}" for name in names]
     paths += [f"lib/modules/{release}/{name}" for name in places("initramfs_in_modules")]
-    for entry in root.entries("boot"):
-        if entry.kind is Kind.DIRECTORY:
-            paths.append(f"{entry.path}/{release}/initrd")
+    entries = root.entries("boot")
+    paths += [f"{entry.path}/{release}/initrd" for entry in entries if entry.kind is Kind.DIRECTORY]
+    unnamed = [entry.path for entry in entries if _UNNAMED.fullmatch(entry.path)]
     found: dict[str, Initramfs] = {}
-    for path in paths:
+    for path in (*paths, *unnamed):
         place = root.place(path)
         if place.kind is Kind.FILE:
-            found.setdefault(place.path, Initramfs(path=path, release=release))
+            found.setdefault(place.path, Initramfs(path=path, named=path in paths))
     return tuple(found.values())
 
 
@@ -87,6 +90,8 @@ class _Comparison:
 
     def findings(self) -> Iterator[Found]:
         """Copies, what is lacking, configuration, its own tables."""
+        if not self._inner.tree.files and not self._initramfs.named:
+            return  # another release's
         yield from self._other_release()
         for name in self._inner.tree.by_name:
             yield from self._copy(name)

@@ -17,8 +17,6 @@ from dlkm.rootfs.statements import Directive, directives, underscores
 from dlkm.rootfs.textindex import TextIndex
 
 _Told = TypeVar("_Told")
-INDEXES = ("modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin",
-           "modules.builtin.alias.bin")  # fmt: skip
 SOFTDEPS = "modules.softdep"  # is read among the files of modprobe.d, by its name's place in the alphabet
 
 
@@ -152,10 +150,6 @@ class Lookup:
     def softdep_line(self, name: str) -> Directive | None:
         """The softdep that counts for a module."""
         return next((one for one in self._of("softdep") if matches(_plain(one.name), _plain(name))), None)
-
-    def install_line(self, name: str) -> Directive | None:
-        """The install line that names a module, whether or not it is obeyed."""
-        return next((one for one in self._of("install") if matches(_plain(one.name), _plain(name))), None)
 
     @cached_property
     def files(self) -> Mapping[str, str]:
