@@ -238,7 +238,8 @@ def test_an_rpm_holds_before_rpm(tmp_path: Path, how: Compression) -> None:
     assert "NOT OK" not in told
     listed = subprocess.run(f"rpm2cpio {path} | bsdtar -tf -", shell=True, check=True, capture_output=True, text=True)
     assert listed.stdout.splitlines() == [
-        *("./etc/one.conf", f"./{TREE}/link", f"./{TREE}/updates/hello.ko", "./srv/empty", "./usr/sbin/tool")
+        *("./etc/one.conf", f"./{TREE}/link", f"./{TREE}/updates", f"./{TREE}/updates/hello.ko", "./srv/empty"),
+        "./usr/sbin/tool",
     ]
     damaged = bytearray(path.read_bytes())
     damaged[-5] ^= 0xFF
