@@ -399,6 +399,19 @@ def test_a_kernel_that_a_driver_is_not_for(tmp_path: Path, kernel_61: Kernel, ke
     assert (done.returncode, "nothing to package" in done.stderr) == (6, True)
 
 
+def test_firmware_and_rules(module: Path, tmp_path: Path, kernel_61: Kernel) -> None:
+    (tmp_path / "hello.bin").write_bytes(b"firmware")
+    (tmp_path / "70-hello.rules").write_text("x\n")
+    words = ("--firmware", f"{tmp_path / 'hello.bin'}:hello/v1.bin", "--udev-rules", tmp_path / "70-hello.rules")
+    made = _made(tmp_path / "out", module, "-k", kernel_61.id, *_formats("deb", "ipk"), *words)
+    for path in (made.path("kernel-module-hello-conf"), made.path(f"kernel-module-hello-{kernel_61.release}", "ipk")):
+        listed = _good("dpkg-deb", "--contents", path)
+        assert "./lib/firmware/hello/v1.bin\n" in listed
+        assert _good("dpkg-deb", "--info", path, "conffiles") == "/etc/udev/rules.d/70-hello.rules\n"
+    bad = _package(module, "--format", "deb", "--udev-rules", tmp_path / "hello.bin", "-o", tmp_path / "none")
+    assert bad.returncode == 2
+
+
 def test_without_debugging_information(module: Path, tmp_path: Path, kernel_61: Kernel) -> None:
     made = _made(tmp_path / "out", module, "-k", kernel_61.id, "--format", "deb", "--strip")
     _good("dpkg-deb", "--extract", made.path(f"kernel-module-hello-{kernel_61.release}"), tmp_path / "x")

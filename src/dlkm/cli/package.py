@@ -2,13 +2,14 @@
 """`dlkm package`: modules as deb, ipk and rpm, split as Yocto does it, for each kernel and after the newest."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags, options_of
 from dlkm.cli.common import add_kernel_flag, add_output_flag
-from dlkm.cli.configuration import add_configuration_flags, wanted_of
+from dlkm.cli.configuration import add_configuration_flags, add_file_flags, wanted_of
 from dlkm.cli.inputs import INPUTS
 from dlkm.core.errors import ExitStatus, MalformedError, UsageError
 from dlkm.report.terminal import Terminal, printable
@@ -16,7 +17,9 @@ from dlkm.report.terminal import Terminal, printable
 if TYPE_CHECKING:
     from dlkm.package.assemble import Target
     from dlkm.package.lot import Asked, Lot
+    from dlkm.package.package import PackageFile
     from dlkm.package.writing import Job
+    from dlkm.rootfs.stage import Given
 
 _SYSTEMS = {"deb": ("debian", "yocto"), "ipk": ("yocto",), "rpm": ("rpm", "yocto")}
 _LATEST = 1 << 32  # seconds since 1970 that an .rpm cannot hold any more
@@ -48,6 +51,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="package modules that their kernel will refuse")
     _add_descriptions(parser)
     add_configuration_flags(parser)
+    add_file_flags(parser)
     add_build_flags(parser)
 
 
@@ -100,13 +104,26 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     forced = [f"{verdict.path} will not load on {verdict.kernel} (--force)" for verdict in refused]
     with held_dir(cache_home() / "build", "package-") as aside:
         lots = _stripped(gathered.lots, aside, terminal) if arguments.strip else gathered.lots
-        jobs, warnings = _jobs(lots, targets, asked, arguments)
+        complete = replace(asked, files=tuple(_files(gathered.given, arguments)))
+        jobs, warnings = _jobs(lots, targets, complete, arguments)
         written = write_all(jobs, arguments.output, stamp, arguments.jobs)
     warnings = [*skipped, *forced, *warnings]
     for warning in warnings:
         terminal.events.warning(printable(warning))
     report.show(written, warnings, terminal, as_document=arguments.json)
     return ExitStatus.OK
+
+
+def _files(given: "Sequence[Given]", arguments: argparse.Namespace) -> "Iterator[PackageFile]":
+    """Firmware and udev rules; /lib is right where /usr is merged and where it is not."""
+    from dlkm.package.package import PackageFile
+    from dlkm.rootfs.belongings import FIRMWARE, firmware, udev_rules
+    from dlkm.rootfs.conf import ConfDir
+
+    found = firmware(arguments.firmware, [item.module for item in given])
+    for extra in (*found, *udev_rules(arguments.udev_rules, ConfDir(arguments.conf_dir))):
+        path = extra.path.removeprefix("usr/") if extra.path.startswith(FIRMWARE) else extra.path
+        yield PackageFile(path=f"/{path}", mode=extra.content.mode, source=extra.content.source)
 
 
 def _stripped(lots: "Sequence[Lot]", aside: Path, terminal: Terminal) -> "tuple[Lot, ...]":

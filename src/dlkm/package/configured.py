@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configuration that the user asks for, put into the packages of the modules it is for, as Yocto's split does it."""
+"""Configuration and files that the user asks for, put into the packages of the modules they are for."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +15,12 @@ _MODPROBE = 'if [ -z "$D" ]; then\n\tmodprobe -b {name} || true\nfi\n'
 
 
 def configured(lots: Sequence[Lot], asked: Asked) -> tuple[Lot, ...]:
-    """The lots with the files in them; one for a module that is in none of them goes with the first module."""
+    """The lots with the files in them; what is for none of their modules goes with the first source's first one."""
     own = {name for lot in lots for package in lot.packages for name in _modules(package)}
     strays = {name for name in (*asked.load, *asked.probe) if _about(name) not in own}
-    return tuple(replace(lot, packages=tuple(_of_lot(lot, asked, strays))) for lot in lots)
+    return tuple(
+        replace(lot, packages=tuple(_of_lot(lot, asked, strays, first=lot.source == lots[0].source))) for lot in lots
+    )
 
 
 def unmatched(lots: Sequence[Lot], asked: Asked) -> Iterator[str]:
@@ -31,18 +33,24 @@ def unmatched(lots: Sequence[Lot], asked: Asked) -> Iterator[str]:
             yield file.removesuffix(".conf")
 
 
-def _of_lot(lot: Lot, asked: Asked, strays: set[str]) -> Iterator[Package]:
-    left = strays
+def _of_lot(lot: Lot, asked: Asked, strays: set[str], *, first: bool) -> Iterator[Package]:
     for package in lot.packages:
         names = _modules(package)
-        mine = {file for file in (*asked.load, *asked.probe) if _about(file) in names} | (left if names else set())
-        left = set() if names else left
-        yield _with(package, asked, mine)
+        takes_all = first and bool(names)
+        mine = {file for file in (*asked.load, *asked.probe) if _about(file) in names} | (
+            strays if takes_all else set()
+        )
+        yield _with(package, asked, mine, asked.files if takes_all else ())
+        first = first and not takes_all
 
 
-def _with(package: Package, asked: Asked, wanted: set[str]) -> Package:
+def _with(package: Package, asked: Asked, wanted: set[str], more: Sequence[PackageFile]) -> Package:
     """The package with those of the files; they take the place of its own at the same path."""
-    files = dict(_files(asked.load, asked.load_dir, wanted)) | dict(_files(asked.probe, asked.probe_dir, wanted))
+    files = {
+        **{file.path: file for file in more},
+        **dict(_files(asked.load, asked.load_dir, wanted)),
+        **dict(_files(asked.probe, asked.probe_dir, wanted)),
+    }
     if not files:
         return package
     kept = [file for file in package.files if file.path not in files]

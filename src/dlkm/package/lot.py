@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dlkm.core.arch import Arch
-from dlkm.package.package import Package, related
+from dlkm.package.package import Package, PackageFile, related
 from dlkm.package.relations import Relation, Term, each_term
 
 REVISION = "1"
@@ -34,7 +34,8 @@ class Lot:
 class Asked:
     """What the user says of the packages; "" where the source decides.
 
-    `load` and `probe` are the files of modules-load.d and modprobe.d by name, `load_dir` and `probe_dir` where they go.
+    `load` and `probe` are the files of modules-load.d and modprobe.d by name, `load_dir` and `probe_dir` where they go;
+    `files` are others that go with the driver: firmware, udev rules.
     """
 
     name: str = ""
@@ -46,6 +47,7 @@ class Asked:
     probe: Mapping[str, bytes] = field(default_factory=dict)
     load_dir: str = "/etc/modules-load.d"
     probe_dir: str = "/etc/modprobe.d"
+    files: tuple[PackageFile, ...] = ()
 
     def stated(self, version: str) -> str:
         """`[EPOCH:]VERSION[-REVISION]` with what is asked for in the place of what it says, and a revision always."""

@@ -104,7 +104,7 @@ def _for_one_kernel(called: str, package: Package, lot: Lot, form: Format) -> It
     if shared:
         common = replace(
             _blank(package, f"{base}{_SHARED}", form),
-            summary=f"configuration of {package.summary}",
+            summary=f"{package.summary}: what all kernels share",
             files=shared,
             folders=package.folders,
             conffiles=package.conffiles,

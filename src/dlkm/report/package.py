@@ -10,6 +10,7 @@ from dlkm.package.names import Version
 from dlkm.package.relations import for_control
 from dlkm.package.writing import Written
 from dlkm.report.document import document
+from dlkm.report.refused import show_verdicts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.verdict.verdict import Verdict
 
@@ -44,15 +45,7 @@ def show_refusal(refused: Sequence[Verdict], failed: Sequence[str], terminal: Te
     if as_document:
         terminal.document(to_document((), refused, failed, ()))
         return
-    for verdict in refused:
-        errno = f" ({verdict.errno})" if verdict.errno else ""
-        what = f"{verdict.path}: will not load on {verdict.kernel}{errno}"
-        terminal.print(terminal.styled(printable(what), Style.BAD))
-        for line in verdict.log:
-            terminal.print(f"  {printable(line)}")
-        for finding in verdict.findings:
-            if not finding.masked and finding.hint:
-                terminal.print(f"  ({printable(finding.hint)})")
+    show_verdicts(refused, terminal)
     terminal.print("nothing was written" + ("; --force packages it all the same" if refused else ""))
 
 

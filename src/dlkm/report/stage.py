@@ -7,6 +7,7 @@ from typing import Any
 
 from dlkm.report.audit import show_aliases, show_finding
 from dlkm.report.document import document, plain, printable_parts
+from dlkm.report.refused import show_verdicts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
@@ -104,15 +105,7 @@ def show(staging: Staging, record: Path | None, terminal: Terminal, *, dry_run: 
 
 def show_refused(refused: Sequence[Verdict], terminal: Terminal) -> None:
     """The modules that their kernels would not take, in the kernel's words."""
-    for verdict in refused:
-        what = f"{verdict.path}: will not load on {verdict.kernel}"
-        errno = f" ({verdict.errno})" if verdict.errno else ""
-        terminal.print(terminal.styled(printable(what + errno), Style.BAD))
-        for line in verdict.log:
-            terminal.print(f"  {printable(line)}")
-        for finding in verdict.findings:
-            if not finding.masked and finding.hint:
-                terminal.print(f"  ({printable(finding.hint)})")
+    show_verdicts(refused, terminal)
     terminal.print("nothing was changed; --force stages it all the same")
 
 

@@ -172,6 +172,20 @@ def test_configuration_for_no_module_goes_with_the_first(tmp_path: Path) -> None
     assert list(unmatched([known], asked)) == []
 
 
+def test_files_go_with_the_first_source_alone(tmp_path: Path) -> None:
+    rules = PackageFile(path="/etc/udev/rules.d/x.rules", mode=0o644, data=b"x")
+    older = "6.1.0-55-amd64"
+    lots = [
+        replace(driver(tmp_path, release, names=(name,), asked=Asked(name=name)), source=name)
+        for name, release in (("a", R), ("b", R), ("a", older))
+    ]
+    made = assemble(configured(lots, Asked(files=(rules,), probe={"pcspkr.conf": b"blacklist pcspkr\n"})), target())
+    holders = {one.package.name for one in made.ready if rules in one.package.files}
+    assert holders == {"kernel-module-a-conf"}
+    (conf,) = [one.package for one in made.ready if one.role is Role.CONFIGURATION]
+    assert conf.conffiles == ("/etc/udev/rules.d/x.rules", "/etc/modprobe.d/pcspkr.conf")
+
+
 def test_a_recipes_own_configuration_gives_way(tmp_path: Path) -> None:
     package = recipe(conf="/etc/modules-load.d/one.conf", scripts=Scripts(postinst="#!/usr/bin/python3\n"))
     (changed,) = configured([lot(package)], Asked(load={"one.conf": b"one two\n"}))[0].packages
