@@ -22,6 +22,9 @@ from dlkm.filesystem.place import Kind, joined
 TIMEOUT = 600.0  # seconds that debugfs may take
 ROOT = 2  # the inode of the root directory (fs/ext4/ext4.h: EXT4_ROOT_INO)
 _MAGIC, _MAGIC_AT = b"\x53\xef", 0x438  # s_magic of the superblock
+_SUPERBLOCK = 1024  # where it lies, and how long it is
+_STATE, _INCOMPATIBLE = 0x3A, 0x60  # s_state, s_feature_incompat
+_HAS_ERRORS, _NEEDS_RECOVERY = 0x2, 0x4
 _SAYS = 512 << 20  # bytes that it may say; a root filesystem's directories are 10 MB
 _BANNER = re.compile(rb"debugfs \d+\.\d+\S* \([^)\n]*\)\n")
 _LISTED = re.compile(rb"/(\d+)/([0-7]{6})/(\d+)/(\d+)/([^/]*)/(\d*)/\n")
@@ -168,6 +171,18 @@ def _box(image: Path, runner: Runner, *, write: bool) -> list[str | Path]:
         *("--die-with-parent", "--new-session"),
         *("--bind" if write else "--ro-bind", image, "/tmp/image"),  # noqa: S108
     ]
+
+
+def trouble_of(image: Path) -> str:
+    """Why an image is not quite what it seems, in words; empty for one that is clean."""
+    with image.open("rb") as stream:
+        stream.seek(_SUPERBLOCK)
+        block = stream.read(_SUPERBLOCK)
+    if int.from_bytes(block[_INCOMPATIBLE : _INCOMPATIBLE + 4], "little") & _NEEDS_RECOVERY:
+        return "was not unmounted: its journal holds what is still to be written"
+    if int.from_bytes(block[_STATE : _STATE + 2], "little") & _HAS_ERRORS:
+        return "is marked as having errors"
+    return ""
 
 
 def holds_ext(start: bytes) -> bool:

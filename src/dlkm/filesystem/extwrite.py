@@ -16,9 +16,6 @@ from dlkm.filesystem.members import Members
 from dlkm.filesystem.place import Kind
 
 _FULL = ("Could not allocate", "No free space")
-_SUPERBLOCK = 1024
-_STATE, _INCOMPATIBLE = 0x3A, 0x60  # s_state, s_feature_incompat (fs/ext4/ext4.h)
-_HAS_ERRORS, _NEEDS_RECOVERY = 0x2, 0x4
 _SETS = ("uid 0", "gid 0")
 
 
@@ -52,15 +49,9 @@ def rewrite_ext(
 
 
 def _require_clean(image: Path) -> None:
-    with image.open("rb") as stream:
-        stream.seek(_SUPERBLOCK)
-        block = stream.read(_SUPERBLOCK)
-    state = int.from_bytes(block[_STATE : _STATE + 2], "little")
-    hint = f"e2fsck -f {image}"
-    if int.from_bytes(block[_INCOMPATIBLE : _INCOMPATIBLE + 4], "little") & _NEEDS_RECOVERY:
-        raise MalformedError(f"{image}: was not unmounted: its journal holds what is still to be written", hint=hint)
-    if state & _HAS_ERRORS:
-        raise MalformedError(f"{image}: is marked as having errors", hint=hint)
+    trouble = ext.trouble_of(image)
+    if trouble:
+        raise MalformedError(f"{image}: {trouble}", hint=f"e2fsck -f {image}")
 
 
 def _put_into(place: Path, change: Change) -> None:

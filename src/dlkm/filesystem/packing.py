@@ -17,7 +17,7 @@ from dlkm.core.files import StorageError
 from dlkm.core.processes import Runner, failed
 from dlkm.core.tools import missing
 from dlkm.filesystem.copying import create
-from dlkm.ko.decompress import DECODERS, Compression, Decoder
+from dlkm.ko.decompress import DECODERS, Compression, Decoder, Limited
 from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
 
 _CHUNK = 1 << 20  # bytes of output at a time
@@ -127,37 +127,12 @@ def _parts(source: BinaryIO, packing: Packing, where: str, limit: int) -> Iterat
     source.seek(-decoder.unused, 1)
 
 
-class _Limited:
-    """A decoder of the standard library that gives no more than it is asked for."""
-
-    piece = 1 << 16
-
-    def __init__(self, decoder: "lzma.LZMADecompressor | bz2.BZ2Decompressor") -> None:
-        self._decoder = decoder
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        try:
-            yield self._decoder.decompress(piece, _CHUNK)
-            while not self._decoder.eof and not self._decoder.needs_input:
-                yield self._decoder.decompress(b"", _CHUNK)
-        except OSError as error:  # what bz2 says of damaged data
-            raise EOFError(str(error)) from error
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def unused(self) -> int:
-        return len(self._decoder.unused_data)
-
-
 _DECODERS: dict[Packing, Callable[[], Decoder]] = {
     Packing.GZIP: DECODERS[Compression.GZIP],
     Packing.XZ: DECODERS[Compression.XZ],
     Packing.ZSTD: DECODERS[Compression.ZSTD],
-    Packing.BZIP2: lambda: _Limited(bz2.BZ2Decompressor()),
-    Packing.LZMA: lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY)),
+    Packing.BZIP2: lambda: Limited(bz2.BZ2Decompressor()),
+    Packing.LZMA: lambda: Limited(lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY)),
 }
 
 

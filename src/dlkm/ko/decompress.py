@@ -6,9 +6,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlkm.core.errors import MalformedError
+
+if TYPE_CHECKING:
+    import bz2
 
 LIMIT = 256 << 20  # bytes of output; the largest modules with debug information stay below it
 _CHUNK = 1 << 20  # bytes of output at a time
@@ -101,23 +104,31 @@ class Decoder(Protocol):
         """How many of the bytes fed last lie behind its end."""
 
 
-class _Xz:
+class Limited:
+    """A decoder of the standard library (lzma, bz2), which gives no more at a time than it is asked for."""
+
     piece = 1 << 16
 
-    def __init__(self) -> None:
-        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)
+    def __init__(self, decoder: "lzma.LZMADecompressor | bz2.BZ2Decompressor") -> None:
+        self._decoder = decoder
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        yield self._decoder.decompress(piece, _CHUNK)
-        while not self._decoder.eof and not self._decoder.needs_input:
-            yield self._decoder.decompress(b"", _CHUNK)
+        """As in `Decoder`."""
+        try:
+            yield self._decoder.decompress(piece, _CHUNK)
+            while not self._decoder.eof and not self._decoder.needs_input:
+                yield self._decoder.decompress(b"", _CHUNK)
+        except OSError as error:  # what bz2 says of damaged data
+            raise EOFError(str(error)) from error
 
     @property
     def eof(self) -> bool:
+        """As in `Decoder`."""
         return self._decoder.eof
 
     @property
     def unused(self) -> int:
+        """As in `Decoder`."""
         return len(self._decoder.unused_data)
 
 
@@ -164,7 +175,7 @@ class _Zstd:
 
 
 DECODERS: dict[Compression, Callable[[], Decoder]] = {
-    Compression.XZ: _Xz,
+    Compression.XZ: lambda: Limited(lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)),
     Compression.GZIP: _Gzip,
     Compression.ZSTD: _Zstd,
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 from dlkm.core.events import Events
 from dlkm.core.files import cannot_write, held_dir, temporary_dir
 from dlkm.core.processes import Runner
+from dlkm.filesystem.ext import trouble_of
+from dlkm.filesystem.members import Form
 from dlkm.filesystem.opening import open_holder
 from dlkm.kernel import rooted
 from dlkm.kernel.kernel import Kernel
@@ -33,6 +35,8 @@ def opened(path: Path, runner: Runner, events: Events) -> Iterator[Root]:
                 holder = open_holder(path, scratch, runner)
             except OSError as error:
                 raise cannot_write(scratch, error) from error
+        if holder.form is Form.EXT and (trouble := trouble_of(path)):
+            events.warning(f"{path} {trouble}; it is read as it lies there (e2fsck -f {path} mends it)")
         yield HeldRoot(path, holder, scratch / "tree")
 
 
