@@ -187,6 +187,54 @@ def test_attributes_and_owners_of_hard_links_are_handed_on(tmp_path: Path) -> No
     assert os.listxattr(out / "a") == []
 
 
+def test_long_names_of_hard_links_are_handed_on(tmp_path: Path) -> None:
+    """Names that only pax headers hold."""
+    first, other = "é" * 70 + "/first", "ü" * 70 + "/other"
+    put(tmp_path / "tree", {first: "data", other.replace("other", "x"): ""})
+    os.link(tmp_path / "tree" / first, tmp_path / "tree" / other)
+    image, out = tmp_path / "x.tar", tmp_path / "out"
+    subprocess.run(["tar", "--format=pax", "-cf", str(image), first, other], cwd=tmp_path / "tree", check=True)
+    with target(image, None, Processes(), Events()) as held:
+        planner = Planner(held.root)
+        planner.write(first, Content.of(b"new"))
+        held.carry_out(planner.plan())
+    out.mkdir()
+    subprocess.run(["tar", "-xf", str(image), "-C", str(out)], check=True)
+    assert {path.name: path.read_text() for path in out.rglob("*") if path.is_file()} == {
+        "first": "new",
+        "other": "data",
+    }
+
+
+@pytest.mark.parametrize("check", ["none", "crc32", "crc64", "sha256"])
+def test_xz_keeps_its_check(tree: Path, tmp_path: Path, check: str) -> None:
+    """The kernel reads no initramfs with another check than none or CRC32."""
+    image = tmp_path / "x.cpio.xz"
+    subprocess.run(f"find . | cpio --quiet -o -H newc | xz --check={check} >{image}", shell=True, check=True,
+                   cwd=tree / "usr")  # fmt: skip
+    with target(image, None, Processes(), Events()) as held:
+        planner = Planner(held.root)
+        planner.write("new", Content.of(b"x"))
+        held.carry_out(planner.plan())
+    told = subprocess.run(["xz", "--robot", "-l", str(image)], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1].split("\t")[6].lower().replace("-", "") == check
+
+
+@pytest.mark.parametrize("form", ["ext4", "tar", "cpio.gz"])
+def test_a_source_that_changes_meanwhile_is_noticed(tree: Path, tmp_path: Path, form: str) -> None:
+    image, source = _image(tree, form, tmp_path), tmp_path / "source"
+    source.write_bytes(b"planned")
+    data = image.read_bytes()
+    with target(image, None, Processes(), Events()) as held:
+        planner = Planner(held.root)
+        planner.write("etc/new", Content.of(source))
+        source.write_bytes(b"changed")
+        with pytest.raises(MalformedError, match="a source may have changed meanwhile"):
+            held.carry_out(planner.plan())
+    assert image.read_bytes() == data
+    assert not (tmp_path / f"{image.name}.staged").exists()
+
+
 @pytest.mark.parametrize("form", ["ext4", "tar", "tar.zst", "cpio", "microcode, packed"])
 def test_several_stagings_are_undone_in_reverse_order(tree: Path, tmp_path: Path, form: str) -> None:
     image = _image(tree, form, tmp_path)
