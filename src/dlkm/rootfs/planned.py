@@ -79,9 +79,10 @@ class PlannedRoot(Root):
             yield _Over(cursor, self._operations)
 
     def _entries(self, real: str) -> tuple[Place, ...]:
-        here = self.base.place(real)
-        there = self.base.entries(real) if here.kind is Kind.DIRECTORY else ()
-        found = {place.path: place for place in there}
+        is_new = self._operations.get(real) is not None
+        if not is_new and not self._operations.touches(real):
+            return self.base.listing(real)
+        found = {place.path: place for place in self.base.entries(real)}
         for operation in self._operations.in_folder(real):
             kind, target = _what(operation)
             found[operation.path] = Place(path=operation.path, kind=kind, target=target)

@@ -200,7 +200,10 @@ class HeldRoot(Root):
         return nullcontext(self.holder.members.cursor())
 
     def _entries(self, real: str) -> tuple[Place, ...]:
-        return tuple(self.place(joined(real, name), follow=False) for name in self.holder.members.names(real))
+        members = self.holder.members
+        paths = [joined(real, name) for name in members.names(real)]
+        return tuple(Place(path=path, kind=member.kind, target=member.target)
+                     for path in paths if (member := members.look(path)) is not None)  # fmt: skip
 
     def _read(self, real: str, limit: int) -> bytes:
         with self._file(real).open("rb") as stream:
