@@ -170,7 +170,7 @@ def test_root_file_systems_in_a_file(kernel_61: Kernel, tmp_path: Path, form: st
 def test_files_that_hold_no_kernel(tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"noise" * 10_000)
     status, _, err = _dlkm(tmp_path, "kernel", "add", f"rootfs:{tmp_path / 'noise'}")
-    assert (status, "is no archive" in err) == (3, True)
+    assert (status, "is no tar archive" in err) == (3, True)
     image = tmp_path / "empty.ext4"
     subprocess.run(["mkfs.ext4", "-q", image, "8M"], check=True)
     status, _, err = _dlkm(tmp_path, "kernel", "add", f"rootfs:{image}")
