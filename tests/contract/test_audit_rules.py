@@ -14,6 +14,7 @@ from dlkm.rootfs.auditrules import table
 from dlkm.verdict.verdict import Severity
 from tests.contract.audit_roots import BASE, KERNEL, Change, Plan, audited, initramfs, make, module, run_depmod
 from tests.unit.rootfs.support import RELEASE
+from tests.unit.verdict.trials import with_parameter
 
 pytestmark = pytest.mark.contract
 
@@ -23,7 +24,7 @@ UPDATES, EXTRA = f"{BASE}/updates", f"{BASE}/extra"
 STUB = {f"{UPDATES}/stub.ko": module("stub", aliases=GPU, version="2")}
 ACME = {f"{UPDATES}/acme.ko": module("acme", aliases=NIC)}
 HELLO = {f"{UPDATES}/hello.ko": module("hello")}
-WHO, FIRM = module("hello", more=[("parmtype", "who:charp")]), module("hello", more=[("firmware", "acme/a.fw")])
+COUNTS, FIRM = with_parameter("int"), module("hello", more=[("firmware", "acme/a.fw")])
 PROBE, LOAD, DEP = "etc/modprobe.d/x.conf", "etc/modules-load.d/x.conf", "etc/depmod.d/x.conf"
 BOOT = f"boot/initrd.img-{RELEASE}"
 INSIDE = {f"{BASE}/kernel/loop.ko": KERNEL[f"{BASE}/kernel/loop.ko"],
@@ -84,7 +85,7 @@ class Case:
         return f"{self.rule}{'-' * bool(self.says)}{self.says[:30]}"
 
 
-ELSEWHERE = {"doubtful", "no-permission"}  # need a real kernel, or another user than root
+ELSEWHERE = {"doubtful", "untold/value", "no-permission"}  # need a real kernel, or another user than root
 CASES = [
     Case(rule="shadowed", bad=Plan(files=STUB), says="updates/stub.ko wins (depmod searches updates first)"),
     Case(rule="shadowed/same", bad=Plan(files={f"{UPDATES}/stub.ko": KERNEL[f"{BASE}/kernel/stub.ko"]})),
@@ -376,8 +377,8 @@ CASES = [
     ),
     Case(
         rule="options-unknown",
-        bad=Plan(files={f"{UPDATES}/hello.ko": WHO, PROBE: "options hello who=x times=3"}),
-        near=Plan(files={f"{UPDATES}/hello.ko": WHO, PROBE: "options hello who=x dyndbg\noptions stub no=1"}),
+        bad=Plan(files={f"{UPDATES}/tiny.ko": COUNTS, PROBE: 'options tiny count=1 "dyndbg=x times=3" times=3'}),
+        near=Plan(files={f"{UPDATES}/tiny.ko": COUNTS, PROBE: "options tiny count=1 dyndbg\noptions stub no=1"}),
         says="has no parameter times",
     ),
     Case(

@@ -4,19 +4,23 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from dlkm.core.arch import arch_of_elf
+from dlkm.core.errors import MalformedError
+from dlkm.ko.module import Module
 from dlkm.rootfs.audit_conf import reader_of
 from dlkm.rootfs.audit_files import shared_aliases
 from dlkm.rootfs.auditrules import Found, listed
 from dlkm.rootfs.index import matches
 from dlkm.rootfs.lookup import By, softdep_names
-from dlkm.rootfs.lookup import Found as Module
+from dlkm.rootfs.lookup import Found as Answered
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Autoload
 from dlkm.rootfs.statements import Directive
+from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.parameters import UNKNOWN, judge
 
 # Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
-EVERY_MODULES = frozenset({"async_probe", "dyndbg"})  # kernel/module/main.c: unknown_module_param_cb
 NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
 
 
@@ -126,7 +130,7 @@ def _install(release: Release, line: Directive) -> Iterator[Found]:
 
 def _ignored(release: Release, line: Directive) -> Iterator[Found]:
     name = line.name.replace("-", "_")
-    one: Module = release.lookup.module(name)
+    one: Answered = release.lookup.module(name)
     softdep = release.lookup.softdep_line(name)
     if one.path is not None and softdep is not None and (one.before or one.after) and disables(line):
         words: dict[str, object] = {"line": line.text, "name": name, "softdep": softdep.place}
@@ -146,14 +150,24 @@ def _options(release: Release, line: Directive) -> Iterator[Found]:
     name = line.name.replace("-", "_")
     file = release.loaded(name)
     module = release.module(file) if file is not None and not file.is_own else None
-    if file is None or module is None or '"' in line.rest:
+    if file is None or module is None:
         return
-    known = EVERY_MODULES | {value.partition(":")[0] for value in (*module.all("parm"), *module.all("parmtype"))}
-    for word in line.rest.split():
-        parameter = word.partition("=")[0].replace("-", "_")
-        if parameter.isidentifier() and parameter not in known:
-            words: dict[str, object] = {"line": line.text, "path": file.real, "parameter": parameter, "name": name}
-            yield _of_line("options-unknown", release, line, name, words)
+    for parameter in _unknown(module, line.rest):
+        words: dict[str, object] = {"line": line.text, "path": file.real, "parameter": parameter, "name": name}
+        yield _of_line("options-unknown", release, line, name, words)
+
+
+def _unknown(module: Module, words: str) -> list[str]:
+    """The parameters among these words that a module has not; none where its table cannot be read."""
+    header = module.elf.header
+    arch = arch_of_elf(header.machine, module.elf.bits, big_endian=module.elf.big_endian)
+    if arch is None:
+        return []
+    try:
+        trips = list(judge(Candidate(module.path, module.data, arch), [words]))
+    except MalformedError:
+        return []
+    return [trip.name for trip in trips if trip.rule == UNKNOWN]
 
 
 def _missing_files(release: Release) -> Iterator[Found]:

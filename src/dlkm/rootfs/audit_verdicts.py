@@ -13,10 +13,12 @@ from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Settings
 from dlkm.verdict.batch import judge_all
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.parameters import UNKNOWN
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 _MANY = 5  # modules refused for one reason that are told one by one
 _LACKING = frozenset({"provider-missing", "unknown-symbol"})  # of data/rules.toml: what a missing dependency comes to
+_VALUE = "parameter-own"  # of the same: a value for code of the module's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,17 +105,30 @@ def _refused(release: Release, failing: Sequence[tuple[ModuleFile, Verdict]]) ->
 def _untold(release: Release, doubtful: Sequence[tuple[ModuleFile, Verdict]]) -> Iterator[Found]:
     groups: dict[str, list[tuple[ModuleFile, Verdict]]] = {}
     for file, verdict in doubtful:
-        groups.setdefault(_first(verdict).rule, []).append((file, verdict))
+        if _first(verdict).rule == _VALUE:
+            yield _untold_value(release, file, verdict)
+        else:
+            groups.setdefault(_first(verdict).rule, []).append((file, verdict))
     for group in groups.values():
         words = _words(release, group[0][1])
         words |= {"count": len(group), "names": listed(file.name for file, _ in group)}
         yield _found("untold", release, None, words)
 
 
+def _untold_value(release: Release, file: ModuleFile, verdict: Verdict) -> Found:
+    """Of a value that modprobe.d gives, and that only a boot tells whether the module takes it."""
+    lines = [one for one in release.settings.of_kind("options") if one.name.replace("-", "_") == file.name]
+    words = {"name": file.name, "path": file.real, "places": listed(one.place for one in lines)}
+    found = _found("untold/value", release, file, _words(release, verdict) | words)
+    return replace(found, path=lines[0].file, line=lines[0].line) if lines else found
+
+
 def _doubts(release: Release, file: ModuleFile, verdict: Verdict) -> Iterator[Found]:
-    """Warnings on a module that was added."""
+    """Warnings on a module that was added; audit_load tells of parameters that it has not, line by line."""
+    if verdict.outcome is not Outcome.LOADS:
+        return
     for finding in verdict.findings:
-        if finding.severity is Severity.WARNING and not finding.masked and verdict.outcome is Outcome.LOADS:
+        if finding.severity is Severity.WARNING and not finding.masked and finding.rule != UNKNOWN:
             yield _found("doubtful", release, file, {"path": file.real, "cause": finding.message, "hint": finding.hint})
 
 

@@ -19,6 +19,7 @@ _RANGES = {
     "hexint": (0, (1 << 32) - 1),
     "ullong": (0, (1 << 64) - 1),
 }
+UNKNOWN = "parameter-unknown"  # the rule for a name that the module has not
 _BOOLEANS = frozenset({"bool", "invbool", "bint"})
 _NO_VALUE_NEEDED = frozenset({"bool", "bint"})  # KERNEL_PARAM_OPS_FL_NOARG
 _LONGEST_TEXT = 1024  # param_set_charp
@@ -62,7 +63,7 @@ def judge(candidate: Candidate, words: Iterable[str]) -> Iterator[ParameterTrip]
         parameter = known.get(given.replace("-", "_"))
         if parameter is None:
             if given not in _NOT_THE_MODULES:
-                yield ParameterTrip(rule="parameter-unknown", errno=None, name=given, value=value or "", type="")
+                yield ParameterTrip(rule=UNKNOWN, errno=None, name=given, value=value or "", type="")
             continue
         kind = parameter.type
         if kind is None:
