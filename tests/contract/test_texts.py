@@ -35,6 +35,7 @@ LOGGED = re.compile(rb"(?:\x01[0-7]|(?<=\x00)(?=illegal ))([^\x00]+?)\n?\x00")
 # Texts of code that these kernels are built without, by the option that it needs.
 NEEDS = {
     "livepatch": "!LIVEPATCH",  # said by kernels that cannot
+    "livepatch-section": "LIVEPATCH",
     "constructors": "CONSTRUCTORS",
     "btf": "!MODULE_ALLOW_BTF_MISMATCH",
 }

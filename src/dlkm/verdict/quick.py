@@ -115,7 +115,7 @@ class Quick:
         # What has a signature that the kernel's certificates prove and says that it is of the kernel is what its own
         # build made, which sees to symbols, relocations and types.
         proven = signed and not outside and self._facts.certificates is not None
-        if not proven and not (b".BTF" not in file.at and self._symbols(file, rows) and self._relocations(file)):
+        if not proven and not (_is_bare(file) and self._symbols(file, rows) and self._relocations(file)):
             return None
         letters = "C" * (b"\0staging=" in info) + "O" * outside + "E" * (not signed)
         return file.struct_name.decode(), letters
@@ -235,8 +235,6 @@ class Quick:
         One with the name of a module that serves others takes its place. All its sections have names of their own.
         """
         names = file.section_names
-        if len(file.bytes_of(file.at[THIS]).strip(b"\0")) > len(file.struct_name):
-            return False  # something else than a name
         alone = _EXPORTS.isdisjoint(file.at) and self._modular.isdisjoint(rows) and len(set(names)) == len(names)
         return alone and file.struct_name not in self._givers
 
@@ -293,6 +291,11 @@ class Quick:
                 return False
             tables[target] = Table(file.bytes_of(index), file.bytes_of(target), file.size(target))
         return not suspicious(list(tables.values()), types, Symbols(file.bytes_of(file.symtab), _unmoved(file)))
+
+
+def _is_bare(file: View) -> bool:
+    """Whether it has no types, and nothing but a name in struct module."""
+    return b".BTF" not in file.at and len(file.bytes_of(file.at[THIS]).strip(b"\0")) == len(file.struct_name)
 
 
 def _unmoved(file: View) -> frozenset[int]:
