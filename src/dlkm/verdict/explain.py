@@ -20,7 +20,7 @@ from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 _OTHER = "errno-other"
 _SHOWN = 8  # symbols named one by one
 
-_WORD, _FREE = r"\S+", r".*?"
+_WORD, _FREE = r"\S+?", r".*?"
 _MODULE = r"(?:\(missing \.modinfo section or name field\)|[^\s:;<>\[\]'`\"]+)"
 _CAPTURES = defaultdict(lambda: _WORD, {"module": _MODULE}) | dict.fromkeys(
     ("theirs", "ours", "value", "values", "reason", "licence", "error", "file", "folder", "command", "where", "hash"),
@@ -287,10 +287,14 @@ def _filled(
 
 
 def _difference(theirs: str, ours: str) -> str:
-    """Where two vermagics part; with symbol versions on both sides the release does not count (same_magic)."""
+    """Where two vermagics part; with symbol versions on both sides the release does not count (same_magic), unless
+    nothing else differs: then the module has lost them.
+    """
     left, right = theirs.split(), ours.split()
-    if "modversions" in left and "modversions" in right:
+    if "modversions" in left and "modversions" in right and left[1:] != right[1:]:
         left, right = left[1:], right[1:]
+    elif "modversions" in left and left[:1] != right[:1]:
+        return "only the release differs, which counts for a module that has no symbol versions in it (__versions)"
     alone = [f"{word!r} only in the module's" for word in left if word not in right]
     alone += [f"{word!r} only in the kernel's" for word in right if word not in left]
     return ", ".join(alone) or "the words are the same, their order or the blanks are not"

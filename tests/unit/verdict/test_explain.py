@@ -184,6 +184,30 @@ def test_both_vermagics_are_compared() -> None:
     assert "dlkm build SOURCE -k 6.1.0-56-rt-amd64" in message.fix[0]
 
 
+def test_a_release_that_counts_is_named() -> None:
+    theirs = SAMPLES["ours"].replace("6.1.0", "5.10.0", 1)
+    (message,) = explain(f"hello: version magic '{theirs}' should be '{SAMPLES['ours']}'")
+    assert theirs != SAMPLES["ours"]
+    assert "only the release differs" in message.cause
+
+
+def test_a_sentence_ends_after_the_name() -> None:
+    (message,) = explain("hello: gave up waiting for init of module giver.")
+    assert message.values["owner"] == "giver"
+
+
+def test_security_modules_that_refuse() -> None:
+    denied = (
+        'avc:  denied  { module_load } for  pid=8 comm="insmod" path="/x.ko" '
+        "scontext=a:b:c:s0 tcontext=a:b:d:s0 tclass=system permissive=0"
+    )
+    appraised = 'ses=1 op=appraise_data cause=missing-hash comm="insmod" name="/root/x.ko" dev="vda1" ino=12 res=0'
+    messages = explain(f"[ 1.2] audit: type=1400 audit(1.2:3): {denied}\naudit: type=1800 audit(1.2:4): {appraised}")
+    assert [one.rule for one in messages] == ["selinux", "ima-appraisal"]
+    assert "missing-hash" in messages[1].cause
+    assert "evmctl" in messages[1].fix[0]
+
+
 def test_other_errnos_of_a_symbol() -> None:
     (message,) = explain("hello: Unknown symbol foo (err -16)")
     assert (message.rule, message.values["errno"]) == ("symbol-not-ready", "EBUSY")
