@@ -85,7 +85,12 @@ class Case:
         return f"{self.rule}{'-' * bool(self.says)}{self.says[:30]}"
 
 
-ELSEWHERE = {"doubtful", "untold/value", "no-permission"}  # need a real kernel, or another user than root
+ELSEWHERE = {
+    "doubtful",
+    "other-release/taken",
+    "untold/value",
+    "no-permission",
+}  # need a real kernel, or another user than root
 CASES = [
     Case(rule="shadowed", bad=Plan(files=STUB), says="updates/stub.ko wins (depmod searches updates first)"),
     Case(rule="shadowed/same", bad=Plan(files={f"{UPDATES}/stub.ko": KERNEL[f"{BASE}/kernel/stub.ko"]})),
@@ -96,10 +101,28 @@ CASES = [
         says="depmod's order: built-in extra",
     ),
     Case(
-        rule="in-tree-wins",
+        rule="in-tree-wins",  # below updates/ already
+        bad=Plan(files={**STUB, DEP: "search built-in updates"}),
+        near=Plan(files={**STUB, DEP: "search built-in updates\noverride stub * updates"}),
+        says="write 'override stub * updates' into",
+    ),
+    Case(
+        rule="in-tree-wins/movable",
+        bad=Plan(files={f"{EXTRA}/stub.ko": module("stub"), DEP: "search updates built-in extra"}),
+        near=Plan(files={**STUB, DEP: "search updates built-in extra"}),
+        says="move it below updates/",
+    ),
+    Case(
+        rule="in-tree-wins/override",
         bad=Plan(files={**STUB, DEP: f"override stub {RELEASE} kernel"}),
-        near=Plan(files={**STUB, DEP: "override stub 5.10 kernel"}),
+        near=Plan(files={**STUB, DEP: f"override stub {RELEASE} updates"}),
         says=f"override stub {RELEASE} kernel",
+    ),
+    Case(
+        rule="in-tree-wins/stale",
+        bad=Plan(after=_write(f"{UPDATES}/stub.ko", module("stub", version="2"))),
+        near=Plan(files=STUB),
+        also=("depmod-stale",),
     ),
     Case(
         rule="winner-by-chance",

@@ -78,6 +78,11 @@ def staged(kernel_61: Kernel, built: dict[str, Path], tmp_path_factory: pytest.T
     _dlkm("stage", *ours, "--rootfs", root, "--autoload", "dummy", "--autoload", "gadget", status=0)
     _dlkm("stage", built["kver"], "-k", kernel_61.id, "--rootfs", root, "--force", status=0)
     _dlkm("stage", "--rootfs", root, "--blacklist", "dummy", "--blacklist", "edu_stub", status=0)
+    (stub,) = root.glob("usr/lib/modules/*/updates/edu_stub.ko")
+    older = kernel_61.release.replace(".0-", ".9-").encode()
+    data = stub.read_bytes().replace(b"vermagic=" + kernel_61.release.encode(), b"vermagic=" + older)
+    stub.unlink()
+    stub.write_bytes(data)
     return root
 
 
@@ -99,6 +104,9 @@ def test_what_is_wrong_is_found(document: dict[str, Any], kernel_61: Kernel) -> 
     refused = _only(document, "refused")
     assert refused["path"].endswith("/updates/kver.ko")
     assert "ENOEXEC ('kver: disagrees about version of symbol module_layout')" in refused["message"]
+    other = _only(document, "other-release")  # of kver, built for another one too, the refusal tells enough
+    assert other["path"].endswith("/updates/edu_stub.ko")
+    assert "all symbol versions agree" in other["message"]
     blocks = next(
         one for one in document["findings"] if one["rule"] == "blacklist-blocks-meant" and one["severity"] == "error"
     )

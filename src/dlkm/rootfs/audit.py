@@ -20,7 +20,7 @@ from dlkm.rootfs.audit_depmod import depmod_findings
 from dlkm.rootfs.audit_files import file_findings
 from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of, own_wishes
 from dlkm.rootfs.audit_load import load_findings
-from dlkm.rootfs.audit_verdicts import Judgement, judge, verdict_findings
+from dlkm.rootfs.audit_verdicts import Judgement, judge, settled, verdict_findings
 from dlkm.rootfs.auditrules import Finding, Found, finding
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
 from dlkm.rootfs.depmod import Depmod, depmod
@@ -136,13 +136,14 @@ class Auditor:
         files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
         files += own_wishes(release) if release.root.form is Form.CPIO else ()
         lacking = {one.module for one in files if one.rule == "dependency-missing" and one.module is not None}
-        found = [*depmod_lines(release), *files]
+        found = [*depmod_lines(release)]
         kernel, judgement = None, Judgement()
         try:
             kernel = kernel_of(release.root, release.release)
             judgement = judge(release, kernel, self.conditions, self.jobs)
         except InputError as error:
             found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
+        found += settled(files, judgement)
         found += verdict_findings(release, judgement, lacking)
         held = initramfs_of(release.root, release.release)
         for one in held:

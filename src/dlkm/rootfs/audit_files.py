@@ -9,6 +9,7 @@ from dlkm.rootfs.belongings import lacking_firmware
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
 
+OTHER_RELEASE = "other-release"
 _MOST_CLASHES = 50  # in-tree modules named for one driver
 _NO_DEVICE = ("cpu:", "crypto-", "fs-", "symbol:")  # aliases that many modules have in common, and none is bound by
 
@@ -45,17 +46,23 @@ def _twins(release: Release, name: str, files: Sequence[ModuleFile]) -> Iterator
     for file in files:
         if file == winner:
             continue
-        words = {
-            "path": file.real,
-            "winner": winner.real,
-            "why": why,
-            "folder": file.path.rpartition("/")[0],
-        }
+        words = {"path": file.real, "winner": winner.real, "why": why, "folder": file.path.rpartition("/")[0]}
         same = release.root.digest(file.real)[0] == release.root.digest(winner.real)[0]
         loses = winner.is_own and not file.is_own and not same
-        yield _found(
-            "in-tree-wins" if loses else "shadowed/same" if same else "shadowed", release, name, file.real, words
-        )
+        rule = _lost(release, file, winner, chosen) if loses else "shadowed/same" if same else "shadowed"
+        yield _found(rule, release, name, file.real, words)
+
+
+def _lost(release: Release, file: ModuleFile, winner: ModuleFile, chosen: str | None) -> str:
+    """By what is to be done so that a file which was added wins over the kernel's own."""
+    if file.path == chosen:
+        return "in-tree-wins/stale"
+    precedence = release.precedence
+    if winner.path == chosen and precedence.override_of(winner.path) is not None:
+        return "in-tree-wins/override"
+    moved = f"updates/{file.path.rpartition('/')[2]}"
+    helps = moved != file.path and precedence.winner((moved, winner.path)) == moved
+    return "in-tree-wins/movable" if helps else "in-tree-wins"
 
 
 def _added(release: Release, file: ModuleFile) -> Iterator[Found]:
@@ -89,12 +96,12 @@ def _missing(release: Release, file: ModuleFile, depends: Sequence[str]) -> Iter
 
 
 def _other_release(release: Release, file: ModuleFile, vermagic: str | None) -> Iterator[Found]:
-    """Built for another release. Whether that one is refused is for the verdict to say."""
+    """Built for another release. Whether it is taken all the same is for the verdict to say (audit_verdicts)."""
     built = (vermagic or "").partition(" ")[0]
     if built and built != release.release:
         case = "/weak-updates" if file.path.startswith("weak-updates/") else ""
         words = {"path": file.real, "built": built}
-        yield _found(f"other-release{case}", release, file.name, file.real, words)
+        yield _found(f"{OTHER_RELEASE}{case}", release, file.name, file.real, words)
 
 
 def _clashes(release: Release, name: str) -> Iterator[Found]:

@@ -2,11 +2,12 @@
 """What the kernel will say of the modules that win: the verdicts on a release, and what of them is to be told."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlkm.core.errors import DlkmError
 from dlkm.kernel.kernel import Kernel
+from dlkm.rootfs.audit_files import OTHER_RELEASE
 from dlkm.rootfs.auditrules import Found, listed
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
@@ -80,6 +81,19 @@ def verdict_findings(release: Release, judgement: Judgement, lacking: Collection
     for file, verdict in judgement.verdicts:
         if not file.is_own:
             yield from _doubts(release, file, verdict)
+
+
+def settled(found: Iterable[Found], judgement: Judgement) -> Iterator[Found]:
+    """Findings on files, with what the verdict makes of one that was built for another release."""
+    verdicts = {file.real: verdict for file, verdict in judgement.verdicts}
+    for one in found:
+        verdict = verdicts.get(one.path or "")
+        if one.rule != OTHER_RELEASE or verdict is None:
+            yield one
+        elif verdict.outcome is Outcome.LOADS:
+            yield replace(one, rule=f"{OTHER_RELEASE}/taken")
+        elif not any(str(one.words["built"]) in finding.message for finding in verdict.findings):
+            yield one
 
 
 def _is_told(file: ModuleFile, verdict: Verdict, lacking: Collection[str]) -> bool:

@@ -82,13 +82,17 @@ class Precedence:
 
     def why(self, path: str) -> str:
         """What puts a file where it stands among others, in words."""
-        override = next((rule for rule in self.overrides if _override(rule) == _stem(path)), None)
+        override = self.override_of(path)
         if override is not None:
             return f"'{' '.join(override.words)}' in {override.place}"
         place = self._place(path)
         if place is not None:
             return f"depmod searches {place} first" if place == self.searches[0] else f"depmod's order: {self._order}"
         return f"depmod's order: {self._order}"
+
+    def override_of(self, path: str) -> Rule | None:
+        """The override that names a file."""
+        return next((rule for rule in self.overrides if _override(rule) == _stem(path)), None)
 
     @property
     def _order(self) -> str:
