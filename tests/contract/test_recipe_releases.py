@@ -18,20 +18,25 @@ from dlkm.yocto.releases import Release
 
 pytestmark = pytest.mark.contract
 
-WORK = "/build/driver/tmp/work/qemux86_64-oe-linux/driver/2.5-r0"
+WORK = "/build/driver/tmp/work/qemux86_64-oe-linux/driver/2.5"
+FORMER = f"{WORK}-r0"
 # By release, in their order: kirkstone, scarthgap, styhead, walnascar, whinlatter, wrynose, master.
 TABLE: dict[str, tuple[Any, ...]] = {
     "modulesloaddir": (*["/etc/modules-load.d"] * 5, *["/usr/lib/modules-load.d"] * 2),
     "modprobedir": (*["/etc/modprobe.d"] * 5, *["/usr/lib/modprobe.d"] * 2),
     "nonarch_base_libdir": (*["/lib"] * 5, *["/usr/lib"] * 2),
     # kirkstone and scarthgap have no UNPACKDIR; that it means WORKDIR there is for recipes of later releases.
-    "UNPACKDIR": (*[WORK] * 2, *[f"{WORK}/sources-unpack"] * 2, *[f"{WORK}/sources"] * 3),
-    "S": (*[f"{WORK}/driver-2.5"] * 4, *[f"{WORK}/sources/driver-2.5"] * 3),
+    "WORKDIR": (FORMER, *[WORK] * 6),
+    "UNPACKDIR": (FORMER, WORK, *[f"{WORK}/sources-unpack"] * 2, *[f"{WORK}/sources"] * 3),
+    "S": (f"{FORMER}/driver-2.5", *[f"{WORK}/driver-2.5"] * 3, *[f"{WORK}/sources/driver-2.5"] * 3),
     "BB_GIT_DEFAULT_DESTSUFFIX": (*["git"] * 4, *["driver-2.5"] * 3),
     "KERNEL_SPLIT_MODULES": ("1",) * 7,
     "KERNEL_MODULE_PACKAGE_SUFFIX": ("-",) * 7,  # and KERNEL_VERSION, which is empty without a kernel
     "MODULES_INSTALL_TARGET": ("modules_install",) * 7,
     "PACKAGE_ARCH": ("qemux86_64",) * 7,
+    "RDEPENDS:driver-dev": ("driver (= 2.5-r0)", *[None] * 6),
+    "RRECOMMENDS:driver-dev": (None, *["driver (= 2.5-r0)"] * 6),
+    "DESCRIPTION": ("driver version 2.5-r0.",) * 7,
     "INHIBIT_DEFAULT_DEPS": (*[""] * 6, "1"),
     "KBUILD_BUILD_USER": (*[None] * 6, "oe-user"),
 }
@@ -90,8 +95,9 @@ def test_what_make_is_told(release: Release, folder: Path) -> None:
     assert ("KBUILD_EXTRA_SYMBOLS=" in installing) == (release is not Release.STYHEAD)
     prefix = "/usr/lib" if release in MERGED else "/lib"
     assert "DEPMOD=echo" in installing
-    assert f'MODLIB="{WORK}/image{prefix}/modules/' in installing
-    assert f'INSTALL_FW_PATH="{WORK}/image{prefix}/firmware"' in installing
+    work = FORMER if release is Release.KIRKSTONE else WORK
+    assert f'MODLIB="{work}/image{prefix}/modules/' in installing
+    assert f'INSTALL_FW_PATH="{work}/image{prefix}/firmware"' in installing
     assert "INSTALL_MOD_PATH" not in installing
 
 
@@ -111,3 +117,22 @@ def test_an_s_that_is_refused_is_named(place: str, since: Release, release: Rele
     told = [text for text in _read(path, release, "S").warnings if place in text]
     assert bool(told) == release.since(since)
     assert all(f"{path}:3: " in text for text in told)
+
+
+def test_files_of_a_machine_win_over_those_of_a_version(folder: Path) -> None:
+    """base_set_filespath: all directories with the strongest override first, then all with the next."""
+    one = _read(folder / "driver_2.5.bb", Release.WHINLATTER, "FILESPATH")
+    found = str(one.variables["FILESPATH"]).split(":")
+    bases = [f"{folder}/{name}" for name in ("driver-2.5", "driver", "files")]
+    overrides = ("nodistro", "qemux86-64", "qemux86", "qemuall", "x86-64", "")
+    assert found == [f"{base}/{override}" for override in overrides for base in bases]
+
+
+def test_a_layer_is_an_override(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    lines = ('BBFILE_COLLECTIONS += "mine"', 'BBFILE_PATTERN_mine = "^${LAYERDIR}/"')
+    (tmp_path / "conf" / "layer.conf").write_text("\n".join([*lines, ""]))
+    path = tmp_path / "driver_1.bb"
+    path.write_text('LICENSE = "CLOSED"\ninherit module\nWHERE = "anywhere"\nWHERE:layer-mine = "in the layer"\n')
+    found = [_read(path, release, "WHERE").variables["WHERE"] for release in (Release.KIRKSTONE, Release.SCARTHGAP)]
+    assert found == ["anywhere", "in the layer"]

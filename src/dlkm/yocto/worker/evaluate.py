@@ -29,11 +29,11 @@ class RecipeError(Exception):
 def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
     """The recipe's datastore; RecipeError when bb cannot read it."""
     d = bb.data.createCopy(base)
-    d.setVar("FILE_LAYERNAME", "")
     d.setVar("__BBMULTICONFIG", "")
     if appends:
         d.setVar("__BBAPPEND", " ".join(appends))
     try:
+        d.setVar("FILE_LAYERNAME", _collection(path, d))
         return _whole(bb.parse.handle(path, d)[""])
     except bb.parse.ParseError as error:
         raise RecipeError(str(error.msg), str(error.filename), int(error.lineno or 0)) from error
@@ -47,6 +47,12 @@ def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
         ) from error
     except Exception as error:
         raise RecipeError(f"{type(error).__name__}: {error}") from error
+
+
+def _collection(path: str, d: Any) -> str:
+    """The name that a recipe's layer gives itself, as bb.cooker.CookerCollectFiles.calc_bbfile_priority finds it."""
+    names = (d.getVar("BBFILE_COLLECTIONS") or "").split()
+    return next((name for name in names if re.match(d.getVar(f"BBFILE_PATTERN_{name}") or r"(?!)", path)), "")
 
 
 def _whole(d: Any) -> Any:

@@ -14,6 +14,9 @@ MAKE_TARGETS = "modules"
 do_install:append() {
     install -d ${D}${nonarch_base_libdir}/firmware
     install -m 0644 ${S}/wlan_tiny.bin ${D}${nonarch_base_libdir}/firmware/
+    # A program for the radio's own processor (e_type 2, e_machine 164): nothing here can strip it, and nothing is to.
+    printf '\177ELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0\244\0' > ${D}${nonarch_base_libdir}/firmware/wlan_dsp.elf
+    chmod 0644 ${D}${nonarch_base_libdir}/firmware/wlan_dsp.elf
 }
 
 PACKAGES =+ "${PN}-firmware"

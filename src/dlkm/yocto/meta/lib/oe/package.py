@@ -15,6 +15,7 @@ import bb.fetch2
 
 from oe import qa
 
+_RELOCATABLE, _EXECUTABLE, _SHARED = 1, 2, 3  # e_type
 _SIGNED = b"~Module signature appended~\n"
 _RELATIONS = ("RDEPENDS", "RRECOMMENDS", "RPROVIDES", "RREPLACES", "RCONFLICTS", "RSUGGESTS")
 _RENAMED = frozenset({"RDEPENDS", "RRECOMMENDS", "RSUGGESTS"})  # follow PKG:NAME
@@ -54,8 +55,10 @@ def strip_all(d: Any) -> None:
     if d.getVar("INHIBIT_PACKAGE_STRIP") == "1":
         return
     strip = os.environ.get("STRIP") or d.getVar("STRIP")
-    for path in _files_below(Path(d.getVar("PKGD"))):
-        options = _strip_options(path)
+    root = Path(d.getVar("PKGD"))
+    libraries = tuple(f"{root}{d.getVar(name)}" for name in ("libdir", "base_libdir"))
+    for path in _files_below(root):
+        options = _strip_options(path, libraries)
         if options:
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode | stat.S_IWUSR | stat.S_IRUSR)
@@ -71,8 +74,14 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _strip_options(path: Path) -> list[str]:
-    """By what an ELF file is; none for what is to stay as it is."""
+def _strip_options(path: Path, libraries: tuple[str, ...]) -> list[str]:
+    """By what an ELF file is; none for what is to stay as it is, such as firmware that nobody here executes.
+
+    Source: meta/lib/oe/package.py: strip_execs, runstrip.
+    """
+    library = ".so" in path.name and str(path).startswith(libraries)
+    if not (path.suffix == ".ko" or library or path.stat().st_mode & 0o111):
+        return []
     with path.open("rb") as stream:
         start = stream.read(20)
         if start[:4] != b"\x7fELF" or len(start) < 20:
@@ -80,10 +89,11 @@ def _strip_options(path: Path) -> list[str]:
         stream.seek(-min(len(_SIGNED), path.stat().st_size), os.SEEK_END)
         signed = stream.read() == _SIGNED
     kind = int.from_bytes(start[16:18], "big" if start[5] == 2 else "little")
-    if path.suffix == ".ko":
-        return [] if signed else ["--strip-debug", "--remove-section=.comment", "--remove-section=.note"]
     common = ["--remove-section=.comment", "--remove-section=.note"]
-    return {2: common, 3: [*common, "--strip-unneeded"]}.get(kind, [])
+    if kind == _RELOCATABLE:
+        return ["--strip-debug", *common] if path.suffix == ".ko" and not signed else []
+    unneeded = ["--strip-unneeded"] if kind == _SHARED and ".so" in str(path) else []
+    return [*common, *unneeded] if kind in {_EXECUTABLE, _SHARED} else []
 
 
 def split(

@@ -28,12 +28,17 @@ def check_local(d: Any) -> None:
             data.setup_localpath(d)
             if not os.path.exists(data.localpath):
                 recipe.FAILURE["kind"] = "fetch"
-                folders = (d.getVar("FILESPATH") or "").split(":")
-                places = "".join(f"\n  {folder}" for folder in folders if folder)
-                said = f"no such file beside the recipe; looked for in:{places or ' no directory at all'}"
+                places = "".join(f"\n  {folder}" for folder in _searched(d))
+                said = f"no such file beside the recipe; looked for in:{places}"
                 bb.fatal(f"{recipe.where_named(d, url)}{url}: {said}")
     except bb.fetch2.BBFetchException as error:
         bb.fatal(str(error))
+
+
+def _searched(d: Any) -> list[str]:
+    """Of FILESPATH what is there, and the directories without an override, which a recipe would use first of all."""
+    folders = (d.getVar("FILESPATH") or "").split(":")
+    return [folder.rstrip("/") for folder in folders if folder.endswith("/") or os.path.isdir(folder)]
 
 
 def unpack(d: Any) -> None:

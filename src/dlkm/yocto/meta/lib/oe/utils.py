@@ -94,12 +94,13 @@ def prune_suffix(var: str, suffixes: Sequence[str], d: Any) -> str:
 
 
 def filespath(folders: Sequence[str], d: Any) -> str:
-    """FILESPATH: FILESEXTRAPATHS in front, and each directory first with the overrides, the strongest first."""
+    """FILESPATH: by override, the strongest first and none last; for each, FILESEXTRAPATHS in front.
+
+    Source: meta/classes-global/utils.bbclass: base_set_filespath.
+    """
     extra = (d.getVar("FILESEXTRAPATHS") or "").replace("__default:", "").split(":")
-    overrides = [*reversed((d.getVar("FILESOVERRIDES") or d.getVar("OVERRIDES") or "").split(":")), ""]
-    paths = [f"{base}/{override}" for base in [*(p for p in extra if p), *folders] for override in overrides]
-    # A recipe may be looked at where its directories are not: only what is there counts.
-    return ":".join(path for path in dict.fromkeys(paths) if Path(path).is_dir())
+    overrides = [*reversed((d.getVar("FILESOVERRIDES") or "").split(":")), ""]
+    return ":".join(os.path.join(base, override) for override in overrides for base in (*extra, *folders) if base)
 
 
 def trim_version(version: str, num_parts: int = 2) -> str:
