@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from dlkm.cli.main import VERBS
 from dlkm.core.errors import ExitStatus
 from tools.reference import FOLDER, PAGES, STATUS_WORDS
 
 ROOT = Path(__file__).parents[2]
+ADVICE = [ROOT / "src/dlkm/data" / f"{name}.toml" for name in ("rules", "explain", "why", "audit", "recipe-rules")]
 MANUAL = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -34,3 +36,10 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 def test_every_status_is_explained() -> None:
     assert set(STATUS_WORDS) == set(ExitStatus)
+
+
+@pytest.mark.parametrize("page", [*ADVICE, *MANUAL], ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist(page: Path) -> None:
+    """What the manual and the findings tell to run."""
+    told = re.findall(r"(?:`|'|: |\"|^)dlkm ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    assert set(told) <= set(VERBS)
