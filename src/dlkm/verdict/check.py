@@ -22,6 +22,7 @@ from dlkm.verdict.steps import CHECKS, FINAL
 from dlkm.verdict.supply import Supply
 from dlkm.verdict.verdict import Finding, Outcome, Verdict
 
+_UNREADABLE = "unreadable-part"
 _LOG_LINES = 4096  # the kernel's own log keeps no more of one load
 
 
@@ -52,7 +53,7 @@ def _steps(case: Case) -> Iterator[list[Trip]]:
             trips.extend(CHECKS[name](case))
         except MalformedError as error:
             if not refused:
-                yield [*trips, case.trip("unreadable-part", why=error.what)]
+                yield [*trips, case.trip(_UNREADABLE, why=error.what)]
             return
         if not trips:
             continue
@@ -96,7 +97,11 @@ def _cut(line: str, case: Case) -> str:
 
 
 def _outcome(deciding: Sequence[Trip]) -> Outcome:
-    """An error decides even beside something unsure: the load fails either way."""
+    """An error decides even beside something unsure: the load fails either way, unless the loader goes on after it to
+    read beyond the file.
+    """
+    if deciding and deciding[-1].rule == _UNREADABLE:
+        return Outcome.CANNOT_TELL
     severities = {trip.severity for trip in deciding}
     if "error" in severities:
         return Outcome.FAILS

@@ -49,7 +49,10 @@ def types_in(era: Era) -> Types | None:
         zero_targets="zero-relocation-targets" in era.features,
         optional={number: name for name, numbers in era.words("relocations-by-option") for number in numbers},
         refused={number: why for why, numbers in era.words("relocations-refused") for number in numbers},
-        narrow=frozenset(number for number, *limits in era.words("relocation-ranges") if limits != _SIGNED),
+        narrow=frozenset(
+            [number for number, *limits in era.words("relocation-ranges") if limits != _SIGNED]
+            + [number for number, _, high in era.words("relocation-distances") if high < _SIGNED[1]]
+        ),
         addresses=frozenset(era.words("relocation-addresses")),
     )
 

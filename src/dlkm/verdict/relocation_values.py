@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a relocation's value fits, by where the kernel keeps modules, itself, and files that it reads."""
 
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from functools import cached_property
+from typing import Any
 
 from dlkm.ko.elf import SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, text
+from dlkm.verdict.candidate import SHF_EXECINSTR
 from dlkm.verdict.case import Case
 
 _WRAP = 1 << 64
 _FAR, _OUT_OF_REACH = 1 << 30, 1 << 34  # bytes
+_SPREAD = (1 << 31) - 1  # bytes that kernel and modules are apart at most, so that PREL32 reaches from each to each
 
 
 class Reach(Enum):
@@ -26,24 +30,36 @@ class Values:
         self._case = case
         self._moved = moved
 
-    def reach(self, kind: int, symbol: int, addend: int, *, executable: bool) -> Reach:
-        """By data/eras.toml: what a type holds, or that it holds distances; `executable`: it is in code."""
+    def reach(self, kind: int, symbol: int, addend: int, *, section: int, place: int) -> Reach:
+        """By data/eras.toml: what a type holds, or that it holds distances; for a place in a section."""
         era, area = self._case.era, self._area(symbol)
         if area is None:
             return Reach.ALWAYS
         offset = (self._fields(symbol)[4] + addend + _WRAP // 2) % _WRAP - _WRAP // 2
-        limits = next(((low, high) for one, low, high in era.words("relocation-ranges") if one == kind), None)
+        limits = _limits(era.words("relocation-ranges"), kind)
         if limits is not None:
             return self._holds(limits, area, offset)
         if kind in era.words("relocation-branches"):  # to far away by way of a table that only code has
+            executable = self._case.candidate.sections[section].flags & SHF_EXECINSTR
             return Reach.PERHAPS if area == "kernel" and not executable else Reach.ALWAYS
-        return _distance(area, offset) if kind in era.words("relocation-distances") else Reach.ALWAYS
+        limits = _limits(era.words("relocation-distances"), kind)
+        if limits is None:
+            return Reach.ALWAYS
+        if area == "module" and self._fields(symbol)[3] == section:
+            return Reach.ALWAYS if limits[0] <= offset - place <= limits[1] else Reach.NEVER
+        return self._from_module(limits, offset) if area == "" else _distance(limits, area, offset)
 
     def _holds(self, limits: tuple[int, int], area: str, offset: int) -> Reach:
-        low, high = next((low, high) for one, low, high in (*self._case.era.words("areas"), ("", 0, 0)) if one == area)
-        if limits[0] <= low + offset and high + offset <= limits[1]:
-            return Reach.ALWAYS
-        return Reach.NEVER if high + offset < limits[0] or limits[1] < low + offset else Reach.PERHAPS
+        low, high = self._addresses(area)
+        return _within(limits, low + offset, high + offset)
+
+    def _from_module(self, limits: tuple[int, int], number: int) -> Reach:
+        """The distance from somewhere in a module's memory to a number."""
+        low, high = self._addresses("module")
+        return _within(limits, number - high, number - low)
+
+    def _addresses(self, area: str) -> tuple[int, int]:
+        return _limits((*self._case.era.words("areas"), ("", 0, 0)), area) or (0, 0)
 
     def _area(self, symbol: int) -> str | None:
         """Where a symbol lies: "module", "kernel", "file"; "" for a number; None for a place that is not known."""
@@ -73,10 +89,21 @@ class Values:
         return fields
 
 
-def _distance(area: str, offset: int) -> Reach:
-    """Whether a distance within some gigabytes is."""
-    if area == "":
+def _limits(entries: Iterable[Sequence[Any]], key: object) -> tuple[int, int] | None:
+    """The numbers that stand with a key in a list of data/eras.toml."""
+    return next(((low, high) for one, low, high in entries if one == key), None)
+
+
+def _within(limits: tuple[int, int], low: int, high: int) -> Reach:
+    """Whether whatever is from `low` to `high` is within limits."""
+    if limits[0] <= low and high <= limits[1]:
+        return Reach.ALWAYS
+    return Reach.NEVER if high < limits[0] or limits[1] < low else Reach.PERHAPS
+
+
+def _distance(limits: tuple[int, int], area: str, offset: int) -> Reach:
+    """Whether the way to another section, or out of the module, is within limits."""
+    if abs(offset) >= limits[1] + _OUT_OF_REACH:
         return Reach.NEVER
-    if abs(offset) >= _OUT_OF_REACH:
-        return Reach.NEVER
-    return Reach.PERHAPS if area == "file" or abs(offset) >= _FAR else Reach.ALWAYS
+    near = abs(offset) < _FAR and limits[1] >= _SPREAD
+    return Reach.ALWAYS if near and area != "file" else Reach.PERHAPS

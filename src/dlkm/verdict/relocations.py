@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from dlkm.ko.elf import text
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
+from dlkm.verdict.candidate import SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.layout import moved_sections
 from dlkm.verdict.relocation_columns import Symbols, Table, Types, suspicious, types_in
@@ -148,9 +148,9 @@ class _Section:
 
     def _range(self, entry: "Entry") -> Trip | None:
         """A value that does not fit, or of which nobody can say whether it does."""
-        candidate = self.case.candidate
-        executable = bool(candidate.sections[candidate.sections[self.index].info].flags & SHF_EXECINSTR)
-        reach = Values(self.case, self.moved).reach(entry.kind, entry.symbol, entry.addend, executable=executable)
+        section = self.case.candidate.sections[self.index].info
+        values = Values(self.case, self.moved)
+        reach = values.reach(entry.kind, entry.symbol, entry.addend, section=section, place=entry.place)
         rules = {Reach.NEVER: "relocation-overflow", Reach.PERHAPS: "relocation-reach"}
         return self.case.trip(rules[reach], type=entry.kind, section=self._name) if reach in rules else None
 

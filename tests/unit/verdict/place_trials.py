@@ -166,6 +166,20 @@ def values() -> Iterator[Trial]:
         yield Trial(
             rule="relocation-reach", label=world.release, bad=bad, good=near, world=world, outcome="cannot-tell"
         )
+    yield from narrow_values()
+
+
+def narrow_values() -> Iterator[Trial]:
+    """arch/arm64/kernel/module.c: reloc_insn_movw, reloc_insn_imm: 16 to 21 bits."""
+    for kind, near in ((263, 264), (265, 266), (267, 268), (270, 272), (271, 272)):
+        line = f"module tiny: overflow in relocation type {kind} val <addr>"
+        bad, good = (_of(one, build=arm_module) for one in (kind, near))
+        yield refused("relocation-overflow", bad, (line,), f"arm64-{kind}", good=good, world=ARM)
+    for kind, near in ((262, 261), (273, 275), (274, 275), (279, 275), (280, 275), (287, 288)):
+        bad, good = (_of(one, build=arm_module) for one in (kind, near))
+        yield Trial(
+            rule="relocation-reach", label=f"arm64-{kind}", bad=bad, good=good, world=ARM, outcome="cannot-tell"
+        )
 
 
 def livepatches() -> Iterator[Trial]:
