@@ -14,8 +14,14 @@ from typing import Any
 
 import pytest
 
+from dlkm.build.compiler import Compiler
+from dlkm.build.options import BuildOptions
+from dlkm.build.order import Order
+from dlkm.build.probe import answer_ahead
+from dlkm.build.scratch import Scratch
 from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
+from dlkm.source.driver import find
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
@@ -167,6 +173,45 @@ def test_another_compiler_is_seen(tmp_path: Path, kernel_61: Kernel) -> None:
     assert _cell(*words, env=path)["cached"] is False
 
 
+def _answers() -> list[list[str]]:
+    """What is kept of a compiler: its name, a status, and the words that it was given."""
+    (blob,) = (text for path in _kept("cas") if b"\x1f/dev/null\0" in (text := path.read_bytes()))
+    return [row.split("\x1f") for row in blob.decode().split("\0") if row]
+
+
+def test_a_kernel_hears_from_the_compiler_what_it_would_say(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Kbuild's questions are answered from what is kept: each as by the compiler itself, and nothing else is."""
+    plain = _cell(HELLO, "-k", kernel_61.id, "-o", tmp_path / "plain", "--no-cache")
+    assert _sha256(_cell(HELLO, "-k", kernel_61.id, "-o", tmp_path / "out")) == _sha256(plain)
+    rows = _answers()
+    assert {row[1] for row in rows} == {"0", "1"}
+    assert len(rows) > 15
+    for name, status, *words in rows:
+        tried = subprocess.run([name, *words, "-o", "/dev/null"], cwd=tmp_path, capture_output=True, check=False)
+        assert tried.returncode == int(status), words
+
+
+def test_only_what_was_asked_word_for_word_is_answered(tmp_path: Path, kernel_61: Kernel) -> None:
+    """The answer here is one that the compiler would not give, so that it can be told from the compiler's own."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    compiler = Compiler(path=Path("/usr/bin/gcc-12"), family="gcc", major=12, stand_in="gcc")
+    order = Order(driver=find(HELLO), kernel=kernel_61, options=BuildOptions(), compiler=compiler)
+    asked = ("-Wall", "-c", "-x", "c", "/dev/null")
+    told = "\x1f".join(("gcc-12", "1", *asked)).encode() + b"\0not a row\0gcc\x1f0\x1f-Wall\x1f/dev/null\0"
+    answer_ahead(Scratch(tmp_path), order, str(tools), told)
+
+    def status(name: str, *words: str) -> int:
+        return subprocess.run([tools / name, *words], cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert (status("gcc-12", *asked, "-o", "one"), (tmp_path / "one").exists()) == (1, False)
+    assert (status("gcc", "-Wall", "/dev/null", "-o", "two"), (tmp_path / "two").read_bytes()) == (0, b"")
+    for name, words in (("gcc", asked), ("gcc-12", ("-g", *asked)), ("gcc-12", ("-Wall", "-c", "-xc", "/dev/null"))):
+        assert (status(name, *words, "-o", "real"), (tmp_path / "real").read_bytes()[:4]) == (0, b"\x7fELF")
+    assert status("gcc-12", *asked, "-o", "three", "-Wall") == 0
+    assert status("gcc-12", "-dumpversion") == 0
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, kernel_61: Kernel) -> tuple[Path, dict[str, Any]]:
     """A store in which one build is known, and its cell: to be copied."""
@@ -207,7 +252,7 @@ def test_failures_are_not_kept(tmp_path: Path, kernel_61: Kernel) -> None:
     first, second = _cell(*words, status=1), _cell(*words, status=1)
     assert (first["cached"], second["cached"]) == (False, False)
     assert first["reason"] == second["reason"]
-    assert _kept("ac") == []
+    assert len(_kept("ac")) == 1  # what the compiler answers the kernel's Makefiles
 
 
 def test_asked_not_to(tmp_path: Path, kernel_61: Kernel) -> None:
@@ -328,7 +373,7 @@ def test_the_verb(tmp_path: Path, kernel_61: Kernel) -> None:
     words: list[str | Path] = [HELLO, "-k", kernel_61.id, "-o", tmp_path / "out"]
     _cell(*words)
     shown = cache("show")
-    assert (shown["schema"], shown["actions"], shown["path"]) == ("dlkm.cache/1", 1, str(_store()))
+    assert (shown["schema"], shown["actions"], shown["path"]) == ("dlkm.cache/1", 2, str(_store()))
     assert shown["size"] == sum(path.stat().st_size for kind in ("cas", "ac", "notes") for path in _kept(kind))
     assert cache("verify")["damaged"] == 0
     path = max(_kept("cas"), key=lambda one: one.stat().st_size)

@@ -72,3 +72,7 @@ class Cache:
         """What compiles an order."""
         name = ("toolchain", order.compiler, order.kernel.arch.name)
         return self._once.get(name, lambda: toolchain_of(order.compiler, order.kernel.arch, self.runner, self.store))
+
+    def answers(self, order: Order, ask: Callable[[], bytes]) -> bytes:
+        """What an order's compiler answers its kernel's Makefiles; `ask` finds out."""
+        return self._once.get(("answers", order.compiler, order.kernel.id), ask)

@@ -19,14 +19,16 @@ from dlkm.build.kerneltree import KernelTree, tree_on_the_target, tree_on_this_m
 from dlkm.build.order import Order, symvers_place
 from dlkm.build.outputs import gathered, ran_from
 from dlkm.build.place import Place, Tools, bare, prepare_tools, shown_command, tools_of
+from dlkm.build.probe import answer_ahead, probe_order, probe_plan
 from dlkm.build.progress import followed
 from dlkm.build.ran import Ran
 from dlkm.build.request import Inputs, Request, request_of, worker_view
 from dlkm.build.sandbox import sandbox
-from dlkm.build.scratch import Scratch
+from dlkm.build.scratch import Scratch, scratch
 from dlkm.build.steps import Plan, Step
 from dlkm.build.view import View, sandbox_view, translated
 from dlkm.build.work import Workshop
+from dlkm.core.errors import DlkmError
 from dlkm.core.events import Task
 from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Completed
@@ -66,6 +68,8 @@ class Job:
         request = self._request(cache, plan_for, self._copied)
         ran = self._run_elsewhere(cache, request, remote)
         if ran is None:
+            if not here:
+                self._answer_ahead(cache)
             ran = self._run_here(plan)
             if here and ran.status == 0:
                 self._remember(cache, request, ran)
@@ -220,6 +224,25 @@ class Job:
         self.scratch.driver.rename(yard / "build")
         (yard / "source").symlink_to("build")
         self.scratch.driver.symlink_to(yard / "build")
+
+    def _answer_ahead(self, cache: Cache) -> None:
+        """Let what the kernel's Makefiles ask of the compiler be answered from what it said before."""
+        order = self.order
+        if self._place.view.sandboxed and cache.known:
+            told = cache.answers(order, self.asked)
+            if told:
+                answer_ahead(self.scratch, order, self.usual.around.tools, told)
+
+    def asked(self) -> bytes:
+        """What a build of no module tells of that; nothing where that fails: then each build asks itself."""
+        try:
+            with scratch() as own:
+                order = probe_order(self.order)
+                job = Job(order, self.workshop, own, self.task, own.path)
+                return job.run(lambda view: probe_plan(order, view), here=True).told
+        except (DlkmError, OSError) as error:
+            self.workshop.events.detail(f"{self.order.kernel.id}: what the compiler knows is not known: {error}")
+            return b""
 
     def _run_here(self, plan: Plan) -> Ran:
         statuses: list[int] = []

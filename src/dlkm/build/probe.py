@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a kernel's Makefiles find out about the compiler before they compile: asked once, then answered at once.
+
+Kbuild starts the compiler some thirty times for each driver to learn which options it knows (scripts/Makefile.compiler:
+try-run), always with the same words: of a small driver's build that is a quarter. The answers follow from the compiler
+and the words alone. They are learnt from a build of no module, in a sandbox in which no driver's word is heard.
+"""
+
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from dlkm.build.options import BuildOptions
+from dlkm.build.order import Order
+from dlkm.build.scratch import Scratch
+from dlkm.build.steps import Plan, Step, environment_of
+from dlkm.build.view import View
+from dlkm.source.driver import find
+
+_BETWEEN = "\037"  # words
+_ANSWERS = ".answers"
+_ROW = 3  # who was asked, the status, the words
+
+
+def probe_order(order: Order) -> Order:
+    """The build of no module for an order's kernel, with its compiler."""
+    return Order(
+        driver=find(Path(str(files("dlkm.data").joinpath("probe")))),
+        kernel=order.kernel,
+        options=BuildOptions(),
+        compiler=order.compiler,
+    )
+
+
+def probe_plan(order: Order, view: View) -> Plan:
+    """The one step that tells what was asked, and the answers."""
+    called = (word for pair in _called(order).items() for word in pair)
+    argv = ("sh", "-c", _script("probe.sh"), "probe.sh", view.around.kernel, view.around.folder(order.driver), *called)
+    return Plan(steps=(Step(argv=argv, environment=environment_of(order, view), folder="/", told=True, silent=True),))
+
+
+def answer_ahead(scratch: Scratch, order: Order, tools: str, told: bytes) -> None:
+    """Put scripts before the compiler that know these answers; `tools` is where the sandbox has their directory."""
+    rows = [row.split(_BETWEEN, 2) for row in told.decode("utf-8", "surrogateescape").split("\0")]
+    known = {(row[0], row[2]): row[1] for row in rows if len(row) == _ROW and row[1] in {"0", "1"}}
+    for name, path in _called(order).items():
+        lines = [f"{shlex.quote(words)}) status={status} ;;" for (who, words), status in known.items() if who == name]
+        answers = "\n".join(["case $words in", *lines, "esac", ""])
+        (scratch.tools / f"{name}{_ANSWERS}").write_bytes(answers.encode("utf-8", "surrogateescape"))
+        place = shlex.quote(f"{tools}/{name}{_ANSWERS}")
+        head = f"#!/bin/sh\ncompiler={shlex.quote(path)} answers={place} IFS='{_BETWEEN}'\n"
+        script = scratch.tools / name
+        script.unlink(missing_ok=True)  # a stand-in's link
+        script.write_text(head + _script("compiler.sh"), "utf-8")
+        script.chmod(0o755)
+
+
+def _called(order: Order) -> Mapping[str, str]:
+    """What Makefiles may call the compiler, and which program that is."""
+    compiler = order.compiler
+    usual = compiler.path.name
+    whole = compiler.path.with_name(f"{order.kernel.arch.triplet}-{usual}")
+    return {
+        usual: str(compiler.path),
+        **({whole.name: str(whole)} if whole.exists() else {}),  # as Debian's headers of 6.12 call gcc
+        **({compiler.stand_in: str(compiler.path)} if compiler.stand_in is not None else {}),
+    }
+
+
+@cache
+def _script(name: str) -> str:
+    return files("dlkm.data").joinpath(name).read_text("utf-8")
