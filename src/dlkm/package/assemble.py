@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from dlkm.core.errors import UsageError
 from dlkm.core.names import module_name
-from dlkm.package.contents import holds_code, module_files
+from dlkm.package.contents import module_files
+from dlkm.package.everywhere import for_all
 from dlkm.package.lot import Lot
 from dlkm.package.names import Format, legitimised, order
 from dlkm.package.package import Package
@@ -42,9 +43,7 @@ def assemble(lots: Sequence[Lot], target: Target) -> Assembly:
     dictionary = Dictionary(
         system=target.system,
         renames=target.renames,
-        own={
-            (part.lot.release, part.called): Entry(part.package.name, part.was, part.package.version) for part in parts
-        },
+        own={(part.lot.release, part.called): _entry(part) for part in parts},
         virtual=frozenset(name for part in parts for name in part.package.provides),
         kernel_package=target.kernel_package,
     )
@@ -52,8 +51,12 @@ def assemble(lots: Sequence[Lot], target: Target) -> Assembly:
     notes = [note for lot in lots for note in dictionary.notes(lot)]
     ready = tuple(_merged(made))
     if target.system is System.RPM:
-        ready = tuple(_for_all(one, ready) for one in ready)
+        ready = tuple(for_all(ready))
     return Assembly(ready=ready, warnings=tuple(dict.fromkeys((*notes, *dictionary.warnings))))
+
+
+def _entry(part: Shaped) -> Entry:
+    return Entry(part.package.name, part.was, part.package.version, part.lot.source)
 
 
 def _worded(part: Shaped, dictionary: Dictionary, target: Target) -> Ready:
@@ -106,18 +109,6 @@ def _merged(made: Sequence[Ready]) -> Iterator[Ready]:
         if len(group) > 1 and group[0].role is Role.MODULES and not _is_shared(group):
             raise UsageError(f"{sources[0]}: two builds for {group[0].release} make the package {name}")
         yield max(group, key=lambda one: order(one.release))
-
-
-def _for_all(one: Ready, ready: Sequence[Ready]) -> Ready:
-    """What holds no code is noarch, as rpm's checkers want it, unless two architectures' packages became one then."""
-    same = [
-        other
-        for other in ready
-        if (other.package.name, other.package.version) == (one.package.name, one.package.version)
-    ]
-    if len(same) > 1 or holds_code(one.package):
-        return one
-    return replace(one, package=replace(one.package, arch="noarch"))
 
 
 def _is_shared(group: Sequence[Ready]) -> bool:

@@ -14,11 +14,12 @@ _MODULE = "kernel-module-"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A package of the run: its name as it will be, and its version in Yocto's words and as it will be."""
+    """A package of the run: its name as it will be, its version in Yocto's words and as it will be, and whose it is."""
 
     name: str
     was: str
     version: str
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ class Dictionary:
         weak = self._kernel(lot).recommends
         asks_for_kernel = any(self._is_kernel(lot, term.name) for text in depends for term in parse(text))
         mapped = each_term(recommends, lambda term: self._need(lot, term, warn=False))
-        return tuple(dict.fromkeys((*mapped, *([weak] if weak and asks_for_kernel else []))))
+        wished = dict.fromkeys((*mapped, *([weak] if weak and asks_for_kernel else [])))
+        needed = self.needs(lot, depends)
+        return tuple(text for text in wished if text not in needed)
 
     def named(self, lot: Lot, relations: Iterable[str]) -> tuple[str, ...]:
         """What it provides, replaces or conflicts with: only packages of the run are called otherwise."""
@@ -62,7 +65,9 @@ class Dictionary:
             return parse(self.renames[term.name]) if self.renames[term.name] else None
         own = self._own(lot, term)
         if own is not None or self.system is System.YOCTO:
-            return (own or term,) if not self._is_replaced_kernel(lot, term.name) else self._of_kernel(lot)
+            if self._is_replaced_kernel(lot, term.name):
+                return self._of_kernel(lot)
+            return (self._tied(lot, term, own) if own is not None else term,)
         if self._is_kernel(lot, term.name):
             return self._of_kernel(lot)
         if term.name.startswith(_MODULE):
@@ -82,6 +87,13 @@ class Dictionary:
             return None
         version = entry.version if term.version == entry.was else term.version
         return Term(entry.name, term.sense, version)
+
+    def _tied(self, lot: Lot, term: Term, found: Term) -> Term:
+        """Modules of one source share symbols, so they are of one version, where the source itself says none."""
+        entry = self.own.get((lot.release, term.name))
+        if self.system is System.YOCTO or found.sense or entry is None or entry.source != lot.source:
+            return found
+        return Term(found.name, "=", entry.version) if term.name.startswith(_MODULE) else found
 
     def _module(self, lot: Lot, term: Term) -> Relation | None:
         """A module that no package of the run holds: the kernel's own, or a stranger's."""

@@ -72,7 +72,11 @@ def test_modules_of_the_run_the_kernel_and_strangers(tmp_path: Path) -> None:
     package = recipe(depends=(f"kernel-{R}", *needed, "kernel-module-pv"))
     two = recipe(f"kernel-module-two-{R}", files=(PackageFile(path=f"/lib/modules/{R}/extra/two.ko", mode=0o644),))
     made = _made(lot(package, two, Package(name="x", version="1-r0", arch="", provides=("kernel-module-pv",))))
-    assert made[package.name].depends == ("kmod", IMAGE, two.name, f"kernel-module-odd-{R}", "kernel-module-pv")
+    assert made[package.name].depends == (
+        *("kmod", IMAGE, f"{two.name} (= 1.0-r0)", f"kernel-module-odd-{R}", "kernel-module-pv"),
+    )
+    both = assemble([lot(package), lot(two, source="other")], target()).ready
+    assert [one.package.depends[2] for one in both if one.package.name == package.name] == [two.name]
     (warning,) = assemble([lot(recipe(depends=(f"kernel-module-odd-{R}",)))], target()).warnings
     assert warning.startswith(f"kernel-module-odd-{R} is needed, which is neither packaged here nor")
     unknown = _made(lot(package, in_tree=None))
@@ -86,16 +90,20 @@ def test_names_that_only_yocto_has() -> None:
         "module-init-tools",
         "update-rc.d",
         "bash",
+        "coreutils (>= 9)",
+        "ethtool",
         "libfoo",
         "drop",
         "swap (>= 2)",
     )
-    package = recipe(depends=words, recommends=("libbar",))
+    package = recipe(depends=words, recommends=("libbar", "kernel-image"))
     made = assemble([lot(package)], target(renames={"drop": "", "swap": "other (>= 3)"}))
     (one,) = made.ready
-    assert one.package.depends == ("kmod", IMAGE, "bash", "libfoo", "other (>= 3)")
+    assert one.package.depends == ("kmod", IMAGE, "ethtool", "libfoo", "other (>= 3)")
     assert one.package.recommends == ("libbar",)
     assert [warning.split()[0] for warning in made.warnings] == ["libfoo"]
+    (there,) = assemble([lot(recipe(depends=("bash", "coreutils (>= 9)")))], target(Format.RPM)).ready
+    assert there.package.depends[2:] == ("bash", "coreutils (>= 9)")
     (literal,) = assemble([lot(package, literal=True)], target(Format.IPK)).ready
     assert literal.package.depends == words
 
@@ -243,11 +251,43 @@ def test_architectures(tmp_path: Path) -> None:
         made = _made(driver(tmp_path, arm, arch="arm64"), form=form)
         assert made[f"kernel-module-hello-{arm}"].arch == word
     assert _made(driver(tmp_path), form=Format.RPM)["hello-modules"].arch == "noarch"
-    for other, words in ((arm, ["aarch64", "x86_64"]), ("6.1.0-57-arm64", ["noarch", "noarch"])):
-        both = assemble([driver(tmp_path), driver(tmp_path, other, arch="arm64")], target(Format.RPM)).ready
-        assert sorted(one.package.arch for one in both if one.role is Role.META) == words
     everywhere = Package(
         name="fw", version="1-r0", arch="all", files=(PackageFile(path="/lib/firmware/x", mode=0o644),)
     )
     assert _made(lot(everywhere))["fw"].arch == "all"
     assert _made(lot(everywhere), form=Format.RPM, system=System.YOCTO)["fw"].arch == "noarch"
+
+
+def test_one_package_for_all_architectures_on_rpm_systems(tmp_path: Path) -> None:
+    newer = "6.1.0-57-arm64"
+    lots = [driver(tmp_path, names=("a", "b")), driver(tmp_path, newer, arch="arm64", names=("a",))]
+    (meta,) = [one.package for one in assemble(lots, target(Format.RPM)).ready if one.role is Role.META]
+    assert (meta.arch, meta.version) == ("noarch", "0-1+k6.1.0.57")
+    arm = f"kernel-module-a-{newer} (= 0-1)"
+    assert meta.depends == tuple(f"{arm} | kernel-module-{name}-{R} (= 0-1)" for name in "ab")
+
+
+@pytest.mark.parametrize(
+    ("arm", "arches"),
+    [
+        (Package(name="x", version="1-r0", arch="a", depends=("perl", "iw")), ["noarch"]),
+        (Package(name="x", version="1-r0", arch="a", depends=("perl",)), ["aarch64", "x86_64"]),
+        (Package(name="x", version="1-r0", arch="a", depends=("perl", "dkms")), ["noarch"]),
+        (Package(name="x", version="1-r0", arch="a", depends=("perl", "iw"), folders=("/srv",)), ["aarch64", "x86_64"]),
+        (
+            Package(name="x", version="1-r0", arch="a", depends=("perl", "iw"), scripts=Scripts(preinst="true")),
+            ["aarch64", "x86_64"],
+        ),
+        (
+            Package(name="x", version="1-r0", arch="a", depends=("perl", "iw"),
+                    files=(PackageFile(path="/x", mode=0o644, data=b"other"),)),
+            ["aarch64", "x86_64"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_one_package_can_be_for_stays_apart(arm: Package, arches: list[str]) -> None:
+    rules = PackageFile(path="/x", mode=0o644)
+    own = Package(name="x", version="1-r0", arch="b", depends=("perl", "iw"), files=(rules,))
+    arm = arm if arm.files else replace(arm, files=(rules,))
+    lots = [lot(own), lot(arm, release="6.1.0-56-arm64", arch="arm64")]
+    assert sorted(one.package.arch for one in assemble(lots, target(Format.RPM)).ready) == arches
