@@ -110,7 +110,8 @@ def _show_aliases(
     what = ", ".join(loads) or "nothing"
     blocked = f", {', '.join(kept_out)} blacklisted" if kept_out else ""
     shown = listed(names, len(names) if whole else 3)
-    terminal.print(f"  {len(names)} aliases load {printable(what + blocked)}: {shown}")
+    count = "1 alias loads" if len(names) == 1 else f"{len(names)} aliases load"
+    terminal.print(f"  {count} {printable(what + blocked)}: {shown}")
 
 
 def _what(one: Choice) -> str:

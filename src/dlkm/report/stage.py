@@ -9,6 +9,7 @@ from dlkm.report.audit import show_aliases, show_finding
 from dlkm.report.document import document, plain, printable_parts
 from dlkm.report.refused import show_verdicts
 from dlkm.report.terminal import Style, Terminal, printable
+from dlkm.rootfs.modtree import OWN
 from dlkm.rootfs.plan import Action, Operation
 from dlkm.rootfs.stage import StagedModule, Staging
 from dlkm.rootfs.target import Undone
@@ -85,7 +86,9 @@ def show_undone(undone: Undone, terminal: Terminal, *, dry_run: bool) -> None:
 
 
 def show(staging: Staging, record: Path | None, terminal: Terminal, *, dry_run: bool, whole: bool) -> None:
-    """What is done, or would be. Without `whole`, directories and depmod's files are only counted."""
+    """What is done, or would be. Without `whole`, what goes along is only counted: directories, depmod's files, the
+    kernel's own modules.
+    """
     operations = staging.plan.operations
     shown = [operation for operation in operations if whole or not _is_by_the_way(operation)]
     for operation in shown:
@@ -93,14 +96,23 @@ def show(staging: Staging, record: Path | None, terminal: Terminal, *, dry_run: 
         terminal.print(f"{word} {printable(operation.path)}")
     rest = len(operations) - len(shown)
     if rest:
-        terminal.print(terminal.styled(f"and {rest} directories and files of depmod", Style.FAINT))
-    for module in staging.modules:
-        terminal.print(_winner(module))
-        show_aliases(module.choice, terminal, whole=False)
+        own = ", modules of the kernel itself" if any(_is_own(operation.path) for operation in operations) else ""
+        terminal.print(terminal.styled(f"and {rest} directories, files of depmod{own}", Style.FAINT))
+    _show_winners(staging.modules, terminal, whole=whole)
     for finding in staging.findings:
         if whole or finding.severity is not Severity.NOTE:
             show_finding(finding, terminal)
     terminal.print(_ending(len(operations), record, dry_run=dry_run))
+
+
+def _show_winners(modules: Sequence[StagedModule], terminal: Terminal, *, whole: bool) -> None:
+    told = [one for one in modules if whole or one.missing or one.wins != one.path or not _is_own(one.path)]
+    for module in told:
+        terminal.print(_winner(module))
+        show_aliases(module.choice, terminal, whole=False)
+    rest = len(modules) - len(told)
+    if rest:
+        terminal.print(f"{rest} modules of the kernel itself load by their names from where they lie")
 
 
 def show_refused(refused: Sequence[Verdict], terminal: Terminal) -> None:
@@ -128,7 +140,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _is_by_the_way(operation: Operation) -> bool:
     name = operation.path.rpartition("/")[2]
-    return operation.action is Action.MKDIR or (name.startswith("modules.") and "/modules/" in operation.path)
+    is_table = name.startswith("modules.") and "/modules/" in operation.path
+    return operation.action is Action.MKDIR or is_table or _is_own(operation.path)
+
+
+def _is_own(path: str) -> bool:
+    """Whether a file is one of the kernel's own modules, as its package brings them."""
+    release_and_place = f"/{path}".partition("/lib/modules/")[2]
+    return release_and_place.partition("/")[2].startswith(OWN)
 
 
 def _winner(module: StagedModule) -> str:
@@ -137,7 +156,8 @@ def _winner(module: StagedModule) -> str:
         return f"{asked} loads no file: {printable(module.choice.why)}"
     if module.missing:
         absent = ", ".join(printable(name) for name in module.missing)
-        return f"{asked} will load {printable(module.wins)} once {absent} is installed; until then it fails"
+        are = "is" if len(module.missing) == 1 else "are"
+        return f"{asked} will load {printable(module.wins)} once {absent} {are} installed; until then it fails"
     return f"{asked} loads {printable(module.wins)}"
 
 

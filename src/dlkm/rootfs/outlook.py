@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkm.core.names import module_name, normalise_module_name
@@ -67,7 +67,7 @@ class Outlook:
 
     def findings(self) -> tuple[Finding, ...]:
         """What an audit finds of all that is touched, each once."""
-        found = [one for one in conf_findings(self._root, self._settings) if self._is_ours(one)]
+        found = [_staged(one) for one in conf_findings(self._root, self._settings) if self._is_ours(one)]
         for name, release in self._releases.items():
             names = self._touched.names(name)
             found += [one for one in self._of_release(release) if self._is_about(one, names) or self._is_ours(one)]
@@ -89,3 +89,8 @@ class Outlook:
         if found.path is None:
             return False
         return self._root.place(found.path, follow=False).path in self._touched.paths
+
+
+def _staged(found: Found) -> Found:
+    """What matters more where the file is asked for right now."""
+    return replace(found, rule="conf-hidden/staged") if found.rule == "conf-hidden" else found

@@ -82,10 +82,31 @@ def test_the_short_form_counts_what_goes_along() -> None:
     assert out.getvalue().splitlines() == [
         f"write    {KO}",
         "remove   lib/modules/6.1/updates/\\xff\\x1b[31m.ko",
-        "and 2 directories and files of depmod",
+        "and 2 directories, files of depmod",
         "on 6.1, 'modprobe hello' loads no file: so it is",
         "4 operations done; --undo takes them back (by /r.staged/0001)",
     ]
+
+
+def test_a_whole_kernel_takes_a_line() -> None:
+    own, lost = "usr/lib/modules/6.1/kernel/a.ko.xz", "usr/lib/modules/6.1/kernel/b.ko.xz"
+    writes = [Operation(action=Action.WRITE, path=path, content=Content.of(b"")) for path in (own, lost)]
+    staging = Staging(
+        plan=Plan(operations=tuple(writes)),
+        modules=(StagedModule(name="a", path=own, release="6.1", choice=_choice(own)),
+                 StagedModule(name="b", path=lost, release="6.1", choice=_choice(KO))),
+    )  # fmt: skip
+    terminal, out = _terminal()
+    show(staging, Path("/r.staged/0001"), terminal, dry_run=False, whole=False)
+    assert out.getvalue().splitlines() == [
+        "and 2 directories, files of depmod, modules of the kernel itself",
+        f"on 6.1, 'modprobe b' loads {KO}",
+        "1 modules of the kernel itself load by their names from where they lie",
+        "2 operations done; --undo takes them back (by /r.staged/0001)",
+    ]
+    terminal, out = _terminal()
+    show(staging, None, terminal, dry_run=True, whole=True)
+    assert f"on 6.1, 'modprobe a' loads {own}" in out.getvalue().splitlines()
 
 
 def test_the_whole_form_and_the_endings() -> None:
@@ -104,7 +125,7 @@ def test_what_lacks_another_module_is_not_said_to_load() -> None:
     module = StagedModule(name="hello", path=KO, release="6.1", choice=_choice(KO), missing=("ma", "cfg80211"))
     show(Staging(plan=Plan(), modules=(module,), warnings=()), None, terminal, dry_run=False, whole=False)
     line = out.getvalue().splitlines()[0]
-    assert line == f"on 6.1, 'modprobe hello' will load {KO} once ma, cfg80211 is installed; until then it fails"
+    assert line == f"on 6.1, 'modprobe hello' will load {KO} once ma, cfg80211 are installed; until then it fails"
 
 
 def test_a_refusal_in_the_kernels_words() -> None:

@@ -13,6 +13,7 @@ from dlkm.rootfs.conf import ConfDir, Wanted, wanted
 from dlkm.rootfs.plan import Action, Content
 from dlkm.rootfs.records import Records
 from dlkm.rootfs.root import DirectoryRoot
+from dlkm.verdict.verdict import Severity
 from tests.unit.rootfs.index_builder import index
 from tests.unit.rootfs.support import NOTHING, RELEASE, ListingDepmod, planned, put, snapshot, tiny
 
@@ -186,9 +187,9 @@ def test_lines_that_are_lost_and_files_that_are_not_read(root_dir: Path) -> None
     put(root_dir, {"usr/lib/modprobe.d/x.conf": "options x a=1\nblacklist x\n", "etc/modprobe.d/x.conf": "#"})
     staging = planned(root_dir, asked=_asked((), ("x a=2",), ("x",)), conf_dir=ConfDir.USR)
     assert staging.warnings == ("usr/lib/modprobe.d/x.conf: its lines 'options x a=1' are replaced",)
-    assert [one.message for one in staging.findings] == [
-        "usr/lib/modprobe.d/x.conf is not read: etc/modprobe.d/x.conf has the same name and comes first"
-    ]
+    (finding,) = staging.findings
+    assert (finding.rule, finding.severity) == ("conf-hidden", Severity.WARNING)
+    assert finding.message.endswith("will not be read: etc/modprobe.d/x.conf has the same name and comes first")
 
 
 def test_a_replaced_link_is_told(tmp_path: Path, root_dir: Path) -> None:
