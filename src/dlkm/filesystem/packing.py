@@ -151,6 +151,8 @@ def pack(plain: Path, packing: Packing, old: Path, start: int, runner: Runner) -
             _pack_zstd(source, sink, plain.stat().st_size)
         elif packing is Packing.LZ4:
             _pack_lz4(source, sink)
+        elif packing is Packing.GZIP:
+            _pack_gzip(source, sink, _gzip_level(old, start))
         elif packing in _WRITERS:
             with _WRITERS[packing](sink) as writer:
                 shutil.copyfileobj(source, writer, _CHUNK)
@@ -160,15 +162,25 @@ def pack(plain: Path, packing: Packing, old: Path, start: int, runner: Runner) -
     return packed
 
 
-# What is kept of the kind of the old stream is what decides whether the kernel can read it: xz's check.
 _WRITERS: dict[Packing, Callable[[BinaryIO], Any]] = {
-    Packing.GZIP: lambda sink: gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=sink, mtime=0),
     Packing.BZIP2: lambda sink: bz2.BZ2File(sink, "wb"),
     Packing.LZMA: lambda sink: lzma.LZMAFile(sink, "wb", format=lzma.FORMAT_ALONE),  # noqa: SIM115 — who calls it closes it
 }
 _XZ_CHECKS = {0: "none", 1: "crc32", 4: "crc64", 10: "sha256"}  # the xz file format, section 2.1.1.2
+_GZIP_LEVELS = {2: 9, 4: 1}  # RFC 1952, section 2.3.1: XFL
+_GZIP_LEVEL = 6  # gzip's usual one
 _ZSTD_LEVEL = 9  # initramfs-tools' own
 _LZ4_BLOCK = 8 << 20  # lib/decompress_unlz4.c: LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE
+
+
+def _pack_gzip(source: BinaryIO, sink: BinaryIO, level: int) -> None:
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=sink, mtime=0) as writer:
+        shutil.copyfileobj(source, writer, _CHUNK)
+
+
+def _gzip_level(old: Path, start: int) -> int:
+    """As small, or as fast, as the old stream says of itself that it was packed."""
+    return _GZIP_LEVELS.get(_header(old, start, 9)[8], _GZIP_LEVEL)
 
 
 def _pack_xz(plain: Path, check: str, runner: Runner) -> None:
@@ -180,10 +192,14 @@ def _pack_xz(plain: Path, check: str, runner: Runner) -> None:
 
 
 def _xz_check(old: Path, start: int) -> str:
+    """The old stream's: the kernel takes no other than CRC32."""
+    return _XZ_CHECKS.get(_header(old, start, 8)[7] & 0xF, "crc32")
+
+
+def _header(old: Path, start: int, size: int) -> bytes:
     with old.open("rb") as stream:
         stream.seek(start)
-        flags = stream.read(8)[7]
-    return _XZ_CHECKS.get(flags & 0xF, "crc32")
+        return stream.read(size)
 
 
 def _pack_zstd(source: BinaryIO, sink: BinaryIO, size: int) -> None:

@@ -62,6 +62,7 @@ def test_several_streams_are_one() -> None:
 def test_what_is_packed_comes_out_again(tmp_path: Path, packing: Packing) -> None:
     """xz, which is a program, is tried with the images."""
     data = os.urandom(1 << 16) + bytes(9 << 20)
+    (tmp_path / "old").write_bytes(gzip.compress(b"old"))
     packed = []
     for name in ("one", "two"):
         (tmp_path / name).write_bytes(data)
@@ -77,3 +78,13 @@ def test_lzo_is_only_unpacked(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     with pytest.raises(MalformedError, match="nothing here packs lzo"):
         pack(tmp_path / "x", Packing.LZO, tmp_path / "old", 0, Processes())
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_gzip_is_as_small_or_as_fast_as_it_was(tmp_path: Path, level: int) -> None:
+    text = b"".join(b"%d squared is %d\n" % (number, number * number) for number in range(20_000))
+    (tmp_path / "old").write_bytes(b"in front" + gzip.compress(b"old", level))
+    (tmp_path / "new").write_bytes(text)
+    packed = pack(tmp_path / "new", Packing.GZIP, tmp_path / "old", len("in front"), Processes())
+    behind_the_header = slice(10, None)
+    assert packed.read_bytes()[behind_the_header] == gzip.compress(text, level)[behind_the_header]

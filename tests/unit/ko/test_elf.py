@@ -114,7 +114,7 @@ def test_a_hundred_thousand_names_of_one_endless_string_cost_neither_time_nor_me
     assert elf.symtab is not None
     for index in range(1, 100_002):
         struct.pack_into("<I", data, elf.symtab.offset + 24 * index, 1)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MalformedError, match="longer than 1024 bytes"):
         list(Elf.parse(bytes(data), "x").symbols())
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

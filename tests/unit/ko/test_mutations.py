@@ -54,21 +54,21 @@ def test_the_samples_are_good() -> None:
 
 @pytest.mark.parametrize("data", SAMPLES)
 def test_every_truncation(data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     good = [size for size in range(len(data)) if read_all(data[:size])]
     # What is cut off behind the section headers is the signature only.
     assert good == list(range(len(data) - len(good), len(data)))
     assert len(good) == len(SIGNATURE) + len(trailer(0))
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("data", SAMPLES)
 def test_every_byte_of_header_and_tables_changed(data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for place in range(len(data)):
         for value in (0, 0x7F, 0xFF):
             read_all(data[:place] + bytes([value]) + data[place + 1 :])
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_several_bytes_changed_at_once() -> None:

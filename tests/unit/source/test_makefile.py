@@ -126,12 +126,12 @@ def test_files_that_include_each_other_end(tmp_path: Path) -> None:
 
 
 def test_an_enormous_line_is_quick(tmp_path: Path) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for unit in (b"a", b"$(", b"\\\n", b" ", b"M=", b"/a", b"ld", b"\t-C /usr/src/"):
         makefile = _read(tmp_path, unit * (900_000 // len(unit)))
         assert makefile.suspects is not None
         assert makefile.goals is not None
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 @given(st.binary(max_size=400))

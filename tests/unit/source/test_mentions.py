@@ -41,6 +41,6 @@ def test_what_is_no_small_text_is_passed_over(tmp_path: Path) -> None:
 def test_many_files_are_quick(tmp_path: Path) -> None:
     for number in range(FILES_LIMIT + 1):
         (tmp_path / f"{number:05}").write_text("x" if number < FILES_LIMIT else NAME)
-    start = time.monotonic()
+    start = time.process_time()
     assert find_mention(tmp_path, [NAME]) is None
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
