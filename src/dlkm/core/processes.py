@@ -44,6 +44,15 @@ class Completed:
         """Whether it ended with status 0."""
         return self.status == 0
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words that follow its name."""
+        if self.timed_out:
+            return "ran into its time limit"
+        if self.status < 0:
+            return f"was ended by {_signal_name(-self.status)}"
+        return f"ended with status {self.status}"
+
     def text(self) -> str:
         """Its standard output as text."""
         return self.output.decode("utf-8", "replace")
@@ -275,9 +284,14 @@ def shell_line(argv: Sequence[str | Path]) -> str:
     return shlex.join(str(word) for word in argv)
 
 
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+
+
 def failed(completed: Completed, doing: str, kind: type[DlkmError]) -> DlkmError:
     """The error for a program that had to succeed: what was being done, its last words, and the command."""
     words = (completed.errors or completed.output).decode("utf-8", "replace").strip().splitlines()[-5:]
-    reason = "ran into its time limit" if completed.timed_out else f"ended with status {completed.status}"
     said = "".join(f"\n  {line}" for line in words)
-    return kind(f"{doing}: {completed.argv[0]} {reason}{said}", hint=f"the command was: {shell_line(completed.argv)}")
+    return kind(
+        f"{doing}: {completed.argv[0]} {completed.ending}{said}", hint=f"the command was: {shell_line(completed.argv)}"
+    )

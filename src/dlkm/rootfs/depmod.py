@@ -76,8 +76,7 @@ def depmod(
         files = dict(_outputs(into))
     complaints = [line for line in said.splitlines() if line.strip() and not _EXPECTED.search(line)]
     if not completed.ok:
-        why = "ran into its time limit" if completed.timed_out else f"ended with status {completed.status}"
-        raise MalformedError("\n  ".join([f"depmod for {release} in {root.path} {why}", *complaints[-5:]]))
+        raise MalformedError("\n  ".join([f"depmod for {release} in {root.path} {completed.ending}", *complaints[-5:]]))
     return Depmod(files=files, winners=winners(files), warnings=(*warnings, *complaints))
 
 

@@ -153,7 +153,9 @@ class _Survey:
             return Trouble.DANGLING
         if place.kind is not Kind.FILE:
             return Trouble.NO_FILE
-        return Trouble.ODD_NAME if _ODD.search(path) else None
+        # An index holds ASCII (libkmod-index.h: INDEX_CHILDMAX); depmod 30 crashes on a module called otherwise.
+        is_plain = path.rpartition("/")[2].isascii() and not _ODD.search(path)
+        return None if is_plain else Trouble.ODD_NAME
 
     def _followed(self, entry: Place) -> Place | None:
         """Where a link leads; None for one that leads in a circle."""

@@ -78,7 +78,7 @@ class Release:
         """What a file holds; None for one that cannot be read."""
         if file.real not in self._modules:
             try:
-                self._modules[file.real] = read_module(self.root.host_path(file.real))
+                self._modules[file.real] = _whole(read_module(self.root.host_path(file.real)))
             except DlkmError:
                 self._modules[file.real] = None
         return self._modules[file.real]
@@ -98,6 +98,12 @@ class Release:
         """Whether what loads by that name is the kernel's own."""
         path = self.lookup.module(name).path
         return path is not None and path.startswith("kernel/") and module_of_path(path) == name
+
+
+def _whole(module: Module) -> Module:
+    """The module itself; MalformedError for one that is cut off, which shows when its parts are asked for."""
+    module.all("name")
+    return module
 
 
 def releases_in(root: Root) -> tuple[str, ...]:

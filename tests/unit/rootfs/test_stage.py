@@ -83,6 +83,14 @@ def test_the_in_tree_twin_stays_and_loses(tmp_path: Path, root_dir: Path) -> Non
     assert staged.wins == f"{BASE}/updates/hello.ko"
 
 
+def test_a_module_that_was_cut_off_stops_nothing(tmp_path: Path, root_dir: Path) -> None:
+    module = tiny(tmp_path)
+    cut = module.path.read_bytes()[:-64]
+    put(root_dir, {f"{BASE}/extra/cut.ko": cut})
+    (staged,) = planned(root_dir, module).modules
+    assert staged.wins == f"{BASE}/updates/hello.ko"
+
+
 @pytest.mark.parametrize("twin", ["hello.ko.xz", "hello.ko.zst"])
 def test_another_file_of_the_module_beside_it_goes(tmp_path: Path, root_dir: Path, twin: str) -> None:
     put(root_dir, {f"{BASE}/updates/{twin}": "old", f"{BASE}/updates/hello2.ko": "other"})
