@@ -24,7 +24,9 @@ ROOT = 2  # the inode of the root directory (fs/ext4/ext4.h: EXT4_ROOT_INO)
 _MAGIC, _MAGIC_AT = b"\x53\xef", 0x438  # s_magic of the superblock
 _SUPERBLOCK = 1024  # where it lies, and how long it is
 _STATE, _INCOMPATIBLE = 0x3A, 0x60  # s_state, s_feature_incompat
-_HAS_ERRORS, _NEEDS_RECOVERY = 0x2, 0x4
+_HAS_ERRORS, _NEEDS_RECOVERY, _64BIT = 0x2, 0x4, 0x80
+_BLOCKS, _BLOCKS_HIGH, _BLOCK_SIZE = 0x4, 0x150, 0x18  # s_blocks_count_lo and _hi, s_log_block_size
+_MOST_SHIFT = 6  # a block of 64 KiB (fs/ext4/ext4.h: EXT4_MAX_BLOCK_LOG_SIZE is 16)
 _SAYS = 512 << 20  # bytes that it may say; a root filesystem's directories are 10 MB
 _BANNER = re.compile(rb"debugfs \d+\.\d+\S* \([^)\n]*\)\n")
 _LISTED = re.compile(rb"/(\d+)/([0-7]{6})/(\d+)/(\d+)/([^/]*)/(\d*)/\n")
@@ -41,6 +43,7 @@ class ExtImage:
         self.path = path
         self.members = Members(path)
         self._scratch, self._runner = scratch, runner
+        _require_whole(path)
         self._read()
 
     def fetch(self, files: Mapping[str, Member], into: Path) -> None:
@@ -175,14 +178,32 @@ def _box(image: Path, runner: Runner, *, write: bool) -> list[str | Path]:
 
 def trouble_of(image: Path) -> str:
     """Why an image is not quite what it seems, in words; empty for one that is clean."""
-    with image.open("rb") as stream:
-        stream.seek(_SUPERBLOCK)
-        block = stream.read(_SUPERBLOCK)
-    if int.from_bytes(block[_INCOMPATIBLE : _INCOMPATIBLE + 4], "little") & _NEEDS_RECOVERY:
+    block = _superblock(image)
+    if _number(block, _INCOMPATIBLE) & _NEEDS_RECOVERY:
         return "was not unmounted: its journal holds what is still to be written"
-    if int.from_bytes(block[_STATE : _STATE + 2], "little") & _HAS_ERRORS:
+    if _number(block, _STATE, 2) & _HAS_ERRORS:
         return "is marked as having errors"
     return ""
+
+
+def _require_whole(image: Path) -> None:
+    """MalformedError for a file that ends before its file system does."""
+    block = _superblock(image)
+    high = _number(block, _BLOCKS_HIGH) if _number(block, _INCOMPATIBLE) & _64BIT else 0
+    blocks, shift = high << 32 | _number(block, _BLOCKS), _number(block, _BLOCK_SIZE)
+    has = image.stat().st_size
+    if len(block) < _SUPERBLOCK or shift > _MOST_SHIFT or has < blocks << 10 + shift:
+        raise MalformedError(f"{image}: is cut off after {has} bytes: the file system in it is larger")
+
+
+def _superblock(image: Path) -> bytes:
+    with image.open("rb") as stream:
+        stream.seek(_SUPERBLOCK)
+        return stream.read(_SUPERBLOCK)
+
+
+def _number(block: bytes, place: int, size: int = 4) -> int:
+    return int.from_bytes(block[place : place + size], "little")
 
 
 def holds_ext(start: bytes) -> bool:

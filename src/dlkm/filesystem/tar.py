@@ -176,7 +176,7 @@ def _opened(plain: Path, shown: Path) -> Iterator[tuple[Any, Any, Any]]:
         with plain.open("rb") as stream, library.fd_reader(stream.fileno(), "tar", "none") as entries:
             yield ffi, entries._pointer, entries  # noqa: SLF001 — it has no other way to ask for a position
     except (ArchiveError, UnicodeError, ValueError) as error:
-        reason = getattr(error, "msg", None) or error
+        reason = getattr(error, "msg", str(error)) or "it ends too early"  # libarchive says nothing of that
         raise MalformedError(f"{shown}: is no tar archive that can be read: {_text(str(reason))}") from error
 
 
