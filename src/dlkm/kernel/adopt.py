@@ -26,6 +26,7 @@ def record_of(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked
     inside = {part: str(path.resolve().relative_to(made.resolve())) for part, path in found if path is not None}
     verified = {inside[part] for part in ("image", "symvers", "config_file") if part in inside}
     verified |= {str(path.relative_to(made)) for path in (made / "tree/boot").glob("config-*")}
+    regular = {path for path, entry in files.entries.items() if entry.target is None}
     return Record(
         id=name,
         release=kernel.release,
@@ -38,7 +39,7 @@ def record_of(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked
         lacks=kernel.lacks,
         parts=inside,
         packages=tuple(packages),
-        digests={path: files.entries[path].sha256 for path in sorted(verified) if path in files.entries},
+        digests={path: files.entries[path].sha256 for path in sorted(verified & regular)},
         manifest=manifest_digest(made),
     )
 

@@ -5,11 +5,15 @@ Source: Documentation/bpf/btf.rst. Modules' own type information is judged in ve
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from struct import Struct, error, unpack_from
+
+# Each named type ("struct page") with its size and members, lines joined: as a hundred thousand strings they would
+# take a second to load.
+Types = Mapping[str, str]
 
 _HEADER = 24
 # Magic, version 1, no flags, a header of 24 bytes, types from 0 on: so it stands in a raw image, in either byte order.

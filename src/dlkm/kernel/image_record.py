@@ -17,6 +17,7 @@ from typing import Any
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomically
+from dlkm.kernel.image_btf import Types
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 
@@ -82,8 +83,15 @@ def recorded_btf_names(kernel: Kernel, home: Path | None = None) -> bytes | None
     return _Cache(kernel, kernel.image, home or cache_home() / "images").btf_names()
 
 
+def recorded_types(kernel: Kernel, home: Path | None = None) -> Types | None:
+    """Each named type of the image's type information with its size and members; None where it has none."""
+    if kernel.image is None:
+        return None
+    return _Cache(kernel, kernel.image, home or cache_home() / "images").types()
+
+
 class _Cache:
-    """The two files of one image: the record, and its exports in the form of a Module.symvers."""
+    """The files of one image: the record, its exports in the form of a Module.symvers, its types and their names."""
 
     def __init__(self, kernel: Kernel, image: Path, home: Path) -> None:
         name = hashlib.sha256(os.fsencode(image.absolute())).hexdigest()[:32]
@@ -92,6 +100,7 @@ class _Cache:
         self._path = home / f"{name}.json"
         self._exports = home / f"{name}.symvers"
         self._names = home / f"{name}.btf"
+        self._types = home / f"{name}.types"
 
     def record(self) -> ImageRecord:
         table = _load(self._path)
@@ -122,6 +131,15 @@ class _Cache:
         names = self._load_beside(self._names)
         with suppress(DlkmError):
             return names if names is not None else self._read_names()
+        return None
+
+    def types(self) -> Types | None:
+        if self.record().btf is None:
+            return None
+        kept = self._load_beside(self._types)
+        with suppress(DlkmError):
+            found: Types | None = json.loads(kept) if kept is not None else self._read_types()
+            return found
         return None
 
     def _load_beside(self, path: Path) -> bytes | None:
@@ -159,6 +177,7 @@ class _Cache:
             return ImageRecord(fault=error.what)
         try:
             self._keep_names(image)
+            self._keep_types(image)
             exports = self._keep_exports(image)
             return replace(record, exports=True, stale=_compare(self._kernel.symvers, exports))
         except DlkmError as error:
@@ -186,6 +205,20 @@ class _Cache:
         if names is not None:
             self._keep_beside(self._names, names)
         return names
+
+    def _read_types(self) -> Types | None:
+        from dlkm.kernel.image import read_image
+
+        return self._keep_types(read_image(self._image))
+
+    def _keep_types(self, image: Any) -> Types | None:
+        if image.btf is None:
+            return None
+        from dlkm.kernel.types import types_in
+
+        found = types_in(image.btf)
+        self._keep_beside(self._types, json.dumps(found).encode())
+        return found
 
     def _keep(self, record: ImageRecord, now: tuple[Any, Any], digests: tuple[str, str]) -> None:
         """Where the cache cannot be written, the image is read again the next time."""

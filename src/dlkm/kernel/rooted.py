@@ -175,7 +175,7 @@ def _arch(root: Path, release: str, config: Path | None, sample: Module | None) 
 
 def _sample(modules: Path | None) -> Module | None:
     """Any module of the kernel that can be read; those of the tree itself, not ones added later."""
-    if modules is None:
+    if modules is None or (modules / "kernel").is_symlink():  # a hostile package's may lead anywhere
         return None
     for path in islice(module_files(modules / "kernel"), SAMPLES):
         with suppress(DlkmError):

@@ -5,7 +5,7 @@ Source: Documentation/bpf/btf.rst. What was read once is kept in the cache: it t
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,8 @@ from struct import Struct, error, unpack_from
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomically
-from dlkm.kernel.image_btf import KernelBtf, find_btf
+from dlkm.kernel.image_btf import KernelBtf, Types, find_btf
+from dlkm.kernel.image_record import recorded_types
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.elf import MAGIC, Elf
 
@@ -26,7 +27,6 @@ _ENUMS = {6: 8, 19: 12}  # bytes a value
 _NAMED = {1: "", 4: "struct ", 5: "union ", 6: "enum ", 7: "", 8: "", 16: "", 19: "enum "}
 _QUALIFIERS = {9: "volatile ", 10: "const ", 11: "restrict ", 18: ""}
 
-Types = Mapping[str, str]  # one text each, lines joined: a hundred thousand strings would take a second to load
 
 
 def types_of(kernel: Kernel) -> Types | None:
@@ -34,6 +34,8 @@ def types_of(kernel: Kernel) -> Types | None:
     path = _source(kernel)
     if path is None:
         return None
+    if path == kernel.image:
+        return recorded_types(kernel) or None
     kept = cache_home() / "types" / f"{sha256_file(path)}.json"
     if (found := _kept(kept)) is not None:
         return found
@@ -71,6 +73,7 @@ def _source(kernel: Kernel) -> Path | None:
 
 
 def _btf(path: Path) -> KernelBtf | None:
+    """Raw, or that of a vmlinux."""
     with path.open("rb") as stream:
         start = stream.read(4)
         if start[:2] in {b"\x9f\xeb", b"\xeb\x9f"}:
@@ -78,10 +81,7 @@ def _btf(path: Path) -> KernelBtf | None:
         if start == MAGIC:
             data = start + stream.read(LIMIT)
             return find_btf(data, Elf.parse(data, str(path)).bytes_named(".BTF"))
-    from dlkm.kernel.image import Form, read_image
-
-    image = read_image(path)
-    return find_btf(image.data, image.elf.bytes_named(".BTF") if image.form is Form.ELF else None)
+    return None
 
 
 def _kept(path: Path) -> Types | None:
