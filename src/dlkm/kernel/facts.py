@@ -2,13 +2,15 @@
 """What is known of a kernel that a module must fit, and where each datum comes from. Judges nothing."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.names import Vermagic, is_module_file
+from dlkm.core.files import inside
+from dlkm.core.names import MODULE_SUFFIXES, Vermagic
 from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_symvers
-from dlkm.kernel.installed import Installed
+from dlkm.kernel.installed import Installed, module_files
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KERNEL, KernelSymbol, Symvers
 from dlkm.ko.module import Module, read_module
@@ -178,9 +180,14 @@ class Facts:
         directory = self.kernel.modules
         if directory is None:
             return None
-        first = _first_line(directory / "modules.order")
-        candidates = directory.glob(f"{first}*") if first else (directory / "kernel").rglob("*.ko*")
-        return next((path for path in candidates if is_module_file(path.name)), None)
+        # A root filesystem or package may be hostile: a list may name anything, and a directory be a link to anywhere.
+        with suppress(ValueError):
+            listed = inside(_first_line(directory / "modules.order").removesuffix(".ko"))
+            for suffix in MODULE_SUFFIXES:
+                if (path := directory / f"{listed}{suffix}").is_file():
+                    return path
+        own = directory / "kernel"
+        return None if own.is_symlink() else next(module_files(own), None)
 
     @cached_property
     def _composed(self) -> Symvers:

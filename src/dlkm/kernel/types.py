@@ -28,7 +28,6 @@ _NAMED = {1: "", 4: "struct ", 5: "union ", 6: "enum ", 7: "", 8: "", 16: "", 19
 _QUALIFIERS = {9: "volatile ", 10: "const ", 11: "restrict ", 18: ""}
 
 
-
 def types_of(kernel: Kernel) -> Types | None:
     """Each named type ("struct page") with its size and members, one a line; None for a kernel without BTF at hand."""
     path = _source(kernel)

@@ -8,10 +8,12 @@ import pytest
 from dlkm.core.errors import MalformedError, NothingSelectedError, UsageError
 from dlkm.core.events import Event, EventKind, Events
 from dlkm.kernel import select
+from dlkm.kernel.facts import Facts
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.spec import Spec, SpecKind
 from tests.unit.kernel.deb_builder import COMMON, deb, kernel_debs
 from tests.unit.kernel.fake_debian import CONFIG, FakeDebian
+from tests.unit.ko.elf_builder import tiny_module
 
 R = "6.1.0-10-amd64"
 
@@ -105,6 +107,21 @@ def test_hostile_packages_stay_inside(pool: Pool, tmp_path: Path) -> None:
     assert (outside / "modules" / R / "build").is_symlink()
     assert pool.ids() == ()
     assert list((pool.root / ".scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("order", ["/etc/passwd\n", "**x/../..\n", "kernel/../../../../../outside.ko\n", ""])
+def test_a_kernel_whose_parts_lead_elsewhere_is_read_from_itself_alone(pool: Pool, tmp_path: Path, order: str) -> None:
+    (tmp_path / "outside.ko").write_bytes(tiny_module().build())
+    files = {
+        f"./boot/vmlinuz-{R}": b"MZ",
+        f"./boot/config-{R}": f"-> {tmp_path}/outside.ko",
+        f"./lib/modules/{R}/kernel": f"-> {tmp_path}",
+        f"./lib/modules/{R}/modules.order": order,
+    }
+    package = deb(tmp_path / f"linux-image-{R}_1_amd64.deb", files)
+    (kernel,) = select.resolve([str(package)], pool, Events(), FakeDebian())
+    assert pool.take(R) == kernel, "a link has no bytes of its own to be verified"
+    assert (kernel.config_file, kernel.vermagic, Facts(kernel).vermagic) == (None, None, None)
 
 
 def test_files_that_are_no_packages(pool: Pool, tmp_path: Path) -> None:
