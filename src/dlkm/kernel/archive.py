@@ -121,7 +121,7 @@ def _entries(path: Path, of: str = "data") -> Iterator[Any]:
             with libarchive.stream_reader(part, block_size=_BLOCK) as entries:
                 yield entries
         except (ArchiveError, UnicodeError, ValueError) as error:
-            reason = getattr(error, "msg", None) or error
+            reason = (error.msg or "it is damaged or cut off") if isinstance(error, ArchiveError) else error
             raise MalformedError(f"{path}: is no archive that can be read: {_text(reason)}") from error
 
 

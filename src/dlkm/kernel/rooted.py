@@ -53,7 +53,7 @@ def kernel_in(
     return Kernel(
         id=release,
         release=release,
-        arch=arch or _arch(root, release, config, sample),
+        arch=arch or _arch(origin, release, config, sample),
         origin=origin,
         headers=headers,
         image=_image(root, release, modules),
@@ -161,7 +161,7 @@ def _symvers(root: Path, release: str, modules: Path | None, headers: Path | Non
     return found or _first(root, [name.replace("{R}", release) for name in SYMVERS])
 
 
-def _arch(root: Path, release: str, config: Path | None, sample: Module | None) -> Arch:
+def _arch(origin: str, release: str, config: Path | None, sample: Module | None) -> Arch:
     if sample is not None:
         machine = sample.elf.header.machine
         arch = arch_of_elf(machine, sample.elf.bits, big_endian=sample.elf.big_endian)
@@ -170,7 +170,7 @@ def _arch(root: Path, release: str, config: Path | None, sample: Module | None) 
         raise MalformedError(f"{sample.path}: is for ELF machine {machine}, an architecture that is not known")
     if config is not None:
         return arch_of(config)
-    raise MalformedError(f"{root}: neither a module nor a configuration tells the architecture of {release}")
+    raise MalformedError(f"{origin}: neither a module nor a configuration tells the architecture of {release}")
 
 
 def _sample(modules: Path | None) -> Module | None:

@@ -2,6 +2,7 @@
 """Kernels from .deb files: several make one kernel, what is missing is named, hostile ones stay in their directory."""
 
 from pathlib import Path
+from tarfile import TarInfo
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_hostile_packages_stay_inside(pool: Pool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["/etc/passwd\n", "**x/../..\n", "kernel/../../../../../outside.ko\n", ""])
 def test_a_kernel_whose_parts_lead_elsewhere_is_read_from_itself_alone(pool: Pool, tmp_path: Path, order: str) -> None:
     (tmp_path / "outside.ko").write_bytes(tiny_module().build())
-    files = {
+    files: dict[str, str | bytes | TarInfo] = {
         f"./boot/vmlinuz-{R}": b"MZ",
         f"./boot/config-{R}": f"-> {tmp_path}/outside.ko",
         f"./lib/modules/{R}/kernel": f"-> {tmp_path}",
