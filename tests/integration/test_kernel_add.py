@@ -191,6 +191,7 @@ def test_a_package_that_is_not_the_signed_one_is_refused(own_lists: Home, releas
     status, _, err = own_lists.run("add", f"debian:{release}", "--mirror", f"file://{mirror}")
     assert (status, "Hash Sum mismatch" in err) == (ExitStatus.FETCH, True), err
     assert own_lists.kernels() == []
+    assert list(own_lists.pool.glob(".downloads/*/*")) == [], "nothing that is wrong is kept"
 
 
 def test_lists_that_are_not_the_signed_ones_are_refused(own_lists: Home, release: str, tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ class Archive:
         title = f"downloading {len(packages)} packages"
         with self._events.task(title, total) as task, watching(folder, task):
             done = self._run("apt-get", "download", *wanted, cwd=folder, timeout=DOWNLOAD_TIMEOUT)
+        for wrong in folder.glob("*.FAILED"):  # what apt puts aside because its digest is another
+            wrong.unlink()
         if not done.ok:
             raise _trouble(done, f"cannot fetch {', '.join(package.name for package in packages)}")
         return tuple(_checked(package, folder) for package in packages)
