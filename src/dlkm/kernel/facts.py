@@ -90,7 +90,7 @@ class Facts:
             self.origins["vermagic"] = str(self.kernel.image)
             return self.image.vermagic
         if self.kernel.vermagic is not None:
-            self.origins["vermagic"] = self.kernel.origin
+            self.origins["vermagic"] = self._told_by()
             return self.kernel.vermagic
         return self._sample.vermagic if self._sample is not None else None
 
@@ -175,6 +175,17 @@ class Facts:
             return None
         self.origins["vermagic"] = self.origins["struct module"] = str(path)
         return module if usable else None
+
+    def _told_by(self) -> str:
+        """Where a kernel's vermagic is from that no image tells: a module of its own, a snapshot, its configuration."""
+        if self._sample is not None and self._sample.vermagic == self.kernel.vermagic:
+            return str(self._sample.path)
+        from dlkm.kernel.snapshot import FACTS
+
+        snapshot = self.kernel.origin.startswith("snapshot:") and FACTS["module"] not in self.kernel.lacks
+        if snapshot or self.kernel.config_file is None:
+            return self.kernel.origin
+        return f"concluded from {self.kernel.config_file}"
 
     def _sample_path(self) -> Path | None:
         directory = self.kernel.modules

@@ -126,6 +126,11 @@ def test_it_is_rendered_whole_and_short(two: tuple[Kernel, Kernel]) -> None:
     assert "not both kernels carry" in "\n".join(diff_lines(*two, difference(without, two[1]), all_of_it=True))
 
 
+def test_a_vermagic_that_nobody_has_seen_is_said_to_be_concluded(two: tuple[Kernel, Kernel]) -> None:
+    fact = next(fact for fact in portrait(two[0]) if fact.name == "vermagic")
+    assert fact.source == f"concluded from {two[0].config_file}"
+
+
 def test_types_are_read(two: tuple[Kernel, Kernel]) -> None:
     lengths = struct.unpack_from("<5I", OLD, 4)
     types = OLD[24 : 24 + lengths[2]]
