@@ -81,12 +81,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def _fetched(folder: Path, text: str, **options: str) -> DlkmError | None:
+def _fetched(folder: Path, text: str, mirror: str | None = None, *, offline: bool = False) -> DlkmError | None:
     """What went wrong with a recipe's sources."""
     path = folder / "layer" / "tried" / "tried_1.0.bb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(HEAD + text)
-    place = setting(Processes(), Events(), RecipeOptions(mirror=options.get("mirror")), None)
+    place = setting(Processes(), Events(), RecipeOptions(mirror=mirror, offline=offline), None)
     (one,) = evaluate(place, [locate(path)])
     assert one.error is None
     (got,) = fetch(place, [one])
@@ -289,3 +289,16 @@ def test_a_mirror_of_any_form(tmp_path: Path, repository: tuple[Path, dict[str, 
     url = "git://git.example.com/bsp/driver.git;protocol=https;branch=main"
     text = f'SRC_URI = "{url}"\nSRCREV = "{commits["main"]}"\n'
     assert _fetched(tmp_path, text, mirror=mirror) is None
+
+
+def test_a_newer_mirror_has_what_the_repository_that_was_fetched_lacks(
+    tmp_path: Path, repository: tuple[Path, dict[str, str]]
+) -> None:
+    source, commits = repository
+    url = "git://git.example.com/bsp/driver.git;protocol=https;branch=main"
+    assert _fetched(tmp_path, f'SRC_URI = "{url}"\nSRCREV = "{commits["main"]}"\n', str(source), offline=True) is None
+    _git(source, "checkout", "-q", "main")
+    _git(source, "commit", "-q", "--allow-empty", "-m", "newer")
+    newer = f'SRC_URI = "{url}"\nSRCREV = "{_git(source, "rev-parse", "HEAD")}"\n'
+    assert isinstance(_fetched(tmp_path, newer, offline=True), FetchError)
+    assert _fetched(tmp_path, newer, str(source), offline=True) is None

@@ -14,6 +14,8 @@ from dlkm.yocto.mirror import mirror_lines
 from dlkm.yocto.preset import downloads
 
 _SECONDS = 3600.0
+# The second: else no mirror is asked for what a repository that is here lacks (bb/fetch2/git.py: try_premirror).
+_OFFLINE = {"BB_NO_NETWORK": "1", "BB_FETCH_PREMIRRORONLY": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ def fetch(place: Setting, evaluations: Sequence[Evaluation]) -> tuple[Fetched, .
             "fetches": [dict(one.fetch) for one in wanted],
             "scratch": str(scratch),
             "premirrors": mirror_lines(place.options.mirror),
-            "preset": {"DL_DIR": str(folder)} | ({"BB_NO_NETWORK": "1"} if place.options.offline else {}),
+            "preset": {"DL_DIR": str(folder)} | (_OFFLINE if place.options.offline else {}),
         }
         command = fetching_place(place.bubblewrap, folder, scratch)
         answers = ask(place.runner, command, request, seconds=_SECONDS)
