@@ -63,11 +63,15 @@ def main() -> int:
     say("5. The proof: boot both kernels, load it, compare: it must load on the one and fail on the other")
     show("prove", module, "-k", ours, "-k", other, "--expect", "agree")
 
-    say("6. Into a root filesystem of Debian's, to be loaded at every boot")
-    for left in (rootfs, f"{rootfs}.staged"):  # by an earlier run
+    say("6. As a package into a root filesystem of Debian's, to be loaded at every boot")
+    packages = f"{out}/packages"
+    for left in (rootfs, f"{rootfs}.staged", packages):  # by an earlier run
         shutil.rmtree(ROOT / left, ignore_errors=True)
+    build = str(Path(module).parent)
+    settings = ("--autoload", "hello", "--options", "hello whom=everyone")
+    show("package", build, "--format", "deb", "-o", packages, *settings)
     show("rootfs", "new", rootfs, "-k", ours)
-    show("stage", module, "--rootfs", rootfs, "--autoload", "hello", "--options", "hello whom=everyone")
+    show("stage", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / packages).glob("*.deb")), "--rootfs", rootfs)
 
     say("7. The proof of that: boot it twice, with its own systemd and kmod")
     show("prove", "--rootfs", rootfs)
