@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Real Debian kernels for contract and integration tests, from the user's own pool: fetched once, kept afterwards."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ def no_builds_known(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     """Nothing is known of builds when the test begins."""
     monkeypatch.setenv("DLKM_CACHE", str(tmp_path_factory.mktemp("actions")))
 
+
+# A shell that starts a run in the background has it ignore SIGINT, and tests interrupt themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes, the machine decides: no test depends on it.
 settings.register_profile("dlkm", deadline=None)
