@@ -97,14 +97,18 @@ def show(proofs: Sequence[tuple[str, RootProof]], terminal: Terminal) -> None:
     """The table, then what is worth more words; boots that went alike share a row."""
     groups = [(kernel, group) for kernel, proof in proofs for group in _groups(proof.trials)]
     told = [(kernel, group) for kernel, group in groups if not _is_crowd(group, [other for _, other in groups])]
-    heads = ["module", "kernel", "asked for", "predicted", "observed", ""]
-    terminal.table(heads, [_row(group, kernel, terminal) for kernel, group in told])
-    for kernel, group in told:
-        _show_group(group, kernel, terminal)
-    terminal.print()
-    if len(told) < len(groups):
-        crowd = {group[0].subject.module for _, group in groups} - {group[0].subject.module for _, group in told}
-        terminal.print(f"{len(crowd)} more blacklisted modules of the distribution's stay out as predicted")
+    if told:
+        heads = ["module", "kernel", "asked for", "predicted", "observed", ""]
+        terminal.table(heads, [_row(group, kernel, terminal) for kernel, group in told])
+        _show_details(told, terminal)
+        terminal.print()
+    crowd = [one[1][0] for one in groups if one not in told]
+    for unseen, words in ((False, "stay out as predicted"), (True, "were not seen, either")):
+        names = {trial.subject.module for trial in crowd if (trial.seen.trouble is not None) is unseen}
+        names -= {group[0].subject.module for _, group in told}
+        if names:
+            more = "more " if told else ""
+            terminal.print(f"{len(names)} {more}blacklisted modules of the distribution's {words}")
     for _, proof in proofs:
         for note in proof.notes:
             terminal.print(printable(note))
@@ -125,9 +129,13 @@ def _groups(trials: Sequence[Trial]) -> list[Group]:
 
 
 def _is_crowd(group: Group, groups: Sequence[Group]) -> bool:
-    """One of a long list of blacklisted modules in one file, as distributions bring them, that is as predicted."""
-    subject = group[0].subject
-    if subject.wish is not Wish.BLACKLIST or agreement(group[0]) is Agreement.DIFFERS or not as_meant(group[0]):
+    """One of a long list of blacklisted modules in one file, as distributions bring them, of which is nothing to tell.
+
+    It is as predicted, or was not seen because the guest was lost.
+    """
+    subject, unseen = group[0].subject, group[0].seen.trouble is not None
+    as_it_should = agreement(group[0]) is not Agreement.DIFFERS and as_meant(group[0])
+    if subject.wish is not Wish.BLACKLIST or not (unseen or as_it_should):
         return False
     file = _file(subject)
     return len({other[0].subject.module for other in groups if _file(other[0].subject) == file}) > CROWD
@@ -162,15 +170,19 @@ def _answer(answer: Foretold | Seen, terminal: Terminal) -> str:
     return f"{text}, {answer.errno}" if answer.errno is not None else text
 
 
-def _show_group(group: Group, kernel: str, terminal: Terminal) -> None:
-    trial = group[-1]
-    lines = list(_words(trial))
-    if lines:
-        terminal.print()
+def _show_details(told: Sequence[tuple[str, Group]], terminal: Terminal) -> None:
+    """What is worth more words than a row; modules of which the same is to be told share them."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for kernel, group in told:
+        trial = group[-1]
         where = f"boot {trial.boot}" if trial.asking is Asking.BOOT else f"asked for by {trial.asking}"
-        terminal.print(f"{printable(trial.subject.module)} on {kernel}, {where}:")
-        for line in lines:
-            terminal.print(f"  {printable(line)}")
+        found.setdefault((f"on {kernel}, {where}", tuple(_words(trial))), []).append(trial.subject.module)
+    for (where, lines), modules in found.items():
+        if lines:
+            terminal.print()
+            terminal.print(f"{printable(', '.join(modules))} {where}:")
+            for line in lines:
+                terminal.print(f"  {printable(line)}")
 
 
 def _words(trial: Trial) -> Iterator[str]:

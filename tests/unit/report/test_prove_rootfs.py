@@ -2,6 +2,7 @@
 """Proofs of root filesystems: the document and the table for people."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,18 @@ def test_trouble_is_shown_with_the_console(capsys: pytest.CaptureFixture[str]) -
     assert "the kernel panicked: x" in shown
     assert "(its console: /c.log)" in shown
     assert "\x1b" not in shown
+
+
+def test_of_a_guest_that_was_lost_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = Seen(fate=Fate.FAILS, trouble="the kernel panicked: no init")
+    names = ["stub", *(f"fb{number}" for number in range(9))]
+    kept_out = [_kept_out(name, "etc/stub.conf" if name == "stub" else "lib/fb.conf") for name in names]
+    shown = _shown(capsys, *(replace(trial, seen=lost) for trial in (_loads(1), *kept_out)))
+    assert f"hello, stub on {KERNEL}, boot 1:\n  the kernel panicked: no init\n" in shown
+    assert shown.count("panicked") == 1
+    assert "9 more blacklisted modules of the distribution's were not seen, either\n" in shown
+
+
+def test_a_root_with_nothing_but_a_distribution_s_list(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, *(_kept_out(f"fb{number}", "lib/modprobe.d/fb.conf") for number in range(9)))
+    assert shown.startswith("9 blacklisted modules of the distribution's stay out as predicted\n")
