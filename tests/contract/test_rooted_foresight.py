@@ -149,3 +149,11 @@ def test_what_the_disk_needs_is_there_before(given: tuple[Path, Kernel]) -> None
     with DirectoryRoot(given[0]) as root:
         told = _told(Foresight(root=root, kernel=given[1], lent=frozenset({"dummy"})))
     assert told["dummy"].fate is Fate.CANNOT_TELL
+
+
+def test_a_root_without_an_init_is_told(foresight: Foresight, tmp_path: Path) -> None:
+    assert foresight.notes == ()
+    put(tmp_path, {"sbin/init": "->/lib/systemd/systemd", "bin/sh": "x"})
+    with DirectoryRoot(tmp_path) as root:
+        (note,) = replace(foresight, root=root).notes
+    assert note.startswith("it has no init of its own (/sbin/init, /etc/init, /bin/init): /bin/sh is started")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name, normalise_module_name
+from dlkm.filesystem.place import Kind
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.module import Module
+from dlkm.prove.rooted.initramfs import INITS
 from dlkm.prove.rooted.parameters import shown
 from dlkm.prove.rooted.subject import Asking, Fate, Foretold, Subject, Wish
 from dlkm.rootfs.conffiles import ConfFile, Standing
@@ -82,6 +84,16 @@ class Foresight:
         """Whether systemd boots it: what is read then, and that a blacklist is obeyed, differs."""
         init = self.root.place("sbin/init")
         return init.path.endswith("/systemd")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the root as a whole."""
+        *inits, shell = INITS
+        if any(self.root.place(path.lstrip("/")).kind is Kind.FILE for path in inits):
+            return ()
+        return (
+            f"it has no init of its own ({', '.join(inits)}): {shell} is started in its place, which loads nothing",
+        )
 
     @cached_property
     def autoload(self) -> tuple[Autoload, ...]:

@@ -63,7 +63,7 @@ def prove_root(
     """
     starter = Starter(foresight, disk, options, devices, spawner, events)
     foresight = replace(foresight, lent=starter.lent)
-    findings = _Findings()
+    findings = _Findings(notes=[*foresight.notes])
     with events.task("reading what is to become of its modules"):
         foresight.foretell()
     try:
