@@ -77,8 +77,8 @@ def build_all(
     """
     order = in_order(tuple({one.driver.path: one.driver for one in wanted}.values()))
     for ring in order.rings:
-        names = " → ".join(driver.name for driver in ring)
-        workshop.events.warning(f"{names}: each uses symbols of the next: such modules need one Kbuild that makes both")
+        names = " → ".join(driver.name for driver in ring.drivers)
+        workshop.events.warning(f"{names}: a cycle: {ring}: such modules need one Kbuild that makes them all")
     by_driver: dict[Path, list[Wanted]] = {}
     for one in wanted:
         by_driver.setdefault(one.driver.path, []).append(one)

@@ -13,9 +13,13 @@ from typing import Any
 from dlkm.core.errors import MalformedError
 
 CONF = "dkms.conf"
+_LIMIT = 1 << 20  # bytes of a dkms.conf whose text is looked at
 _ASSIGNED = re.compile(
     r"^\s*(PACKAGE_NAME|PACKAGE_VERSION)(?:\[0\])?=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`#;]+))", re.MULTILINE
 )
+
+
+_DEPENDS = re.compile(r"^\s*BUILD_DEPENDS(?:\[\d+\])?\+?=(?:\"([^\"]*)\"|'([^']*)'|(\S+))", re.MULTILINE)
 
 
 @cache
@@ -69,12 +73,26 @@ def names_in(path: Path) -> tuple[str, str]:
 
     MalformedError when the file cannot be read.
     """
-    try:
-        text = path.read_bytes()[: 1 << 20].decode("utf-8", "replace")
-    except OSError as error:
-        raise MalformedError(f"{path}: cannot be read: {error.strerror}") from error
+    text = _text(path)
     found = {match[1]: match[2] or match[3] or match[4] or "" for match in _ASSIGNED.finditer(text)}
     return found.get("PACKAGE_NAME", ""), found.get("PACKAGE_VERSION", "")
+
+
+def depends_in(path: Path) -> frozenset[str]:
+    """The packages of BUILD_DEPENDS as the text has them, before bash runs it. MalformedError as above."""
+    return frozenset(
+        word
+        for match in _DEPENDS.finditer(_text(path))
+        for word in "".join(map(str, filter(None, match.groups()))).split()
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_LIMIT).decode("utf-8", "replace")
+    except OSError as error:
+        raise MalformedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_conf(path: Path, told: bytes, target: Target) -> DkmsConf:

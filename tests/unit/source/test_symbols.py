@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from dlkm.source.driver import Driver, find
 from dlkm.source.symbols import in_order
 
@@ -53,7 +55,8 @@ def test_a_ring_is_named_and_cut(tmp_path: Path) -> None:
     c = _driver(tmp_path, "c", "EXPORT_SYMBOL(c_call); b_call();")
     order = in_order([a, b, c])
     assert sorted(_names(order.drivers)) == ["a", "b", "c"]
-    assert [_names(ring) for ring in order.rings] == [["a", "c", "b", "a"]]
+    assert [_names(ring.drivers) for ring in order.rings] == [["a", "c", "b", "a"]]
+    assert str(order.rings[0]) == "a uses c_call of c, c uses b_call of b, b uses a_call of a"
     assert {path.name: _names(givers) for path, givers in order.givers.items()} == {"b": [], "c": ["b"], "a": ["c"]}
 
 
@@ -64,3 +67,46 @@ def test_odd_files_are_passed_over(tmp_path: Path) -> None:
     (two.path / "folder.c").mkdir()
     (two.path / "bytes.c").write_bytes(bytes(range(256)))
     assert not any(in_order([one, two]).givers.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "static int level = 3;",
+        "struct x {\n\tbool level;\n};",
+        "int f(struct x *x) { return x->level + y.level; }",
+        "/* the level\n of it */ // level",
+        '#include "level.h"\nmodule_param_named(level, mine, int, 0444);\nMODULE_PARM_DESC(level, "the level");',
+        'int f(void) { return g("level"); }',
+    ],
+)
+def test_a_name_for_something_else_is_no_use(tmp_path: Path, text: str) -> None:
+    giver = _driver(tmp_path, "giver", "int level; EXPORT_SYMBOL(level);")
+    assert not any(in_order([_driver(tmp_path, "other", text), giver]).givers.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extern int level;\nint f(void) { return level; }",
+        "#include <level.h>\nint f(void) { return level; }",
+        "a(&level);",
+    ],
+)
+def test_a_variable_of_another_is_a_use(tmp_path: Path, text: str) -> None:
+    giver = _driver(tmp_path, "giver", "int level; EXPORT_SYMBOL(level);")
+    assert _names(in_order([_driver(tmp_path, "user", text), giver]).drivers) == ["giver", "user"]
+
+
+def _of_dkms(root: Path, name: str, *words: str) -> Driver:
+    driver = _driver(root, name, "")
+    (driver.path / "dkms.conf").write_text("\n".join([f'PACKAGE_NAME="{name}"', "PACKAGE_VERSION=1", *words]))
+    return find(driver.path)
+
+
+def test_build_depends_makes_an_order(tmp_path: Path) -> None:
+    user = _of_dkms(tmp_path, "user", 'BUILD_DEPENDS[0]="elsewhere base"')
+    base = _of_dkms(tmp_path, "base")
+    assert _names(in_order([user, base]).drivers) == ["base", "user"]
+    ring = in_order([_of_dkms(tmp_path, "one", "BUILD_DEPENDS=two"), _of_dkms(tmp_path, "two", "BUILD_DEPENDS=one")])
+    assert str(ring.rings[0]) == "one says BUILD_DEPENDS=two, two says BUILD_DEPENDS=one"
