@@ -43,6 +43,31 @@ class Yard:
         return f"{view.dkms}/{self.place}/build"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A dkms.conf read for a kernel's `release`; it speaks of places as the `usual` view has them."""
+
+    conf: DkmsConf
+    yard: Yard
+    usual: View
+    release: str
+
+    @property
+    def folder(self) -> str:
+        """Where it says that the copy is built."""
+        return self.yard.folder(self.usual)
+
+    @property
+    def make(self) -> str:
+        """MAKE, without a number of jobs."""
+        return _JOBS.sub("", self.conf.make)
+
+    @property
+    def only_cleans(self) -> bool:
+        """Whether CLEAN is but a goal of make's, which has nothing to do in a fresh copy."""
+        return _CLEAN_GOAL.fullmatch(self.conf.clean.strip()) is not None
+
+
 def yard_of(order: Order) -> Yard:
     """From the text of the dkms.conf, before bash reads it."""
     name, version = (text if _is_name(text) else "driver" for text in names_in(order.driver.path / CONF))
@@ -153,10 +178,10 @@ class Dkms:
     def warn(self, events: Events) -> None:
         """Say what is odd about the conf."""
         driver = self._order.driver.name
-        if self._conf.obsolete_by:
+        if self._conf.obsolete:
             events.warning(
-                f"{driver}: OBSOLETE_BY={self._conf.obsolete_by}: "
-                "from then on DKMS leaves the kernel's own in its place"
+                f"{self._order.identity}: OBSOLETE_BY={self._conf.obsolete_by}: this kernel has its own; "
+                "DKMS builds the driver and does not install it"
             )
         for words in (self._conf.pre_build, self._conf.post_build):
             if words and not self._has(words):

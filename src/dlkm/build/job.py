@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from dlkm.action.store import Store
 from dlkm.build.bubblewrap import LOST, find_bubblewrap
@@ -31,7 +32,11 @@ from dlkm.core.files import StorageError
 from dlkm.core.processes import Foreman
 from dlkm.core.tools import missing
 from dlkm.kernel.kernel import Kernel
+from dlkm.source.dkms import CONF
 from dlkm.source.driver import Driver, Style
+
+if TYPE_CHECKING:
+    from dlkm.build.dkms import Reading
 
 
 def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Workshop:
@@ -135,13 +140,32 @@ def _make(job: Job) -> _Done:
     return _Done(ran=ran, made=Made(status=ran.status, folder=folder, commands=commands))
 
 
+def read_dkms(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions) -> "Reading":
+    """What a driver's dkms.conf says on one kernel. Errors as of `build`; nothing is built."""
+    headers_of(kernel)
+    if workshop.cache is not None:
+        workshop.cache.begin(kernel)
+    compiler = choose(kernel, workshop.runner, workshop.events)
+    order = Order(driver=driver, kernel=kernel, options=options, compiler=compiler)
+    with scratch() as own, workshop.events.task(f"reading {driver.path / CONF}") as task:
+        return _read(Job(order, workshop, own, task, own.path))[0]
+
+
+def _read(job: Job) -> "tuple[Reading, Ran]":
+    from dlkm.build import dkms
+
+    order, yard = job.order, dkms.yard_of(job.order)
+    asked = job.run(lambda view: dkms.conf_plan(order, yard, view), here=True)
+    conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), job.usual)
+    return dkms.Reading(conf=conf, yard=yard, usual=job.usual, release=order.kernel.release), asked
+
+
 def _make_as_dkms(job: Job) -> _Done:
     from dlkm.build import dkms
 
     order, usual = job.order, job.usual
-    yard = dkms.yard_of(order)
-    asked = job.run(lambda view: dkms.conf_plan(order, yard, view), here=True)
-    conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), usual)
+    reading, asked = _read(job)
+    yard, conf = reading.yard, reading.conf
     if conf.excluded is not None:
         return _Done(ran=asked, made=dkms.excluded(yard, conf, usual))
     steps = dkms.Dkms(order, yard, conf, job.listing)

@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "rootfs": "root filesystems to try things in",
     "cache": "what is kept of builds: show, prune, verify",
     "recipe": "Yocto recipes: check, mend, write",
+    "import": "what others describe, as dlkm.toml and recipe",
     "doctor": "what this machine lacks, and the command that installs it",
 }
 

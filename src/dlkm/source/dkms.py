@@ -52,8 +52,10 @@ class DkmsConf:
     pre_build: str
     post_build: str
     excluded: str | None
+    exclusive: Mapping[str, str]  # the BUILD_EXCLUSIVE_ words that are set
     depends: tuple[str, ...]
     obsolete_by: str
+    obsolete: bool  # whether the kernel is that new, so that DKMS builds and does not install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +119,10 @@ def read_conf(path: Path, told: bytes, target: Target) -> DkmsConf:
         pre_build=values.one("PRE_BUILD"),
         post_build=values.one("POST_BUILD"),
         excluded=_excluded(values, target),
+        exclusive={word: values.one(word) for word in _exclusive() if values.one(word)},
         depends=tuple(values.one("BUILD_DEPENDS").split()),
         obsolete_by=values.one("OBSOLETE_BY"),
+        obsolete=_obsolete(values.one("OBSOLETE_BY"), target.release),
     )
 
 
@@ -203,6 +207,10 @@ def _inside(path: Path, folder: str, name: str) -> PurePosixPath:
     return place
 
 
+def _exclusive() -> Iterator[str]:
+    yield from (word for word in table()["words"]["single"] if word.startswith("BUILD_EXCLUSIVE_"))
+
+
 def _excluded(values: _Values, target: Target) -> str | None:
     """Why it must not be built: the first BUILD_EXCLUSIVE_ word that does not fit."""
     least, most = values.one("BUILD_EXCLUSIVE_KERNEL_MIN"), values.one("BUILD_EXCLUSIVE_KERNEL_MAX")
@@ -218,6 +226,14 @@ def _excluded(values: _Values, target: Target) -> str | None:
         if (name in target.options) is option.startswith("!"):
             return f"BUILD_EXCLUSIVE_CONFIG: {name} is {'on' if option.startswith('!') else 'off'} in {target.release}"
     return None
+
+
+def _obsolete(since: str, release: str) -> bool:
+    """By the version, and within one version by what follows it ("6.1.0-9"), as DKMS's check_version_sanity has it."""
+    theirs, ours = ([_numbers(part) for part in text.split("-")] for text in (since, release))
+    if not theirs[0] or ours[0] != theirs[0]:
+        return bool(theirs[0]) and ours[0] > theirs[0]
+    return len(theirs) == 1 or (len(ours) > 1 and ours[1] >= theirs[1])
 
 
 def _numbers(version: str) -> tuple[tuple[int, str], ...]:

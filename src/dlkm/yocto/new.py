@@ -60,7 +60,7 @@ def recipe_for(directory: Path, place: Path | None, wishes: Wishes) -> Draft:
     UsageError when there is no driver, or no licence can be told.
     """
     driver = find(directory)
-    facts = _facts(driver, wishes)
+    facts = facts_of(driver, wishes)
     name = recipe_name(driver.name)
     version = wishes.version or facts.version
     if re.search(r"\s", str((place or driver.path).absolute())):
@@ -108,7 +108,7 @@ def gpl_text() -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
+class Facts:
     """What the sources tell."""
 
     summary: str
@@ -116,10 +116,10 @@ class _Facts:
     licence: str
     licence_line: str | None
     entries: tuple[str, ...]
-    modules: tuple[str, ...]
 
 
-def _facts(driver: Driver, wishes: Wishes) -> _Facts:
+def facts_of(driver: Driver, wishes: Wishes) -> Facts:
+    """UsageError when no licence can be told, or SRC_URI cannot take a file's name."""
     sources = sorted(driver.path.rglob("*.[ch]"))[:_SOURCES]
     texts = [_read(path) for path in sources if path.is_file()]
     macros = {
@@ -127,13 +127,12 @@ def _facts(driver: Driver, wishes: Wishes) -> _Facts:
     }
     licence = wishes.licence or _licence(driver, texts, macros.get("LICENSE"))
     version = macros.get("VERSION", "")
-    return _Facts(
+    return Facts(
         summary=re.sub(r"[\"\\$`]", "", macros.get("DESCRIPTION", "")).strip() or f"The {driver.name} driver",
         version=version if re.fullmatch(r"[0-9][0-9A-Za-z.+~-]*", version) else "1.0",
         licence=licence,
         licence_line=_licence_line(driver.path, licence),
         entries=_entries(driver.path),
-        modules=_modules(driver),
     )
 
 
@@ -278,22 +277,24 @@ def _objects(makefile: Makefile) -> list[str]:
     ]
 
 
-def _lines(driver: Driver, facts: _Facts, path: Path, wishes: Wishes) -> list[str]:
+def _lines(driver: Driver, facts: Facts, path: Path, wishes: Wishes) -> list[str]:
     lines = [f'SUMMARY = "{facts.summary}"', f'LICENSE = "{facts.licence}"']
     if facts.licence_line is not None:
         lines.append(f'LIC_FILES_CHKSUM = "{facts.licence_line}"')
-    lines += ["", "inherit module", "", *_source_lines(driver.path, facts.entries, path, wishes.release)]
+    lines += ["", "inherit module", "", *source_lines(driver.path, facts.entries, path, wishes.release)]
     lines += _make_lines(driver)
     if wishes.autoload:
-        if not facts.modules:
+        modules = _modules(driver)
+        if not modules:
             raise UsageError(
                 f"{driver.makefile.path}: obj-m does not tell the module's name", hint="leave --autoload out"
             )
-        lines += ["", "# Loaded at each boot.", f'KERNEL_MODULE_AUTOLOAD += "{" ".join(facts.modules)}"']
+        lines += ["", "# Loaded at each boot.", f'KERNEL_MODULE_AUTOLOAD += "{" ".join(modules)}"']
     return lines
 
 
-def _source_lines(folder: Path, entries: Sequence[str], path: Path, release: Release) -> list[str]:
+def source_lines(folder: Path, entries: Sequence[str], path: Path, release: Release) -> list[str]:
+    """SRC_URI and S of a recipe at `path` for the files of a folder. UsageError for a path that BitBake cannot take."""
     here = path.parent.resolve()
     if folder.is_relative_to(here):
         below = folder.relative_to(here).as_posix()
@@ -318,7 +319,7 @@ def _make_lines(driver: Driver) -> list[str]:
         where = f"${{B}}/{way.modules}" if way.modules else "${B}"
         lines = [f'EXTRA_OEMAKE += "-C ${{STAGING_KERNEL_DIR}} M={where}"', 'MAKE_TARGETS = "modules"']
     else:
-        lines = [*_variables(way.makefile), *_goals(way)]
+        lines = [*variables_of(way.makefile), *_goals(way)]
     if way.build:
         lines.insert(0, f'B = "${{S}}/{way.build}"')
     if way.modules:
@@ -334,7 +335,7 @@ def _goals(way: _Way) -> Iterator[str]:
         yield f'MODULES_INSTALL_TARGET = "-C ${{STAGING_KERNEL_DIR}} M={where} modules_install"'
 
 
-def _variables(makefile: Makefile) -> Iterator[str]:
+def variables_of(makefile: Makefile) -> Iterator[str]:
     """The kernel's directory and release under the names that the Makefile has for them."""
     asked = _asked(makefile)
     if "KERNEL_SRC" not in makefile.used and asked:
@@ -362,6 +363,6 @@ def _first_recipe(module: str, path: Path, contents: Mapping[Path, bytes], relea
         'LICENSE = "GPL-2.0-only"',
         f'LIC_FILES_CHKSUM = "file://COPYING;md5={md5}"',
     ]
-    sources = _source_lines(path.parent.resolve(), entries, path, release)
+    sources = source_lines(path.parent.resolve(), entries, path, release)
     tail = ["# Loaded at each boot.", f'KERNEL_MODULE_AUTOLOAD += "{module}"']
     return "\n".join([*head, "", "inherit module", "", *sources, "", *tail]) + "\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError
-from dlkm.source.dkms import DkmsConf, Target, names_in, read_conf
+from dlkm.source.dkms import DkmsConf, Target, depends_in, names_in, read_conf
 
 TARGET = Target(
     release="6.1.0-9-amd64",
@@ -146,3 +146,40 @@ def test_any_bytes_are_a_conf_or_refused(told: bytes) -> None:
 def test_names_in_the_text(tmp_path: Path, text: str, names: tuple[str, str]) -> None:
     (tmp_path / "dkms.conf").write_text(text)
     assert names_in(tmp_path / "dkms.conf") == names
+
+
+@pytest.mark.parametrize(
+    ("since", "obsolete"),
+    [
+        ("", False),
+        ("6.1.0", True),
+        ("6.1.0-9", True),
+        ("6.1.0-10", False),
+        ("6.1.0-8", True),
+        ("6.2", False),
+        ("5.19", True),
+        ("5.19-99", True),
+        ("7", False),
+    ],
+)
+def test_who_is_obsolete(since: str, *, obsolete: bool) -> None:
+    """DKMS's own order: first by the version, then by the number behind it."""
+    assert _conf(OBSOLETE_BY=since).obsolete is obsolete
+
+
+def test_what_is_exclusive_is_told() -> None:
+    conf = _with({"BUILD_EXCLUSIVE_CONFIG": "CONFIG_PCI", "BUILD_EXCLUSIVE_KERNEL_MIN": "5.1"})
+    assert conf.exclusive == {"BUILD_EXCLUSIVE_CONFIG": "CONFIG_PCI", "BUILD_EXCLUSIVE_KERNEL_MIN": "5.1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('BUILD_DEPENDS[0]="a b"', {"a", "b"}),
+        ("BUILD_DEPENDS=a\nBUILD_DEPENDS[1]='c'", {"a", "c"}),
+        ("# BUILD_DEPENDS=a", set()),
+    ],
+)
+def test_depends_in_the_text(tmp_path: Path, text: str, names: set[str]) -> None:
+    (tmp_path / "dkms.conf").write_text(text)
+    assert depends_in(tmp_path / "dkms.conf") == names
