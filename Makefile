@@ -6,7 +6,7 @@ VENV   := .venv
 SERVICES := .venv-services
 BIN    := $(VENV)/bin
 
-.PHONY: all setup packages services demo test test-fast lint bench judge clean lock lock-services
+.PHONY: all setup packages services demo test test-fast lint bench judge dkms clean lock lock-services
 
 all: setup
 
@@ -40,6 +40,10 @@ test: setup services lint
 # Every case of the judge on every kernel, arm64 included, of which `test` tries a part.
 judge: setup
 	@DLKM_JUDGE=all $(BIN)/python -m pytest tests/integration/test_judge.py
+
+# All of Debian's DKMS packages on four kernels, by DKMS and by us, of which `test` tries a part.
+dkms: setup
+	@DLKM_DKMS=all $(BIN)/python -m pytest tests/contract/test_dkms.py
 
 lint: setup
 	@$(BIN)/ruff check

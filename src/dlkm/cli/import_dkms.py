@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from dlkm.build.options import BuildOptions
     from dlkm.cli.recipe_new import answer
     from dlkm.core.processes import Processes
-    from dlkm.yocto.from_dkms import recipe_of_dkms
+    from dlkm.yocto.from_dkms import place_for, recipe_of_dkms
     from dlkm.yocto.new import Draft, Wishes
 
     sources, kernels = _sources(arguments.directories), _kernels(arguments, terminal)
@@ -51,16 +51,46 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     packages = {reading.conf.package for group in readings.values() for reading in group}
     wishes = Wishes(release=arguments.yocto, licence=arguments.licence)
     files: dict[Path, bytes] = {}
+    places: dict[str, Path] = {}
     for source in sources:
         assert source.driver is not None
         own = readings[source.name]
         chosen = next((reading for reading in own if reading.conf.excluded is None), own[0])
+        places[source.name] = place_for(source.driver, chosen, arguments.output)
         files |= dict(recipe_of_dkms(source.driver, chosen, arguments.output, wishes, packages).files)
     recipes = sorted(path.name for path in files)
-    project = _project(sources, kernels, readings, recipes, arguments.output)
+    project = _project(kernels, readings, recipes, places, arguments.output)
     draft = Draft(files={arguments.output / "dlkm.toml": project.encode(), **files})
-    answer(draft.write(force=arguments.force), arguments, terminal)
+    copies = {places[source.name]: source.path for source in sources if places[source.name] != source.path}
+    _refuse(copies, force=arguments.force)
+    written = draft.write(force=arguments.force)
+    for place, path in copies.items():
+        _copy(path, place)
+    answer((*written, *copies), arguments, terminal)
     return ExitStatus.OK
+
+
+def _refuse(copies: "Mapping[Path, Path]", *, force: bool) -> None:
+    """UsageError for a copy that has no place."""
+    for place, path in copies.items():
+        if path.is_relative_to(place):
+            raise UsageError(f"{place} is to hold a copy of {path}, which lies in it", hint="-o elsewhere")
+        if not force and (place.exists() or place.is_symlink()):
+            raise UsageError(f"{place} is there already", hint="--force writes over it")
+
+
+def _copy(path: Path, place: Path) -> None:
+    """The driver's files, whole or not at all."""
+    from dlkm.core.files import cannot_write, remove_tree, scratch_dir
+    from dlkm.source.copy import copy_source
+
+    try:
+        with scratch_dir(place.parent, ".import-") as folder:
+            copy_source(path, folder / "copy")
+            remove_tree(place)
+            (folder / "copy").rename(place)
+    except OSError as error:
+        raise cannot_write(place, error) from error
 
 
 def _sources(directories: "Sequence[Path]") -> "tuple[Source, ...]":
@@ -93,10 +123,10 @@ def _kernels(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kernel
 
 
 def _project(
-    sources: "Sequence[Source]",
     kernels: "Sequence[Kernel]",
     readings: "Mapping[str, Sequence[Reading]]",
     recipes: "Sequence[str]",
+    places: "Mapping[str, Path]",
     output: Path,
 ) -> str:
     """The text of dlkm.toml: what DKMS would not build is excluded, with the reason."""
@@ -110,10 +140,9 @@ def _project(
     ]
     if excluded:
         lines += ["exclude = [", *(f"    {_quoted(cell)},  # {_printable(why)}" for cell, why in excluded), "]"]
-    here = output.resolve()
-    for source in sources:
-        path = source.path.relative_to(here) if source.path.is_relative_to(here) else source.path
-        lines += ["", "[[sources]]", f"path = {_quoted(str(path))}", f"name = {_quoted(source.name)}"]
+    for name, place in places.items():
+        path = place.relative_to(output.resolve())
+        lines += ["", "[[sources]]", f"path = {_quoted(str(path))}", f"name = {_quoted(name)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -25,8 +25,14 @@ _SYMVERS = """\
 \tfind ${B} -name Module.symvers -exec cat {} + > ${D}${includedir}/${BPN}/Module.symvers"""
 
 
+def place_for(driver: Driver, reading: Reading, folder: Path) -> Path:
+    """Where the driver's files lie for a recipe in a folder: where they are, or in a copy below it."""
+    below = driver.path.is_relative_to(folder.resolve())
+    return driver.path if below else folder.resolve() / recipe_name(reading.conf.package)
+
+
 def recipe_of_dkms(driver: Driver, reading: Reading, folder: Path, wishes: Wishes, beside: Collection[str]) -> Draft:
-    """A recipe in a folder. `beside` are the packages that have recipes too: BUILD_DEPENDS may name them.
+    """A recipe in a folder, for files in `place_for`. `beside` are the packages that have recipes too.
 
     UsageError when no licence can be told, or for names that BitBake cannot take.
     """
@@ -41,7 +47,7 @@ def recipe_of_dkms(driver: Driver, reading: Reading, folder: Path, wishes: Wishe
         "",
         "inherit module",
         "",
-        *source_lines(driver.path, writer.entries(), path, wishes.release),
+        *source_lines(place_for(driver, reading, folder), writer.entries(), path, wishes.release),
     ]
     lines += [*writer.settings(beside), *writer.configure(), *writer.compile(), *writer.install()]
     return Draft(files={path: ("\n".join(lines) + "\n").encode()})

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What DKMS itself makes of a dkms.conf, we make: the same modules at the same destinations; what it skips we skip.
+
+DKMS runs from its package, unpacked, with trees of its own. `make dkms` compares over all of Debian's packages and the
+kernels below; here a part of them is tried, and a conf that uses every word.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlkm.core.processes import environment
+from dlkm.kernel.kernel import Kernel
+from dlkm.source.dkms import CONF, names_in
+from tests.conftest import fetched
+
+pytestmark = pytest.mark.contract
+
+DLKM = Path(sys.executable).with_name("dlkm")
+ALL = os.environ.get("DLKM_DKMS") == "all"
+SOME = ("bbswitch-dkms", "ddcci-dkms", "openafs-modules-dkms")
+EXCLUDED = 77  # DKMS's exit status for BUILD_EXCLUSIVE_
+
+CONF_TEXT = """\
+name=ever; PACKAGE_NAME="${name}y"
+PACKAGE_VERSION=`echo 1.0`
+PRE_BUILD="prepare.sh $kernelver  twice"
+POST_BUILD=finish.sh
+MAKE[0]="false"
+MAKE[1]="make -C $kernel_source_dir M=$dkms_tree/\\$PACKAGE_NAME/$PACKAGE_VERSION/build modules; : ';'"
+MAKE_MATCH[1]="^[5-9]\\."
+MAKE[2]=false
+MAKE_MATCH[2]="^4"
+CLEAN="rm -f nothing"
+PATCH[0]=right.patch
+PATCH[1]=wrong.patch
+PATCH_MATCH[1]="^4\\."
+PATCH[2]=later.patch
+PATCH_MATCH[2]="-amd64$"
+BUILD_EXCLUSIVE_KERNEL="^[5-9]"
+BUILD_EXCLUSIVE_ARCH="x86"
+BUILD_EXCLUSIVE_CONFIG="CONFIG_MODULES !CONFIG_NOWHERE"
+BUILD_DEPENDS[0]="other"
+OBSOLETE_BY=99.1
+STRIP[0]=no
+i=0
+for one in first second third; do
+    BUILT_MODULE_NAME[$i]="every_$one"
+    BUILT_MODULE_LOCATION[$i]="$one"
+    DEST_MODULE_LOCATION[$i]="/kernel/drivers/$arch"
+    i=$((i + 1))
+done
+DEST_MODULE_NAME[1]=every-other
+STRIP[2]=yes
+AUTOINSTALL=yes
+"""
+SOURCE = """\
+#include <linux/module.h>
+#include "../told.h"
+MODULE_LICENSE("GPL");
+MODULE_INFO(told, TOLD);
+MODULE_INFO(patched, "no");
+MODULE_INFO(later, "no");
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one driver for one kernel: "built", "skipped" or "failed"; what it made, seen from the release."""
+
+    outcome: str
+    modules: Mapping[str, Path]
+    said: str
+
+
+@dataclass(frozen=True)
+class Peer:
+    """DKMS, and Debian's drivers, unpacked in a directory."""
+
+    folder: Path
+
+    @property
+    def sources(self) -> Path:
+        """/usr/src of the packages."""
+        return self.folder / "unpacked/usr/src"
+
+    def drivers(self) -> list[Path]:
+        """All that have a dkms.conf."""
+        return sorted(path.parent for path in self.sources.glob(f"*/{CONF}"))
+
+    def build(self, driver: Path, kernel: Kernel) -> Outcome:
+        """`dkms add`, `build` and `install` in a tree of its own."""
+        name, version = names_in(driver / CONF)
+        if not name:  # only bash can tell: the directory has both
+            name, _, version = driver.name.rpartition("-")
+        tree = self.folder / "trees" / f"{driver.name}@{kernel.id}"
+        (tree / "installed" / kernel.release).mkdir(parents=True)
+        which = ["-m", name, "-v", version]
+        where = ["-k", kernel.release, "-a", kernel.arch.uname, "--kernelsourcedir", str(kernel.headers)]
+        where += ["--installtree", str(tree / "installed"), "--no-depmod"]
+        added = self._run(tree, kernel, "add", *which)
+        assert added.returncode == 0, added.stdout + added.stderr
+        built = self._run(tree, kernel, "build", *which, *where)
+        if built.returncode != 0:
+            outcome = "skipped" if built.returncode == EXCLUDED else "failed"
+            return Outcome(outcome, {}, built.stdout + built.stderr)
+        done = self._run(tree, kernel, "install", *which, *where)
+        assert done.returncode == 0, done.stdout + done.stderr
+        top = tree / "installed" / kernel.release
+        return Outcome("built", {f"/{path.relative_to(top)}": path for path in top.rglob("*.ko")}, "")
+
+    def _run(self, tree: Path, kernel: Kernel, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Where the drivers' sources and the kernel's headers are installed, as far as it can see."""
+        headers = f"/usr/lib/modules/{kernel.release}/build"
+        seen = ["--dev-bind", "/", "/", "--tmpfs", "/usr/lib/modules", "--symlink", str(kernel.headers), headers]
+        seen += ["--bind", str(self.sources), "/usr/src", "--bind", str(tree), "/var/lib/dkms"]
+        argv = ["bwrap", *seen, "bash", str(self.folder / "unpacked/usr/sbin/dkms"), *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def _ours(drivers: list[Path], kernels: list[Kernel], output: Path) -> Mapping[str, Any]:
+    """The cells of a build, by driver's directory and kernel."""
+    words = [word for kernel in kernels for word in ("-k", kernel.id)]
+    argv = [str(DLKM), "build", "--json", *map(str, drivers), *words, "-o", str(output)]
+    env = environment({"DLKM_CACHE": os.environ["DLKM_CACHE"]})
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return {f"{Path(cell['source']).name}@{cell['kernel']}": cell for cell in json.loads(done.stdout)["cells"]}
+
+
+def _installed(cell: Mapping[str, Any]) -> dict[str, Path]:
+    """A cell's modules as they are installed: DKMS names a file with what DEST_MODULE_NAME says."""
+    return {f"{one['destination']}/{Path(one['path']).name}": Path(one["path"]) for one in cell["modules"]}
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    folder = tmp_path_factory.mktemp("dkms")
+    debs = folder / "debs"
+    debs.mkdir()
+    packages: tuple[str, ...] = SOME
+    if ALL:
+        found = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True, check=True).stdout.split()
+        packages = tuple(name for name in sorted(found) if name.endswith("-dkms") and name != "dh-dkms")
+    words = ["apt-get", "-qq", "download", "dkms", *packages]
+    subprocess.run(words, cwd=debs, check=True, capture_output=True)
+    for deb in debs.iterdir():
+        subprocess.run(["dpkg-deb", "-x", str(deb), str(folder / "unpacked")], check=True)
+    return Peer(folder)
+
+
+def _compare(peer: Peer, drivers: list[Path], kernels: list[Kernel]) -> Iterator[str]:
+    """What differs, in words."""
+    cells = _ours(drivers, kernels, peer.folder / "out")
+    for driver in drivers:
+        for kernel in kernels:
+            theirs, ours = peer.build(driver, kernel), cells[f"{driver.name}@{kernel.id}"]
+            name = f"{driver.name}@{kernel.id}"
+            if theirs.outcome == "skipped" and (ours["outcome"], "BUILD_EXCLUSIVE" in ours["reason"]) != (
+                "skipped",
+                True,
+            ):
+                yield f"{name}: DKMS skips it, we say {ours['outcome']} {ours['reason']}"
+            elif theirs.outcome == "built" and ours["outcome"] != "built":
+                yield f"{name}: DKMS builds it, we say {ours['outcome']} {ours['reason']}"
+            elif theirs.outcome == "built" and set(_installed(ours)) != set(theirs.modules):
+                yield f"{name}: DKMS makes {sorted(theirs.modules)}, we {sorted(_installed(ours))}"
+            elif theirs.outcome == "failed" and ours["outcome"] == "skipped":
+                yield f"{name}: DKMS tries it, we skip it: {ours['reason']}"
+
+
+@pytest.mark.skipif(not ALL, reason="half an hour: make dkms")
+def test_all_of_debians_packages(peer: Peer, kernel_61: Kernel, kernel_61_rt: Kernel, kernel_612: Kernel) -> None:
+    cloud = fetched(f"debian:{kernel_61.release.removesuffix('-amd64')}-cloud-amd64")
+    assert list(_compare(peer, peer.drivers(), [kernel_61, kernel_61_rt, cloud, kernel_612])) == []
+
+
+def test_some_of_debians_packages(peer: Peer, kernel_61_rt: Kernel) -> None:
+    """One that is built in two directories, one that is not for this kernel, one by a script of its own."""
+    drivers = [path for path in peer.drivers() if path.name.startswith(("bbswitch", "ddcci", "openafs"))]
+    assert len(drivers) == 3
+    assert list(_compare(peer, drivers, [kernel_61_rt])) == []
+
+
+def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
+    driver = peer.sources / "everyy-1.0"
+    for number, name in enumerate(("first", "second", "third")):
+        (driver / name).mkdir(parents=True)
+        (driver / name / f"every_{name}.c").write_text(f"{SOURCE}int number = {number};\n")
+    (driver / "Kbuild").write_text("obj-m := first/ second/ third/\nccflags-y += -g\n")
+    for name in ("first", "second", "third"):
+        (driver / name / "Kbuild").write_text(f"obj-m := every_{name}.o\nccflags-y += -g\n")
+    (driver / CONF).write_text(CONF_TEXT)
+    _script(driver / "prepare.sh", 'echo "#define TOLD \\"$*\\"" >told.h\nexit 3\n')
+    _script(driver / "finish.sh", "touch finished\n")
+    (driver / "patches").mkdir()
+    for name, word in (("right", "patched"), ("later", "later"), ("wrong", "nothing")):
+        (driver / "patches" / f"{name}.patch").write_text(_patch(word))
+    theirs = peer.build(driver, kernel_61)
+    cell = _ours([driver], [kernel_61], peer.folder / "every")[f"everyy-1.0@{kernel_61.id}"]
+    ours = _installed(cell)
+    assert (theirs.outcome, cell["outcome"]) == ("built", "built"), theirs.said + cell["reason"]
+    assert set(ours) == set(theirs.modules)
+    assert {place: _seen(path) for place, path in ours.items()} == {
+        place: _seen(path) for place, path in theirs.modules.items()
+    }
+    first = _seen(ours["/updates/dkms/every_first.ko"])
+    assert (first["told"], first["patched"], first["later"]) == (f"{kernel_61.release} twice", "yes", "yes")
+    assert [_seen(ours[place])["debug"] for place in sorted(ours)] == ["yes", "yes", ""]
+
+
+def _script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+
+
+def _patch(word: str) -> str:
+    lines = (f'-MODULE_INFO({word}, "no");', f'+MODULE_INFO({word}, "yes");')
+    number = next((at for at, line in enumerate(SOURCE.splitlines(), 1) if f"({word}," in line), 99)
+    place = f"@@ -{number} +{number} @@"
+    return "\n".join(["--- a/first/every_first.c", "+++ b/first/every_first.c", place, *lines, ""])
+
+
+def _seen(path: Path) -> dict[str, str]:
+    """What the module says of itself, and whether it has debug information."""
+    sections = subprocess.run(["readelf", "-SW", str(path)], capture_output=True, text=True, check=True).stdout
+    values = {"debug": "yes" if re.search(r"\.debug_info", sections) else ""}
+    for word in ("told", "patched", "later", "vermagic", "name"):
+        shown = subprocess.run(["modinfo", "-F", word, str(path)], capture_output=True, text=True, check=True)
+        values[word] = shown.stdout.strip()
+    return values
