@@ -35,7 +35,7 @@ PACKAGE_VERSION=`echo 1.0`
 PRE_BUILD="prepare.sh $kernelver  twice"
 POST_BUILD=finish.sh
 MAKE[0]="false"
-MAKE[1]="make -C $kernel_source_dir M=$dkms_tree/\\$PACKAGE_NAME/$PACKAGE_VERSION/build modules; : ';'"
+MAKE[1]="make -C $kernel_source_dir M=$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build modules; : ';'"
 MAKE_MATCH[1]="^[5-9]\\."
 MAKE[2]=false
 MAKE_MATCH[2]="^4"

@@ -19,7 +19,7 @@ from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
 from dlkm.kernel.distribution import distribution_of
 from dlkm.source.copy import Listing
-from dlkm.source.dkms import CONF, DkmsConf, DkmsModule, Target, names_in, read_conf, table
+from dlkm.source.dkms import CONF, DkmsConf, DkmsModule, Target, looks_around, names_in, read_conf, table
 
 SCRIPT = "dlkm-dkms"  # our interpreter of a dkms.conf, first in PATH
 # How many jobs there may be is the job server's to say, whatever number a conf writes into its command.
@@ -120,7 +120,7 @@ def _environment(order: Order, yard: Yard, view: View) -> Mapping[str, str]:
         "DKMS_ARRAYS": " ".join(words["arrays"]),
         "DKMS_JOBS": "1",
         "DKMS_KERNEL": view.kernel_dir,
-        "DKMS_LINK": "yes" if view.sandboxed else "",
+        "DKMS_LINK": _link(order) if view.sandboxed else "",
         "DKMS_MACHINE": order.kernel.arch.uname,
         "DKMS_PATTERNS": " ".join(f"{word}={subject}" for word, subject in patterns.items()),
         "DKMS_RELEASE": order.kernel.release,
@@ -130,6 +130,11 @@ def _environment(order: Order, yard: Yard, view: View) -> Mapping[str, str]:
         "PWD": yard.folder(view),
     }
     return {**environment_of(order, view), **own}
+
+
+def _link(order: Order) -> str:
+    """How /usr/src holds the driver: a conf that looks there itself is to find what DKMS has, directories."""
+    return "copy" if looks_around(order.driver.path / CONF) else "link"
 
 
 class Dkms:

@@ -32,7 +32,9 @@ from dlkm.core.errors import DlkmError
 from dlkm.core.events import Task
 from dlkm.core.files import StorageError, cache_home
 from dlkm.core.processes import Completed
-from dlkm.source.copy import Listing, copy_listed, list_source
+from dlkm.source.copy import Listing, copy_listed, list_source, listed_below
+from dlkm.source.dkms import NEIGHBOURS, neighbours
+from dlkm.source.driver import Style
 
 PlanFor = Callable[[View], Plan]
 
@@ -178,6 +180,10 @@ class Job:
         driver, output = self.order.driver.path, self._output
         leave_out = (cache_home(), output) if output.resolve() != driver else (cache_home(),)
         listing = list_source(driver, leave_out)
+        beside = neighbours(driver) if self.order.driver.style is Style.DKMS else ()
+        if beside:
+            more = {path.name: list_source(path, leave_out) for path in beside}
+            listing = replace(listing, entries=(*listing.entries, *listed_below(NEIGHBOURS, more)))
         for warning in listing.warnings:
             self.workshop.events.warning(f"{self.order.driver.name}: {warning}")
         return listing

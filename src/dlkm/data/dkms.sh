@@ -50,11 +50,16 @@ read_conf() {
     done
 }
 
+# DKMS keeps the sources there too; in the sandbox nothing else is.
+case $DKMS_LINK in
+    link) ln -sfn "$PWD" "$DKMS_SOURCE/$module-$module_version" ;;
+    copy)
+        cp -a . "$DKMS_SOURCE/$module-$module_version"
+        [ ! -d .usr-src ] || cp -a .usr-src/. "$DKMS_SOURCE"
+        ;;
+esac
+
 case $action in
     conf) read_conf ;;
-    run)
-        # DKMS keeps the sources there too; in the sandbox nothing else is.
-        [ -z "$DKMS_LINK" ] || ln -sfn "$PWD" "$DKMS_SOURCE/$module-$module_version"
-        eval "$4"
-        ;;
+    run) eval "$4" ;;
 esac

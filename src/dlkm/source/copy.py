@@ -4,8 +4,8 @@
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError, MissingToolError
@@ -126,6 +126,15 @@ def list_source(source: Path, leave_out: Collection[Path] = ()) -> Listing:
     except OSError as error:
         raise _unreadable(source, error) from error
     return Listing(entries, tuple(lister.warnings))
+
+
+def listed_below(folder: str, listings: Mapping[str, Listing]) -> tuple[Entry, ...]:
+    """Entries for whole directories by name, to lie in a folder of another copy."""
+    entries = [Entry(folder)]
+    for name, listing in listings.items():
+        top = f"{folder}/{name}"
+        entries += [Entry(top), *(replace(entry, place=f"{top}/{entry.place}") for entry in listing.entries)]
+    return tuple(entries)
 
 
 def copy_listed(listing: Listing, target: Path) -> None:

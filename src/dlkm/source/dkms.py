@@ -13,6 +13,7 @@ from typing import Any
 from dlkm.core.errors import MalformedError
 
 CONF = "dkms.conf"
+NEIGHBOURS = ".usr-src"  # where a copy holds the sources of other drivers that its conf speaks of
 _LIMIT = 1 << 20  # bytes of a dkms.conf whose text is looked at
 _ASSIGNED = re.compile(
     r"^\s*(PACKAGE_NAME|PACKAGE_VERSION)(?:\[0\])?=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`#;]+))", re.MULTILINE
@@ -87,6 +88,20 @@ def depends_in(path: Path) -> frozenset[str]:
         for match in _DEPENDS.finditer(_text(path))
         for word in "".join(map(str, filter(None, match.groups()))).split()
     )
+
+
+def looks_around(path: Path) -> bool:
+    """Whether a conf speaks of the directory where DKMS keeps all drivers' sources. MalformedError as above."""
+    return re.search(r"/usr/src\b|\bsource_tree\b", _text(path)) is not None
+
+
+def neighbours(folder: Path) -> tuple[Path, ...]:
+    """The drivers beside one (NAME-VERSION) whose sources its conf speaks of. MalformedError as above."""
+    if not looks_around(folder / CONF):
+        return ()
+    text = _text(folder / CONF)
+    beside = (conf.parent for conf in sorted(folder.parent.glob(f"*-*/{CONF}")) if conf.parent != folder)
+    return tuple(path for path in beside if f"{path.name.rpartition('-')[0]}-" in text)
 
 
 def _text(path: Path) -> str:

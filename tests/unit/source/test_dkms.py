@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError
-from dlkm.source.dkms import DkmsConf, Target, depends_in, names_in, read_conf
+from dlkm.source.dkms import DkmsConf, Target, depends_in, names_in, neighbours, read_conf
 
 TARGET = Target(
     release="6.1.0-9-amd64",
@@ -183,3 +183,23 @@ def test_what_is_exclusive_is_told() -> None:
 def test_depends_in_the_text(tmp_path: Path, text: str, names: set[str]) -> None:
     (tmp_path / "dkms.conf").write_text(text)
     assert depends_in(tmp_path / "dkms.conf") == names
+
+
+def test_neighbours_are_those_that_a_conf_looks_for(tmp_path: Path) -> None:
+    for name, text in (
+        ("user-1.0", "find /usr/src -name 'base-*'"),
+        ("base-2.0", ""),
+        ("other-1.0", ""),
+        ("tree-1.0", '"$source_tree/other-1.0"'),
+        ("blind-1.0", "base-2.0"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dkms.conf").write_text(text)
+    found = {path.name: [one.name for one in neighbours(path)] for path in sorted(tmp_path.iterdir())}
+    assert found == {
+        "user-1.0": ["base-2.0"],
+        "base-2.0": [],
+        "other-1.0": [],
+        "tree-1.0": ["other-1.0"],
+        "blind-1.0": [],
+    }
