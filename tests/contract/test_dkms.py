@@ -191,7 +191,7 @@ def test_some_of_debians_packages(peer: Peer, kernel_61_rt: Kernel) -> None:
 
 
 def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
-    driver = peer.sources / "everyy-1.0"
+    driver = peer.sources / "every-1.0"
     for number, name in enumerate(("first", "second", "third")):
         (driver / name).mkdir(parents=True)
         (driver / name / f"every_{name}.c").write_text(f"{SOURCE}int number = {number};\n")
@@ -205,7 +205,7 @@ def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
     for name, word in (("right", "patched"), ("later", "later"), ("wrong", "nothing")):
         (driver / "patches" / f"{name}.patch").write_text(_patch(word))
     theirs = peer.build(driver, kernel_61)
-    cell = _ours([driver], [kernel_61], peer.folder / "every")[f"everyy-1.0@{kernel_61.id}"]
+    cell = _ours([driver], [kernel_61], peer.folder / "every")[f"every-1.0@{kernel_61.id}"]
     ours = _installed(cell)
     assert (theirs.outcome, cell["outcome"]) == ("built", "built"), theirs.said + cell["reason"]
     assert set(ours) == set(theirs.modules)

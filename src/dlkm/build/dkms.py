@@ -58,6 +58,11 @@ class Reading:
         return self.yard.folder(self.usual)
 
     @property
+    def own(self) -> Yard:
+        """Where it is to be kept by what it says of itself."""
+        return Yard(name=self.conf.package, version=self.conf.version)
+
+    @property
     def make(self) -> str:
         """MAKE, without a number of jobs."""
         return _JOBS.sub("", self.conf.make)

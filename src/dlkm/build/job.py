@@ -36,7 +36,7 @@ from dlkm.source.dkms import CONF
 from dlkm.source.driver import Driver, Style
 
 if TYPE_CHECKING:
-    from dlkm.build.dkms import Reading
+    from dlkm.build.dkms import Reading, Yard
 
 
 def open_workshop(options: BuildOptions, runner: Foreman, events: Events) -> Workshop:
@@ -154,7 +154,18 @@ def read_dkms(workshop: Workshop, driver: Driver, kernel: Kernel, options: Build
 def _read(job: Job) -> "tuple[Reading, Ran]":
     from dlkm.build import dkms
 
-    order, yard = job.order, dkms.yard_of(job.order)
+    yard = dkms.yard_of(job.order)
+    reading, asked = _read_as(job, yard)
+    if reading.own != yard:
+        # The conf's text does not tell what it is called, and may use that itself: $dkms_tree/$PACKAGE_NAME.
+        return _read_as(job, reading.own)
+    return reading, asked
+
+
+def _read_as(job: Job, yard: "Yard") -> "tuple[Reading, Ran]":
+    from dlkm.build import dkms
+
+    order = job.order
     asked = job.run(lambda view: dkms.conf_plan(order, yard, view), here=True)
     conf = dkms.conf_of(order, yard, dkms.told_by(order, asked), job.usual)
     return dkms.Reading(conf=conf, yard=yard, usual=job.usual, release=order.kernel.release), asked

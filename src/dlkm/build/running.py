@@ -48,6 +48,7 @@ class Job:
         self.order, self.workshop, self.scratch, self.task = order, workshop, scratch, task
         self._output = output
         self._laid_out = False
+        self._yard = ""
         self._outcomes = 0
         self._made: list[tuple[Request, Ran | Outcome]] = []
 
@@ -212,6 +213,7 @@ class Job:
 
     def _lay_out(self, yard: str) -> None:
         if self._laid_out:
+            self._move_on(yard)
             return
         self._laid_out = True
         copy_listed(self.listing, self.scratch.driver)
@@ -221,7 +223,16 @@ class Job:
             shutil.copyfile(given.symvers, path)
         if self.workshop.cache is not None:
             self._copied  # noqa: B018 — taken before anything is built in the copy
+        self._yard = yard
         if yard:
+            self._move_to(self.scratch.dkms / yard)
+
+    def _move_on(self, yard: str) -> None:
+        """What bash says that the driver is called may differ from what its conf's text told."""
+        if yard and yard != self._yard:
+            old, self._yard = self.scratch.dkms / self._yard, yard
+            self.scratch.driver.unlink()
+            (old / "build").rename(self.scratch.driver)
             self._move_to(self.scratch.dkms / yard)
 
     def _move_to(self, yard: Path) -> None:
