@@ -126,14 +126,19 @@ class Peer:
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def _ours(drivers: list[Path], kernels: list[Kernel], output: Path) -> Mapping[str, Any]:
+def _run(*words: str) -> str:
+    """A command of ours that ends well, or with cells that failed; its standard output."""
+    env = environment({"DLKM_CACHE": os.environ["DLKM_CACHE"]})
+    done = subprocess.run([str(DLKM), *words], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return done.stdout
+
+
+def _build(drivers: list[Path], kernels: list[Kernel], output: Path) -> Mapping[str, Any]:
     """The cells of a build, by driver's directory and kernel."""
     words = [word for kernel in kernels for word in ("-k", kernel.id)]
-    argv = [str(DLKM), "build", "--json", *map(str, drivers), *words, "-o", str(output)]
-    env = environment({"DLKM_CACHE": os.environ["DLKM_CACHE"]})
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode in {0, 1}, done.stderr
-    return {f"{Path(cell['source']).name}@{cell['kernel']}": cell for cell in json.loads(done.stdout)["cells"]}
+    done = _run("build", "--json", *map(str, drivers), *words, "-o", str(output))
+    return {f"{Path(cell['source']).name}@{cell['kernel']}": cell for cell in json.loads(done)["cells"]}
 
 
 def _installed(cell: Mapping[str, Any]) -> dict[str, Path]:
@@ -159,7 +164,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Peer:
 
 def _compare(peer: Peer, drivers: list[Path], kernels: list[Kernel]) -> Iterator[str]:
     """What differs, in words."""
-    cells = _ours(drivers, kernels, peer.folder / "out")
+    cells = _build(drivers, kernels, peer.folder / "out")
     for driver in drivers:
         for kernel in kernels:
             theirs, ours = peer.build(driver, kernel), cells[f"{driver.name}@{kernel.id}"]
@@ -205,7 +210,7 @@ def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
     for name, word in (("right", "patched"), ("later", "later"), ("wrong", "nothing")):
         (driver / "patches" / f"{name}.patch").write_text(_patch(word))
     theirs = peer.build(driver, kernel_61)
-    cell = _ours([driver], [kernel_61], peer.folder / "every")[f"every-1.0@{kernel_61.id}"]
+    cell = _build([driver], [kernel_61], peer.folder / "every")[f"every-1.0@{kernel_61.id}"]
     ours = _installed(cell)
     assert (theirs.outcome, cell["outcome"]) == ("built", "built"), theirs.said + cell["reason"]
     assert set(ours) == set(theirs.modules)
@@ -215,6 +220,12 @@ def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
     first = _seen(ours["/updates/dkms/every_first.ko"])
     assert (first["told"], first["patched"], first["later"]) == (f"{kernel_61.release} twice", "yes", "yes")
     assert [_seen(ours[place])["debug"] for place in sorted(ours)] == ["yes", "yes", ""]
+    project = peer.folder / "project"
+    _run("import", "dkms", str(driver), "-k", kernel_61.id, "-o", str(project))
+    recipe = _build([project / "every_1.0.bb"], [kernel_61], peer.folder / "recipe")[f"every_1.0.bb@{kernel_61.id}"]
+    assert {Path(one["path"]).name: _told(Path(one["path"])) for one in recipe["modules"]} == {
+        Path(place).name: _told(path) for place, path in theirs.modules.items()
+    }
 
 
 def _script(path: Path, text: str) -> None:
@@ -237,3 +248,8 @@ def _seen(path: Path) -> dict[str, str]:
         shown = subprocess.run(["modinfo", "-F", word, str(path)], capture_output=True, text=True, check=True)
         values[word] = shown.stdout.strip()
     return values
+
+
+def _told(path: Path) -> dict[str, str]:
+    """The same without what a package of Yocto's takes out."""
+    return {word: value for word, value in _seen(path).items() if word != "debug"}
