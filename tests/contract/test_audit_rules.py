@@ -26,6 +26,7 @@ ACME = {f"{UPDATES}/acme.ko": module("acme", aliases=NIC)}
 HELLO = {f"{UPDATES}/hello.ko": module("hello")}
 COUNTS, FIRM = with_parameter("int"), module("hello", more=[("firmware", "acme/a.fw")])
 PROBE, LOAD, DEP = "etc/modprobe.d/x.conf", "etc/modules-load.d/x.conf", "etc/depmod.d/x.conf"
+VMLINUZ = f"boot/vmlinuz-{RELEASE}"
 BOOT = f"boot/initrd.img-{RELEASE}"
 INSIDE = {f"{BASE}/kernel/loop.ko": KERNEL[f"{BASE}/kernel/loop.ko"],
           f"{BASE}/kernel/stub.ko": KERNEL[f"{BASE}/kernel/stub.ko"]}  # fmt: skip
@@ -179,6 +180,14 @@ CASES = [
         also=("module-unreadable",),
     ),
     Case(rule="module-unreadable", bad=Plan(files={f"{UPDATES}/hello.ko.xz": b"\xfd7zXZ\0 is cut off"})),
+    Case(  # what lies beside it is looked at all the same
+        rule="refused",
+        bad=Plan(
+            files={f"{UPDATES}/hello.ko": module("hello")[:700], f"{UPDATES}/user.ko": module("user", depends="x")}
+        ),
+        also=("dependency-missing",),
+        says="hello.ko",
+    ),
     Case(
         rule="other-release",
         bad=Plan(files={f"{UPDATES}/hello.ko": module("hello", release="6.1.0-55-amd64")}),
@@ -215,6 +224,12 @@ CASES = [
         near=Plan(files=HELLO),
     ),
     Case(rule="not-judged", bad=Plan()),
+    Case(
+        rule="image-unreadable",
+        bad=Plan(files={VMLINUZ: bytes(0x202) + b"HdrS" + bytes(0x42) + b"\xff\xff\0\0" * 2 + bytes(99)}),
+        says=f"boot/vmlinuz-{RELEASE}: its payload of 65535 bytes does not lie within the file",
+    ),
+    Case(rule="image-unreadable/format", bad=Plan(files={VMLINUZ: b"UKI"}), says="no kernel image that is known"),
     Case(
         rule="no-kernel",
         bad=Plan(files={"lib/modules/5.10/updates/hello.ko": module("hello")}),

@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     since = time.time_ns()
     if arguments.sarif is not None and not arguments.sarif.parent.is_dir():
         raise UsageError(f"cannot write {arguments.sarif}: there is no directory {arguments.sarif.parent}")
+    if not arguments.root.exists():
+        raise UsageError(f"{arguments.root}: no such file or directory")
     runner = Processes()
     auditor = Auditor(
         runner=runner,

@@ -28,6 +28,7 @@ _HAS_ERRORS, _NEEDS_RECOVERY, _64BIT = 0x2, 0x4, 0x80
 _BLOCKS, _BLOCKS_HIGH, _BLOCK_SIZE = 0x4, 0x150, 0x18  # s_blocks_count_lo and _hi, s_log_block_size
 _MOST_SHIFT = 6  # a block of 64 KiB (fs/ext4/ext4.h: EXT4_MAX_BLOCK_LOG_SIZE is 16)
 _SAYS = 512 << 20  # bytes that it may say; a root filesystem's directories are 10 MB
+_COMMAND = re.compile(r"^\S+: ")  # what debugfs was doing
 _BANNER = re.compile(rb"debugfs \d+\.\d+\S* \([^)\n]*\)\n")
 _LISTED = re.compile(rb"/(\d+)/([0-7]{6})/(\d+)/(\d+)/([^/]*)/(\d*)/\n")
 _FAST_LINK = 60  # bytes of a link's text that fit into the inode
@@ -150,7 +151,8 @@ def ask(image: Path, commands: Sequence[str], out: Path, runner: Runner, *, writ
         raise failed(done, f"cannot read {image}", MalformedError)
     complaint = _BANNER.sub(b"", _read(out / "errors"), count=1).decode("utf-8", "replace").strip()
     if complaint or not done.ok:
-        raise MalformedError(f"{image}: {complaint.splitlines()[0] if complaint else 'debugfs ended early'}")
+        first = complaint.splitlines()[0] if complaint else "debugfs ended early"
+        raise MalformedError(f"{image}: cannot be read: {_COMMAND.sub('', first, count=1)}")
     return _read(out / "said")
 
 

@@ -19,6 +19,7 @@ from dlkm.ko.elf import MAGIC, Elf
 from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
 from dlkm.ko.x509 import read_certificate
 
+NOT_KNOWN = "no kernel image that is known here"
 _WRAPPINGS = 4  # one inside the other; an Image in a zboot in a gzip is three
 _VERMAGIC_WORDS = re.compile(rb" (?:SMP|preempt|preempt_rt|mod_unload|modversions) ")
 _CANDIDATES = 1000  # places that look like a certificate; a real kernel has a handful
@@ -151,7 +152,7 @@ def _unwrap(data: bytes, where: str) -> tuple[str, bytes]:
         return "zboot", _payload(data, unpack_from("<II", data, 8), where)
     kind = compression_of(data)
     if kind is Compression.NONE:
-        raise MalformedError(f"{where}: no kernel image that is known here: bzImage, Image, zboot or vmlinux", offset=0)
+        raise MalformedError(f"{where}: {NOT_KNOWN}: bzImage, Image, zboot or vmlinux", offset=0)
     return str(kind), decompress(data, where)
 
 

@@ -35,7 +35,8 @@ def depmod_findings(release: Release, made: Depmod | DlkmError) -> Iterator[Foun
         try:
             told = list(differences(made.files, release.table, _external(release)))
         except MalformedError as error:
-            yield _found("depmod-damaged", release, {"path": release.folder, "why": error.what})
+            if not release.lookup.faults:
+                yield _found("depmod-damaged", release, {"path": release.folder, "why": error.what})
             return
         if told:
             rest = f"; and {len(told) - _SHOWN} more differences" if len(told) > _SHOWN else ""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlkm.core.errors import DlkmError
+from dlkm.kernel.image import NOT_KNOWN
 from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.audit_files import OTHER_RELEASE
 from dlkm.rootfs.auditrules import Found, listed
@@ -14,6 +15,7 @@ from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Settings
 from dlkm.verdict.batch import judge_all
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.kernel_files import IMAGE_UNREADABLE
 from dlkm.verdict.parameters import UNKNOWN
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
@@ -73,6 +75,7 @@ def verdict_findings(release: Release, judgement: Judgement, lacking: Collection
     if judgement.not_judged:
         why = "no kernel image of this release is in this root filesystem"
         yield _found("not-judged", release, None, {"count": judgement.not_judged, "why": why})
+    yield from _image(release, judgement)
     for file, error in judgement.errors:
         yield _found("module-unreadable", release, file, {"path": file.real, "why": error.what})
     failing = [(file, one) for file, one in judgement.verdicts if one.outcome is Outcome.FAILS]
@@ -81,6 +84,16 @@ def verdict_findings(release: Release, judgement: Judgement, lacking: Collection
     for file, verdict in judgement.verdicts:
         if not file.is_own:
             yield from _doubts(release, file, verdict)
+
+
+def _image(release: Release, judgement: Judgement) -> Iterator[Found]:
+    """The kernel's own image, where it is damaged: each verdict says so."""
+    told = (finding for _, verdict in judgement.verdicts for finding in verdict.findings)
+    unreadable = next((one for one in told if one.rule == IMAGE_UNREADABLE), None)
+    if unreadable is not None:
+        case = "/format" if NOT_KNOWN in unreadable.message else ""
+        why = unreadable.message.replace(f"{release.root.tree}/", "")
+        yield _found(f"{IMAGE_UNREADABLE}{case}", release, None, {"release": release.release, "why": why})
 
 
 def settled(found: Iterable[Found], judgement: Judgement) -> Iterator[Found]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from dlkm.verdict.case import Case, Trip
 
+IMAGE_UNREADABLE = "image-unreadable"
 _SHOWN = 4  # names of exports that differ
 
 
@@ -14,7 +15,7 @@ def kernel_files(case: Case) -> Iterator[Trip]:
     if image is None:
         return
     if image.fault is not None:
-        yield case.trip("image-unreadable", why=image.fault)
+        yield case.trip(IMAGE_UNREADABLE, why=image.fault)
     stale = image.stale
     if stale is not None:
         names = ", ".join(stale.names[:_SHOWN])
