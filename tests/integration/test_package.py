@@ -404,10 +404,11 @@ def test_firmware_and_rules(module: Path, tmp_path: Path, kernel_61: Kernel) -> 
     (tmp_path / "70-hello.rules").write_text("x\n")
     words = ("--firmware", f"{tmp_path / 'hello.bin'}:hello/v1.bin", "--udev-rules", tmp_path / "70-hello.rules")
     made = _made(tmp_path / "out", module, "-k", kernel_61.id, *_formats("deb", "ipk"), *words)
-    for path in (made.path("kernel-module-hello-conf"), made.path(f"kernel-module-hello-{kernel_61.release}", "ipk")):
+    for path in (made.path("hello-modules-conf"), made.path("hello-modules-conf", "ipk")):
         listed = _good("dpkg-deb", "--contents", path)
         assert "./lib/firmware/hello/v1.bin\n" in listed
-        assert _good("dpkg-deb", "--info", path, "conffiles") == "/etc/udev/rules.d/70-hello.rules\n"
+        assert "./lib/udev/rules.d/70-hello.rules\n" in listed
+    _good("lintian", "--allow-root", "--fail-on", "error", made.path("hello-modules-conf"))
     bad = _package(module, "--format", "deb", "--udev-rules", tmp_path / "hello.bin", "-o", tmp_path / "none")
     assert bad.returncode == 2
 

@@ -115,15 +115,15 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _files(given: "Sequence[Given]", arguments: argparse.Namespace) -> "Iterator[PackageFile]":
-    """Firmware and udev rules; /lib is right where /usr is merged and where it is not."""
+    """Firmware and udev rules, where packages have them; /lib is right where /usr is merged and where it is not."""
     from dlkm.package.package import PackageFile
-    from dlkm.rootfs.belongings import FIRMWARE, firmware, udev_rules
+    from dlkm.rootfs.belongings import firmware, udev_rules
     from dlkm.rootfs.conf import ConfDir
 
     found = firmware(arguments.firmware, [item.module for item in given])
-    for extra in (*found, *udev_rules(arguments.udev_rules, ConfDir(arguments.conf_dir))):
-        path = extra.path.removeprefix("usr/") if extra.path.startswith(FIRMWARE) else extra.path
-        yield PackageFile(path=f"/{path}", mode=extra.content.mode, source=extra.content.source)
+    for extra in (*found, *udev_rules(arguments.udev_rules, ConfDir.USR)):
+        path = extra.path.removeprefix("usr")
+        yield PackageFile(path=path, mode=extra.content.mode, source=extra.content.source)
 
 
 def _stripped(lots: "Sequence[Lot]", aside: Path, terminal: Terminal) -> "tuple[Lot, ...]":

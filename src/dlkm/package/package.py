@@ -73,6 +73,23 @@ class Package:
     scripts: Scripts = field(default_factory=Scripts)
 
 
+def blank(package: Package, *, name: str, arch: str) -> Package:
+    """One that says the same of itself, and holds and relates to nothing."""
+    return Package(
+        name=name,
+        version=package.version,
+        arch=arch,
+        summary=package.summary,
+        description=package.description,
+        licence=package.licence,
+        section=package.section,
+        homepage=package.homepage,
+        recipe=package.recipe,
+        maintainer=package.maintainer,
+        authors=package.authors,
+    )
+
+
 RELATIONS = ("depends", "recommends", "suggests", "provides", "replaces", "conflicts")  # the fields that name others
 
 

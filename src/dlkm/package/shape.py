@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from dlkm.package.contents import lies_in_tree, releases_of
 from dlkm.package.lot import Lot
 from dlkm.package.names import Format, package_name
-from dlkm.package.package import Package
+from dlkm.package.package import Package, blank
 from dlkm.package.ready import Role
 from dlkm.package.relations import parse
 from dlkm.package.systems import System, abi_of, called_there, flavour_of, is_for_developers
@@ -103,7 +103,7 @@ def _for_one_kernel(called: str, package: Package, lot: Lot, form: Format) -> It
     own = replace(package, name=base + ending, files=tuple(file for file in package.files if lies_in_tree(file)))
     if shared:
         common = replace(
-            _blank(package, f"{base}{_SHARED}", form),
+            blank(package, name=f"{base}{_SHARED}", arch=_everywhere(form)),
             summary=f"{package.summary}: what all kernels share",
             files=shared,
             folders=package.folders,
@@ -115,25 +115,8 @@ def _for_one_kernel(called: str, package: Package, lot: Lot, form: Format) -> It
         yield called, own
     else:
         yield own.name, replace(own, provides=(*own.provides, package.name))
-        meta = _blank(package, package.name, form)
-        yield called, replace(meta, arch=package.arch, depends=(f"{own.name} (= {package.version})",))
-
-
-def _blank(package: Package, name: str, form: Format) -> Package:
-    """A package for all architectures that says the same of itself, and holds and relates to nothing."""
-    return Package(
-        name=name,
-        version=package.version,
-        arch=_everywhere(form),
-        summary=package.summary,
-        description=package.description,
-        licence=package.licence,
-        section=package.section,
-        homepage=package.homepage,
-        recipe=package.recipe,
-        maintainer=package.maintainer,
-        authors=package.authors,
-    )
+        meta = blank(package, name=package.name, arch=package.arch)
+        yield called, replace(meta, depends=(f"{own.name} (= {package.version})",))
 
 
 def _following(package: Package, lot: Lot, form: Format, *, rises: bool) -> Package:

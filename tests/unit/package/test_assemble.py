@@ -168,16 +168,32 @@ def test_configuration_is_shared_by_kernels(tmp_path: Path) -> None:
     )
 
 
-def test_configuration_for_no_module_goes_with_the_first(tmp_path: Path) -> None:
+def test_what_is_for_no_module_has_a_package_of_its_own(tmp_path: Path) -> None:
     asked = Asked(
         load={"else.conf": b"else\n"}, probe={"pcspkr.conf": b"blacklist pcspkr\n"}, probe_dir="/usr/lib/modprobe.d"
     )
-    first, second, meta = configured([driver(tmp_path, names=("a", "b"))], asked)[0].packages
-    assert [len(package.files) for package in (first, second, meta)] == [3, 1, 0]
-    assert first.conffiles == ("/etc/modules-load.d/else.conf",)
+    first, second, meta, common = configured([driver(tmp_path, names=("a", "b"))], asked)[0].packages
+    assert [len(package.files) for package in (first, second, meta, common)] == [1, 1, 0, 2]
+    assert (common.name, common.conffiles) == ("hello-modules-conf", ("/etc/modules-load.d/else.conf",))
+    assert [package.depends[-1] == "hello-modules-conf (>= 0-1)" for package in (first, second, meta)] == [
+        *(True, True, False)
+    ]
+    assert ["modprobe -b else" in package.scripts.postinst for package in (first, second, common)] == [
+        *(True, False, False)
+    ]
     assert list(unmatched([driver(tmp_path)], asked)) == ["else"]
     known = replace(driver(tmp_path), in_tree=frozenset({"else"}))
     assert list(unmatched([known], asked)) == []
+    on_yocto = _made(*configured([driver(tmp_path)], asked), form=Format.IPK)
+    assert on_yocto["hello-modules-conf"].arch == "all"
+
+
+def test_a_recipes_files_for_no_module(tmp_path: Path) -> None:
+    rules = PackageFile(path="/etc/udev/rules.d/x.rules", mode=0o644, data=b"x")
+    made = _made(*configured([lot(recipe(recipe="one"), Package(name="one", version="1.0-r0", arch="m", recipe="one"))],
+                             Asked(files=(rules,))))  # fmt: skip
+    assert made["one-modules-conf"].files == (rules,)
+    assert made[f"kernel-module-one-{R}"].depends[-1] == "one-modules-conf (>= 1.0-r0)"
 
 
 def test_files_go_with_the_first_source_alone(tmp_path: Path) -> None:
@@ -189,7 +205,7 @@ def test_files_go_with_the_first_source_alone(tmp_path: Path) -> None:
     ]
     made = assemble(configured(lots, Asked(files=(rules,), probe={"pcspkr.conf": b"blacklist pcspkr\n"})), target())
     holders = {one.package.name for one in made.ready if rules in one.package.files}
-    assert holders == {"kernel-module-a-conf"}
+    assert holders == {"a-modules-conf"}
     (conf,) = [one.package for one in made.ready if one.role is Role.CONFIGURATION]
     assert conf.conffiles == ("/etc/udev/rules.d/x.rules", "/etc/modprobe.d/pcspkr.conf")
 
