@@ -174,7 +174,7 @@ def _show_details(told: Sequence[tuple[str, Group]], terminal: Terminal) -> None
     """What is worth more words than a row; modules of which the same is to be told share them."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for kernel, group in told:
-        trial = group[-1]
+        trial = group[-1] if group[-1].seen.trouble is None else group[0]  # it was lost in the first of them
         where = f"boot {trial.boot}" if trial.asking is Asking.BOOT else f"asked for by {trial.asking}"
         found.setdefault((f"on {kernel}, {where}", tuple(_words(trial))), []).append(trial.subject.module)
     for (where, lines), modules in found.items():

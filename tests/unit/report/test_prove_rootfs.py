@@ -106,7 +106,7 @@ def test_of_a_guest_that_was_lost_is_told_once(capsys: pytest.CaptureFixture[str
     lost = Seen(fate=Fate.FAILS, trouble="the kernel panicked: no init")
     names = ["stub", *(f"fb{number}" for number in range(9))]
     kept_out = [_kept_out(name, "etc/stub.conf" if name == "stub" else "lib/fb.conf") for name in names]
-    shown = _shown(capsys, *(replace(trial, seen=lost) for trial in (_loads(1), *kept_out)))
+    shown = _shown(capsys, *(replace(trial, seen=lost) for trial in (_loads(1), _loads(2), *kept_out)))
     assert f"hello, stub on {KERNEL}, boot 1:\n  the kernel panicked: no init\n" in shown
     assert shown.count("panicked") == 1
     assert "9 more blacklisted modules of the distribution's were not seen, either\n" in shown
