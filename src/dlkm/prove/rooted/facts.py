@@ -42,7 +42,7 @@ class Facts:
 
     `builtin` are names asked about that are in /sys/module and were not loaded. `accepted` are those that the kernel
     took, whatever their init() answered; None where it does not trace that. `said` is systemd-modules-load's word on a
-    name, `log` what the kernel itself logged.
+    name, `log` what the kernel itself logged. `unfinished` are those loaded whose init() has not returned.
     """
 
     settled: Settled
@@ -52,12 +52,14 @@ class Facts:
     accepted: frozenset[str] | None
     said: Mapping[str, Saying]
     log: tuple[str, ...]
+    unfinished: frozenset[str] = frozenset()
 
 
 def look(observer: Observer, settled: Settled, names: Sequence[str]) -> Facts:
     """All that is of interest about these modules (by the names that the kernel gives them)."""
     plain = [name for name in names if _PLAIN.fullmatch(name)]
-    every = frozenset(line.partition(" ")[0] for line in observer.text("/proc/modules").splitlines())
+    lines = [line.split() for line in observer.text("/proc/modules").splitlines()]
+    every = frozenset(words[0] for words in lines)
     present = set[str]()
     for part in _parts(plain):
         present |= {path.rpartition("/")[2] for path in observer.status(f"{SYS}/{_any(part)}")}
@@ -74,6 +76,7 @@ def look(observer: Observer, settled: Settled, names: Sequence[str]) -> Facts:
             normalise_module_name(name): saying for name, saying in sayings("\n".join(said) + "\n" + journal).items()
         },
         log=tuple(line for facility, line in records if not facility),
+        unfinished=frozenset(words[0] for words in lines if "Loading" in words),  # kernel/module/procfs.c: m_show
     )
 
 

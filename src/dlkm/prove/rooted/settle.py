@@ -57,7 +57,8 @@ class Settling:
                 self.observer.run("udevadm", "settle", f"--timeout={MOST_WAIT}", seconds=MOST_WAIT + 5)
                 return Settled(state=state, init=init)
             self.sleep(PACE)
-        jobs = self.observer.run("systemctl", "list-jobs", "--no-legend", "--no-pager").output.strip()
+        listed = self.observer.run("systemctl", "list-jobs", "--no-legend", "--no-pager").output
+        jobs = ", ".join(job[1] for job in map(str.split, listed.splitlines()) if job[3:] == ["running"])
         return Settled(state=None, init=init, note=f"still to be done: {jobs}" if jobs else "")
 
     def _quiet(self, init: str) -> Settled:

@@ -22,6 +22,8 @@ def seen_in(facts: Facts, name: str, foretold: Foretold, foresight: Foresight) -
     words = said.line if said is not None else ""
     if name in foresight.lent:
         return Seen(fate=Fate.LOADS, builtin=True, said=words)
+    if name in facts.unfinished:
+        return Seen(fate=Fate.FAILS, said=words or "its init() has not returned", accepted=True)
     if loaded is not None:
         return loaded_one(loaded, name, foresight, words)
     # One that is part of the kernel need not be in /sys, and where nothing else is heard of it, it is.

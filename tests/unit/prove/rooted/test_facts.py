@@ -16,7 +16,7 @@ KMSG = (
     b"nonsense\n"
 )
 FILES = {
-    "/proc/modules": b"hello 16384 0 - Live 0x0\nuser 16384 0 - Live 0x0\n",
+    "/proc/modules": b"hello 16384 0 - Live 0x0\nuser 16384 0 - Live 0x0\nslow 8192 1 - Loading 0x0\n",
     "/dev/kmsg": KMSG,
     "/sys/module/hello/initstate": b"live\n",
     "/sys/module/hello/taint": b"OE\n",
@@ -48,7 +48,8 @@ def test_what_is_in_sys_and_not_loaded_is_built_in() -> None:
     facts = _facts("hello", "printk", "absent")
     assert facts.builtin == {"printk"}
     assert set(facts.loaded) == {"hello"}
-    assert facts.every == {"hello", "user"}
+    assert facts.every == {"hello", "user", "slow"}
+    assert facts.unfinished == {"slow"}
 
 
 def test_the_kernel_s_log_is_the_kernel_s_alone() -> None:

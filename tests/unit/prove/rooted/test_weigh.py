@@ -181,3 +181,8 @@ def test_a_guest_in_trouble_agrees_with_nothing() -> None:
 )
 def test_what_is_meant(wish: Wish, asking: Asking, fate: Fate, meant: bool) -> None:  # noqa: FBT001
     assert as_meant(_trial(LOADS, Seen(fate=fate), wish, asking)) is meant
+
+
+def test_a_module_whose_init_does_not_return_has_not_loaded() -> None:
+    seen = _seen(replace(_loaded(note=b"ours"), unfinished=frozenset({"hello"})))
+    assert (seen.fate, seen.said) == (Fate.FAILS, "its init() has not returned")
