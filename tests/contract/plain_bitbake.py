@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads recipes with BitBake's library as it is, none of dlkm's worker around it; run as a program, JSON in and out.
 
-Only what its wheel leaves out (hashserv) is stood in for. Prints every variable of each recipe, expanded.
+Only what its wheel leaves out (hashserv, prserv) is stood in for. Prints every variable of each recipe, expanded.
 """
 
 import json
 import os
+import re
 import sys
 import types
 from importlib import import_module
@@ -17,7 +18,9 @@ def _prepare(request: dict[str, Any]) -> Any:
     client = types.ModuleType("hashserv.client")
     hashserv = types.ModuleType("hashserv")
     hashserv.__dict__.update(client=client, is_valid_unihash=bool)
-    sys.modules |= {"hashserv": hashserv, "hashserv.client": client}
+    prserv = types.ModuleType("prserv")
+    prserv.__dict__.update(serv=types.ModuleType("prserv.serv"))
+    sys.modules |= {"hashserv": hashserv, "hashserv.client": client, "prserv": prserv, "prserv.serv": prserv.serv}
     sys.path.insert(0, f"{request['meta']}/lib")
     import bb
     import bb.cookerdata
@@ -51,11 +54,22 @@ def _values(path: str, appends: list[str], base: Any) -> dict[str, str | None]:
     import bb
 
     d = bb.data.createCopy(base)
+    d.setVar("FILE_LAYERNAME", _layer(path, d) or "")
     if appends:
         d.setVar("__BBAPPEND", " ".join(appends))
     d = bb.parse.handle(path, d)[""]
     plain = (name for name in d.keys() if not name.startswith("_") and not d.getVarFlag(name, "func", False))  # noqa: SIM118
     return {name: _value(d, name) for name in sorted(plain)}
+
+
+def _layer(path: str, d: Any) -> str | None:
+    """As bb.cooker's own collection of files tells which layer a recipe belongs to."""
+    from bb.cooker import CookerCollectFiles
+
+    patterns = {name: d.getVar(f"BBFILE_PATTERN_{name}") for name in (d.getVar("BBFILE_COLLECTIONS") or "").split()}
+    rows = [(name, pattern, re.compile(pattern), 0) for name, pattern in patterns.items()]
+    name: str | None = CookerCollectFiles(rows).calc_bbfile_priority(path)[2]
+    return name
 
 
 def _value(d: Any, name: str) -> str | None:

@@ -21,7 +21,7 @@ META = Path(presets.__file__).parent / "meta"
 OURS = "/build/lib/dlkm/yocto"  # where the worker sees META's parent
 
 # What says where the library lies, and what bb notes of its own run.
-PLACES = {"BBPATH", "BBINCLUDED", "BB_SIGNATURE_HANDLER", "FILE_LAYERNAME", "LOGFIFO"}
+PLACES = {"BBPATH", "BBINCLUDED", "BB_SIGNATURE_HANDLER", "LOGFIFO"}
 # Recipes in the syntax of before, which plain bb refuses or ignores; what they become is compared elsewhere.
 OLD = {"old-style", "hello"}
 

@@ -152,9 +152,9 @@ def theirs(layers: tuple[Path, Path]) -> list[dict[str, str | None]]:
 
 
 def _written(values: dict[str, str | None]) -> Iterator[tuple[str, str | None]]:
-    """What the statements are about."""
+    """What the statements are about; FILESPATH says where the layer lies."""
     for name, value in values.items():
-        if name.startswith(("PROBE_", *NAMES, *PER_PACKAGE)):
+        if name != "FILESPATH" and name.startswith(("PROBE_", *NAMES, *PER_PACKAGE)):
             yield name, value
 
 

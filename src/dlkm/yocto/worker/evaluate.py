@@ -52,7 +52,8 @@ def parse(path: str, appends: list[str], base: Any, ear: Ear) -> Any:
 def _collection(path: str, d: Any) -> str:
     """The name that a recipe's layer gives itself, as bb.cooker.CookerCollectFiles.calc_bbfile_priority finds it."""
     names = (d.getVar("BBFILE_COLLECTIONS") or "").split()
-    return next((name for name in names if re.match(d.getVar(f"BBFILE_PATTERN_{name}") or r"(?!)", path)), "")
+    patterns = [(d.getVar(f"BBFILE_PATTERN_{name}") or r"(?!)", name) for name in names]
+    return next((name for pattern, name in sorted(patterns, reverse=True) if re.match(pattern, path)), "")
 
 
 def _whole(d: Any) -> Any:
