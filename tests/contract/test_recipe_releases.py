@@ -136,3 +136,21 @@ def test_a_layer_is_an_override(tmp_path: Path) -> None:
     path.write_text('LICENSE = "CLOSED"\ninherit module\nWHERE = "anywhere"\nWHERE:layer-mine = "in the layer"\n')
     found = [_read(path, release, "WHERE").variables["WHERE"] for release in (Release.KIRKSTONE, Release.SCARTHGAP)]
     assert found == ["anywhere", "in the layer"]
+
+
+def test_a_revision_in_the_files_name_counted_up_to_kirkstone(tmp_path: Path) -> None:
+    path = tmp_path / "driver_1_r3.bb"
+    path.write_text('LICENSE = "CLOSED"\ninherit module\n')
+    found = [_read(path, release, "PR").variables["PR"] for release in (Release.KIRKSTONE, Release.SCARTHGAP)]
+    assert found == ["r3", "r0"]
+
+
+def test_what_a_recipe_without_the_module_class_starts_from(tmp_path: Path) -> None:
+    """bitbake.conf: units are packaged by the class systemd alone, udev's files always; pkg-config sees one sysroot."""
+    path = tmp_path / "tool_1.bb"
+    path.write_text('LICENSE = "CLOSED"\n')
+    values = _read(path, Release.WHINLATTER).variables
+    files = str(values["FILES:tool"]).split()
+    assert {"/lib/udev", "/usr/lib/udev"} <= set(files)
+    assert not [place for place in files if "systemd" in place or place.endswith((".d", "/sysusers", "/tmpfiles"))]
+    assert values["PKG_CONFIG_LIBDIR"] == values["PKG_CONFIG_DIR"] == f"{values['RECIPE_SYSROOT']}/usr/lib/pkgconfig"
