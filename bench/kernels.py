@@ -12,7 +12,7 @@ from bench.figure import Figure, alone, pair
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.kernel import rooted, unpack
-from dlkm.kernel.adopt import record_of
+from dlkm.kernel.adopt import adopt
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
@@ -48,7 +48,7 @@ def _adding(kernel: Kernel, folder: Path) -> Figure:
             unpack.relocate(made / "tree", kernel.release)
             headers = made / "tree/usr/src" / f"linux-headers-{kernel.release}"
             found = rooted.kernel_in(made / "tree", kernel.release, origin=kernel.origin, headers=headers)
-            pool.put(record_of(kernel.release, found, made, ()), made)
+            adopt(pool, kernel.release, found, made)
         pool.remove(kernel.release)
 
     def peer() -> None:

@@ -14,12 +14,18 @@ from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import PARTS, Record, Unpacked
 
 
-def record_of(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked]) -> Record:
+def adopt(pool: Pool, name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked] = ()) -> Kernel:
+    """Make what lies in `made` (below the pool's scratch) the kernel `name` of the pool."""
+    files = Manifest.of(made)
+    pool.while_whole(kernel, made, files)
+    return pool.put(_record(name, kernel, made, packages, files), made)
+
+
+def _record(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked], files: Manifest) -> Record:
     """What is to be known of the kernel in `made`, its parts below it; writes its list of files.
 
     Verified each time it is taken: what answers rest on (image, Module.symvers, configuration).
     """
-    files = Manifest.of(made)
     write_atomically(made / manifest.NAME, files.to_json())
     # By their real place: /lib may be a link to /usr/lib.
     found = ((part, getattr(kernel, part)) for part in PARTS)

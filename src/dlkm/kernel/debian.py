@@ -17,7 +17,7 @@ from dlkm.core.files import StorageError
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
 from dlkm.kernel import packages, rooted, unpack
-from dlkm.kernel.adopt import record_of
+from dlkm.kernel.adopt import adopt
 from dlkm.kernel.apt import Archive, Package, host_sources, matching
 from dlkm.kernel.distros import Debian
 from dlkm.kernel.kernel import Kernel
@@ -238,8 +238,9 @@ class _Adder:
             unpack.unpack(list(debs), tree, self._runner, self._events)
             unpack.relocate(tree, release)
             with self._events.task(f"recording {release}"):
-                record = _record(name, release, arch, made, list(debs.values()))
-            return self._pool.put(record, made)
+                kernel = _kernel_in(made / "tree", release, arch)
+                unpacked = [Unpacked(name=one.name, version=one.version, sha256=one.sha256) for one in debs.values()]
+                return adopt(self._pool, name, kernel, made, unpacked)
 
     def _fetched(self, release: str, arch: Arch, packages: list[Package], folder: Path) -> dict[Path, Package]:
         try:
@@ -348,12 +349,9 @@ def _no_such(wanted: Wanted, have: dict[str, bool]) -> DlkmError:
     return kind(f"debian:{wanted.text}: Debian offers no such kernel", hint=hint)
 
 
-def _record(name: str, release: str, arch: Arch, made: Path, packages: list[Package]) -> Record:
-    """What is to be known of the tree in `made`; writes its list of files."""
-    tree = made / "tree"
+def _kernel_in(tree: Path, release: str, arch: Arch) -> Kernel:
+    """What the packages hold; FetchError when it is no whole kernel."""
     headers = tree / "usr/src" / f"linux-headers-{release}"
     if not (headers / "Makefile").is_file():
         raise FetchError(f"the packages of {release} hold no {headers.relative_to(tree)}/Makefile")
-    kernel = rooted.kernel_in(tree, release, origin=f"debian:{release}", headers=headers, arch=arch)
-    unpacked = [Unpacked(name=pack.name, version=pack.version, sha256=pack.sha256) for pack in packages]
-    return record_of(name, kernel, made, unpacked)
+    return rooted.kernel_in(tree, release, origin=f"debian:{release}", headers=headers, arch=arch)

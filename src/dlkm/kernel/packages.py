@@ -16,7 +16,7 @@ from dlkm.core.events import Events
 from dlkm.core.files import sha256_file
 from dlkm.core.names import is_release
 from dlkm.kernel import archive, rooted, unpack
-from dlkm.kernel.adopt import free_id, present, record_of
+from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.apt import matching, parse_depends
 from dlkm.kernel.distros import Debian
 from dlkm.kernel.kernel import Kernel
@@ -140,7 +140,7 @@ def _unpacked(
         if kernel.headers is None and kernel.image is None and kernel.modules is None:
             raise MalformedError(f"{group[0].path}: holds neither headers nor image nor modules of {release}")
         _tell_what_is_missing(kernel, group[0].path.suffix.lstrip("."), events)
-        return pool.put(record_of(name, kernel, made, packages), made)
+        return adopt(pool, name, kernel, made, packages)
 
 
 def _is_wanted(name: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dlkm.core.errors import DlkmError, FetchError, MalformedError, UsageError
 from dlkm.core.events import Events
@@ -50,6 +51,17 @@ class DamagedError(FetchError):
         self.file = file
 
 
+class WhileWhole(Protocol):
+    """What looks at a kernel while it is being added and all its files lie there unpacked."""
+
+    def __call__(self, kernel: Kernel, made: Path, files: Manifest, /) -> None:
+        """`kernel` lies below `made`, in the pool's scratch; `files` are all in it. What it leaves there is kept."""
+
+
+def _leave(_kernel: Kernel, _made: Path, _files: Manifest) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A directory of the pool that holds no kernel, and why."""
@@ -66,8 +78,9 @@ def is_id(text: str) -> bool:
 class Pool:
     """The kernels below a directory; by default the user's own, shared by all projects."""
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, while_whole: WhileWhole = _leave) -> None:
         self.root = cache_home() / "kernels" if root is None else root
+        self.while_whole = while_whole
 
     def home(self, kernel: str) -> Path:
         """The directory of a kernel, there or not."""

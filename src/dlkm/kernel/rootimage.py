@@ -10,7 +10,7 @@ from dlkm.filesystem.members import lay_out
 from dlkm.filesystem.opening import open_holder
 from dlkm.filesystem.place import Kind
 from dlkm.kernel import rooted
-from dlkm.kernel.adopt import free_id, present, record_of
+from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import Unpacked
@@ -58,7 +58,7 @@ def _put(tree: Path, release: str, origin: str, packages: tuple[Unpacked, ...], 
     with pool.locked(name, events), pool.scratch(name) as made:
         _copy(tree, made / "tree", release)
         kernel = rooted.kernel_in(made / "tree", release, origin=origin)
-        return pool.put(record_of(name, kernel, made, packages), made)
+        return adopt(pool, name, kernel, made, packages)
 
 
 def _copy(tree: Path, target: Path, release: str) -> None:

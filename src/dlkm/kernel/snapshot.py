@@ -19,7 +19,7 @@ from dlkm.core.events import Events
 from dlkm.core.files import inside, open_regular, sha256_file
 from dlkm.core.names import is_release
 from dlkm.kernel import rooted
-from dlkm.kernel.adopt import free_id, present, record_of
+from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.directory import vermagic_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
@@ -179,7 +179,7 @@ def add(path: Path, pool: Pool, events: Events) -> Kernel:
         kernel = _kernel(snapshot, made / "tree", f"snapshot:{where}")
         if missing := [what for what in kernel.lacks if what != "exports"]:
             events.warning(f"{name}: the snapshot lacks {'; '.join(missing)}")
-        return pool.put(record_of(name, kernel, made, packages), made)
+        return adopt(pool, name, kernel, made, packages)
 
 
 def _write(snapshot: Snapshot, tree: Path, release: str) -> None:

@@ -19,7 +19,7 @@ from dlkm.core.files import StorageError, remove_tree, sha256_file, write_atomic
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
-from dlkm.kernel.adopt import free_id, present, record_of
+from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.config import Config
 from dlkm.kernel.directory import arch_of, vermagic_of
 from dlkm.kernel.kernel import Kernel
@@ -232,8 +232,7 @@ def _put(work: _Work, name: str, origin: str, release: str, tree: Path, packages
         kernel = rooted.kernel_in(root, release, origin=origin, headers=tree, arch=work.arch)
         if kernel.vermagic is None:
             kernel = replace(kernel, vermagic=vermagic_of(release, work.arch, kernel.config))
-        record = record_of(name, replace(kernel, source=tree), work.made, packages)
-        return work.pool.put(record, work.made)
+        return adopt(work.pool, name, replace(kernel, source=tree), work.made, packages)
 
 
 def _unpack_deb(deb: Path, made: Path, release: str, runner: Runner) -> Path:
