@@ -112,7 +112,8 @@ def _written(shop: Shop, load: Load, folder: Path) -> list[Path]:
 
 def _predict(shop: Shop, case: Case, paths: Sequence[Path], cmdline: str, folder: Path) -> Verdict:
     """As `dlkm check` does it, with the facts of a kernel read once for all cases."""
-    conditions = Conditions(cmdline=cmdline, params=case.load.params, loaded=case.load.loaded)
+    keys = None if case.load.keys_unknown else ()
+    conditions = Conditions(cmdline=cmdline, params=case.load.params, loaded=case.load.loaded, trusted_certs=keys)
     if case.load.hidden:
         hiding = replace(shop.kernel, modules=_without(shop.kernel, case.load.hidden, folder / "installed"))
         return Session(hiding, conditions, paths).verdict(paths[-1])
@@ -123,7 +124,7 @@ def _hold_the_quick_look(
     shop: Shop, cmdline: str, cases: Sequence[Case], files: Sequence[Sequence[Path]], predicted: Sequence[Verdict]
 ) -> None:
     """What lets most modules pass without a closer look lets none pass that has a finding."""
-    session = Session(shop.kernel, Conditions(cmdline=cmdline), facts=shop.facts)
+    session = Session(shop.kernel, Conditions(cmdline=cmdline, trusted_certs=()), facts=shop.facts)
     for case, paths, verdict in zip(cases, files, predicted, strict=True):
         if len(paths) == 1 and case.load == Load(files=case.load.files):
             plain = session.plain(paths[0])

@@ -43,13 +43,15 @@ class Where:
 class Load:
     """One load. `files` by module name, in their order; the last is the one asked about.
 
-    `hidden` are installed modules that the prediction must take for missing. `loaded` is told to the prediction.
+    `hidden` are installed modules that the prediction must take for missing. `loaded` is told to the prediction,
+    and that no keys are enrolled unless `keys_unknown`.
     """
 
     files: tuple[tuple[str, Maker], ...]
     params: tuple[str, ...] = ()
     loaded: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    keys_unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

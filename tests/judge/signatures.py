@@ -168,6 +168,7 @@ def messages() -> Iterator[Case]:
     yield from pair("signature-malformed/nameless", _versions(3, 3), stranger())
     yield from pair("signature-malformed/enclosed", stranger(holds=b"content"), stranger())
     yield from pair("signature-too-large", _appended(lambda one: one + bytes(70000)), stranger())
+    yield from pair("signature-enrolled-note", load(stranger(), keys_unknown=True), stranger())
     yield also("two signers", stranger(signers=2))
     yield also("a message with something behind", _appended(lambda one: one + b"\0\0"))
     yield also("a message cut off", _appended(lambda one: one[:-1]))
@@ -183,9 +184,9 @@ def demanded() -> Iterator[Case]:
         yield from pair(
             rule, trailed(b"junk", 0, 0, 1, 0, 0), own(), label=f"another kind, {condition}", condition=condition
         )
-        # Whether the stranger's key is enrolled with the firmware no file tells; in the guest it is not.
+        unknown = load(stranger(), keys_unknown=True)
         yield from pair(
-            "signature-enrolled-note", stranger(), AS_IT_IS, label=f"stranger, {condition}", condition=condition
+            "signature-enrolled", unknown, stranger(), label=condition, condition=condition, tells=Tells.NOT
         )
         yield also(f"own changed, {condition}", own_changed(), condition=condition)
         yield also(f"junk, {condition}", trailed(b"junk"), condition=condition)

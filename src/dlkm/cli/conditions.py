@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.conditions import Conditions
 
+_NONE = "none"  # of --trusted-cert: nothing is enrolled beside the kernel's own
+
 
 def add_conditions(parser: argparse.ArgumentParser) -> None:
     """`--sig-enforce`, `--lockdown`, `--cmdline`, `--trusted-cert`, `--loaded`, `--param`."""
@@ -17,7 +19,14 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
     add("--sig-enforce", action="store_true", default=None, help="only modules with a trusted signature")
     add("--lockdown", choices=["none", "integrity", "confidentiality"], help="how far it is locked down")
     add("--cmdline", default="", metavar="TEXT", help="the kernel's command line")
-    add("--trusted-cert", type=Path, action="append", default=[], metavar="FILE", help="a certificate it trusts too")
+    add(
+        "--trusted-cert",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a certificate it trusts too; none: there are none",
+    )
     add("--loaded", action="append", default=[], metavar="NAME", help="a module that is loaded already")
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter that is given")
 
@@ -37,13 +46,14 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
     from dlkm.verdict.keyring import certificates_at
     from dlkm.verdict.modprobe import options_in
 
-    for path in arguments.trusted_cert:
+    named = tuple(path for path in arguments.trusted_cert if str(path) != _NONE)
+    for path in named:
         certificates_at(path)
     return Conditions(
         sig_enforce=arguments.sig_enforce,
         lockdown=arguments.lockdown,
         cmdline=arguments.cmdline,
-        trusted_certs=tuple(arguments.trusted_cert),
+        trusted_certs=named if arguments.trusted_cert else None,
         loaded=frozenset(arguments.loaded),
         params=tuple(arguments.param),
         options=options_in(rootfs) if rootfs is not None else (),

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A copy of an image of ext2 to ext4 with some members changed, by debugfs; e2fsck has the last word on it."""
 
+import errno
+import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError
-from dlkm.core.files import scratch_dir
+from dlkm.core.files import StorageError, scratch_dir
 from dlkm.core.processes import Runner, failed
 from dlkm.filesystem import ext
 from dlkm.filesystem.change import Change
@@ -16,6 +18,7 @@ from dlkm.filesystem.members import Members
 from dlkm.filesystem.place import Kind
 
 _FULL = ("Could not allocate", "No free space")
+_HOST_FULL = os.strerror(errno.ENOSPC)  # of the disk that the image lies on
 _SETS = ("uid 0", "gid 0")
 
 
@@ -24,7 +27,8 @@ def rewrite_ext(
 ) -> tuple[Kept, ...]:
     """Write a changed copy, sparse where the image is; what both have in common.
 
-    MalformedError for an image that is not clean, has no room, or has no sound file system afterwards.
+    MalformedError for an image that is not clean, has no room, or has no sound file system afterwards. StorageError
+    where the disk beneath is full.
     """
     _require_clean(image.path)
     copy_whole(image.path, into)
@@ -38,6 +42,8 @@ def rewrite_ext(
             ext.ask(into, commands, out, runner, write=True)
         except MalformedError as error:
             what = error.what.replace(str(into), str(image.path))
+            if _HOST_FULL in what:
+                raise StorageError(f"cannot write {into}: {_HOST_FULL}") from error
             if any(word in what for word in _FULL):
                 size = sum(change.size for change in changes if change.kind is Kind.FILE)
                 hint = f"make it larger: truncate -s +{max(size >> 19, 1)}M {image.path} && resize2fs {image.path}"

@@ -46,7 +46,8 @@ def depmod_findings(release: Release, made: Depmod | DlkmError) -> Iterator[Foun
 def _damaged(release: Release) -> Iterator[Found]:
     release.lookup.ask("a name that makes it read every table")
     for name, why in release.lookup.faults.items():
-        yield _found("depmod-damaged", release, {"path": f"{release.folder}/{name}", "why": why})
+        path = f"{release.folder}/{name}"
+        yield _found("depmod-damaged", release, {"path": path, "why": why.removeprefix(f"{path}: ")})
 
 
 def _external(release: Release) -> frozenset[str]:

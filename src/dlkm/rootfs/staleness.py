@@ -56,7 +56,7 @@ def differences(made: Mapping[str, bytes], read: Read, but: frozenset[str] = fro
         if expected != found:
             number = len(expected ^ found)
             names = sorted({key for key, _ in expected ^ found})
-            yield f"{name} differs in {number} entries ({listed(names, 3)})"
+            yield f"{name} differs in {number} {'entries' if number > 1 else 'entry'} ({listed(names, 3)})"
 
 
 def _index(data: bytes, name: str) -> set[tuple[str, str]]:

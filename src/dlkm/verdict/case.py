@@ -67,7 +67,7 @@ class Case:
     @cached_property
     def trust(self) -> Answer:
         """What the kernel makes of the file's signature."""
-        return trust_of(self.candidate, self.facts, self.era, self.conditions.trusted_certs)
+        return trust_of(self.candidate, self.facts, self.era, self.conditions.trusted_certs or ())
 
     @property
     def early_name(self) -> str:

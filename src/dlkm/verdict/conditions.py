@@ -12,13 +12,14 @@ class Conditions:
 
     `lockdown` is "none", "integrity" or "confidentiality". `cmdline` is the kernel's command line, `loaded` the modules
     that are there already, `params` the words given to every module ("NAME=VALUE"), `options` those that modprobe.d
-    gives as (module, word), `trusted_certs` certificates (DER or PEM) that the machine trusts besides the kernel's own.
+    gives as (module, word), `trusted_certs` the certificates (DER or PEM) that the machine trusts besides the kernel's
+    own: all of them, None where nobody knows.
     """
 
     sig_enforce: bool | None = None
     lockdown: str | None = None
     cmdline: str = ""
-    trusted_certs: tuple[Path, ...] = ()
+    trusted_certs: tuple[Path, ...] | None = None
     loaded: frozenset[str] = frozenset()
     params: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the loader asks before it takes memory: blacklist, the version of struct module, vermagic, livepatch, name."""
+"""What is asked before memory is taken: is there a loader, blacklist, struct module, vermagic, livepatch, name."""
 
 from collections.abc import Iterator
 
 from dlkm.core.names import Vermagic, normalise_module_name
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails, without_versions
+
+
+def modules(case: Case) -> Iterator[Trip]:
+    """Without loadable modules there is no such system call (kernel/sys_ni.c)."""
+    if case.facts.option("MODULES") is False:
+        yield case.trip("no-modules")
 
 
 def blacklist(case: Case) -> Iterator[Trip]:
@@ -91,6 +97,7 @@ def already_loaded(case: Case) -> Iterator[Trip]:
 
 
 CHECKS: dict[str, Check] = {
+    "modules": modules,
     "blacklist": blacklist,
     "module-layout": module_layout,
     "vermagic": vermagic,

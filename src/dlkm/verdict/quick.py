@@ -65,7 +65,7 @@ class Quick:
             and (facts.image is None or (facts.image.stale is None and facts.image.fault is None))
             and all(one is not None for one in known)
             and facts.modversions is True
-            and facts.kernel.config.on("MODULE_SIG")
+            and all(map(facts.kernel.config.on, ("MODULES", "MODULE_SIG")))
             and facts.option("SMP") is True
             and not self._conditions.trusted_certs
             and not self._conditions.params

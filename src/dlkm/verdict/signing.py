@@ -83,9 +83,8 @@ def _trailer_fault(case: Case) -> Trip | None:
 def _not_trusted(case: Case, trust: Trust) -> Iterator[Trip]:
     reason = _REASONS[trust]
     enforced, level = sig_enforced(case.facts, case.conditions), lockdown(case.facts, case.conditions)
-    if (enforced or level != "none") and trust is Trust.UNKNOWN_KEY and _may_be_enrolled(case):
-        # What the user says of the machine is all there is to say; a configuration alone says nothing of keys.
-        if not is_described(case.conditions):
+    if trust is Trust.UNKNOWN_KEY and _may_be_enrolled(case):
+        if _demanded(case):
             yield case.trip("signature-enrolled")
             return
         yield case.trip("signature-enrolled-note")
@@ -98,15 +97,9 @@ def _not_trusted(case: Case, trust: Trust) -> Iterator[Trip]:
 
 
 def _may_be_enrolled(case: Case) -> bool:
-    """Whether the kernel takes keys from elsewhere than its image: a machine owner's, the firmware's."""
+    """Whether the kernel takes keys from elsewhere (a machine owner's, the firmware's) and nobody told which."""
     options = ("INTEGRITY_PLATFORM_KEYRING", "INTEGRITY_MACHINE_KEYRING", "SECONDARY_TRUSTED_KEYRING")
-    return not case.conditions.trusted_certs and any(case.facts.option(name) is not False for name in options)
-
-
-def is_described(conditions: Conditions) -> bool:
-    """Whether somebody told how the machine runs, and did not leave it to the configuration."""
-    stated = (conditions.sig_enforce, conditions.lockdown, conditions.cmdline or None)
-    return any(one is not None for one in stated)
+    return case.conditions.trusted_certs is None and any(case.facts.option(name) is not False for name in options)
 
 
 def _demanded(case: Case) -> bool:

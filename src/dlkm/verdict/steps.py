@@ -15,4 +15,4 @@ CHECKS: dict[str, Check] = {
     **formation.CHECKS,
 }
 # After these the file is no module that further rules could speak of.
-FINAL = frozenset(validity.CHECKS) - {"this-module-size"}
+FINAL = frozenset(validity.CHECKS) - {"this-module-size"} | {"modules"}

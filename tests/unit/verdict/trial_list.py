@@ -352,10 +352,18 @@ def decided_elsewhere() -> Iterator[Trial]:
         rule="signature-enrolled-note",
         bad=sign(PLAIN, 2),
         good=sign(PLAIN, 2),
-        world=World(conditions={"sig_enforce": True}, with_="INTEGRITY_PLATFORM_KEYRING"),
-        near=World(conditions={"sig_enforce": True}),
-        errno="EKEYREJECTED",
-        log=("Loading of module with unavailable key is rejected",),
+        world=World(with_="INTEGRITY_PLATFORM_KEYRING"),
+        near=World(),
+        outcome="loads",
+    )
+    yield Trial(
+        rule="signature-enrolled",
+        label="locked",
+        bad=sign(PLAIN, 2),
+        good=sign(PLAIN, 2),
+        world=World(conditions={"lockdown": "integrity"}, with_="INTEGRITY_PLATFORM_KEYRING"),
+        near=World(conditions={"lockdown": "integrity", "trusted_certs": ()}, with_="INTEGRITY_PLATFORM_KEYRING"),
+        outcome="cannot-tell",
     )
 
 
@@ -367,6 +375,7 @@ def validity() -> Iterator[Trial]:
     ) -> Trial:
         return Trial(rule=rule, bad=bad, good=good, errno="ENOEXEC", log=log, world=world or World(), label=label)
 
+    yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
     yield Trial(rule="empty-file", bad=b"", good=PLAIN, errno="EINVAL")
     yield refused("elf-header-length", PLAIN[:63], "Invalid ELF header len 63")
     yield refused("elf-magic", b"x" * 100, "Invalid ELF header magic: != \x7fELF")

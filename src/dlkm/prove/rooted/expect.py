@@ -253,13 +253,16 @@ class Foresight:
 
     @cached_property
     def _conditions(self) -> Conditions:
-        """The command line, and modprobe.d's options taken apart as the kernel does it with either."""
+        """The command line, and modprobe.d's options taken apart as the kernel does it with either.
+
+        The guest has no firmware that would have keys enrolled.
+        """
         options = tuple(
             (normalise_module_name(line.name), name if value is None else f"{name}={value}")
             for line in self.settings.of_kind("options")
             for name, value in Conditions(cmdline=line.rest).words()
         )
-        return Conditions(cmdline=self.cmdline, options=options)
+        return Conditions(cmdline=self.cmdline, options=options, trusted_certs=())
 
     @cached_property
     def _session(self) -> Session:
