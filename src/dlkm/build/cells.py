@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several drivers for several kernels: every cell is tried, whatever becomes of the others. Builds nothing itself."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from dlkm.build.work import Workshop
 from dlkm.core.errors import DlkmError
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
-from dlkm.source.symbols import in_order
+from dlkm.source.symbols import in_order, members_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +75,20 @@ def build_all(
 
     A driver comes after those whose symbols it uses, and gets their Module.symvers.
     """
-    order = in_order(tuple({one.driver.path: one.driver for one in wanted}.values()))
+    order = in_order(members_of(tuple({one.driver.path: one.driver for one in wanted}.values())))
     for ring in order.rings:
-        names = " → ".join(driver.name for driver in ring.drivers)
-        workshop.events.warning(f"{names}: a cycle: {ring}: such modules need one Kbuild that makes them all")
+        workshop.events.warning(str(ring))
     by_driver: dict[Path, list[Wanted]] = {}
     for one in wanted:
         by_driver.setdefault(one.driver.path, []).append(one)
-    job = partial(_attempt, workshop, output, watcher or Nobody())
+    job = partial(attempt, workshop, output, watcher or Nobody())
     with threads(workshop, len(wanted)) as pool:
         started: dict[tuple[Path, str], Future[Attempt]] = {}
-        for driver in order.drivers:
-            for one in by_driver[driver.path]:
-                places = [(giver.path, one.kernel.id) for giver in order.givers[driver.path]]
+        for member in order.members:
+            for one in by_driver[member.path]:
+                places = [(giver.path, one.kernel.id) for giver in order.givers[member.path]]
                 givers = [started[place] for place in places if place in started]
-                started[driver.path, one.kernel.id] = pool.submit(_after, givers, partial(job, one))
+                started[member.path, one.kernel.id] = pool.submit(_after, givers, partial(job, one))
         for one in wanted:
             yield started[one.driver.path, one.kernel.id].result()
 
@@ -108,18 +107,23 @@ def threads(workshop: Workshop, cells: int) -> Iterator[Executor]:
 
 def _after(givers: Sequence[Future[Attempt]], job: Callable[[tuple[Given, ...]], Attempt]) -> Attempt:
     """Wait for the cells that give symbols: they began earlier, so they end whatever happens here."""
-    cells = [giver.result().cell for giver in givers]
-    return job(tuple(Given(name=cell.id, symvers=cell.symvers) for cell in cells if cell.symvers is not None))
+    return job(given_by(giver.result().cell for giver in givers))
 
 
-def _attempt(workshop: Workshop, output: Path, watcher: Watcher, one: Wanted, given: tuple[Given, ...]) -> Attempt:
+def given_by(cells: Iterable[Cell]) -> tuple[Given, ...]:
+    """What cells give to those that use their symbols."""
+    return tuple(Given(name=cell.id, symvers=cell.symvers) for cell in cells if cell.symvers is not None)
+
+
+def attempt(workshop: Workshop, output: Path, watcher: Watcher, one: Wanted, given: tuple[Given, ...]) -> Attempt:
+    """Try one cell."""
     watcher.begin(one.id)
     try:
-        attempt = Attempt(cell=build_in(workshop, one.driver, one.kernel, one.options, output, given))
+        tried = Attempt(cell=build_in(workshop, one.driver, one.kernel, one.options, output, given))
     except DlkmError as error:
-        attempt = untried(one.id, one.driver.path, one.kernel, error)
-    watcher.end(attempt)
-    return attempt
+        tried = untried(one.id, one.driver.path, one.kernel, error)
+    watcher.end(tried)
+    return tried
 
 
 def untried(cell: str, source: Path, kernel: Kernel, error: DlkmError) -> Attempt:

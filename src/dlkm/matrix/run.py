@@ -29,27 +29,19 @@ def run_plan(
     The settings of the cells take the place of the options' own variables and targets. How recipes are read is None
     where there are none.
     """
-    options, reading = how
-    recipes = [cell for cell in cells if cell.source.driver is None]
-    with course(cells, workshop.width, workshop.events) as watcher, threads(workshop, 1 + len(recipes)) as beside:
-        # Recipes are read and fetched while drivers are built; all of them share the cores.
-        lines = [
-            beside.submit(_recipes, workshop, group, (options, reading), output, watcher)
-            for group in _by_kernel(recipes)
-        ]
-        wanted = [_wanted(cell, options) for cell in cells if cell.source.driver is not None]
+    options, _reading = how
+    with_recipes = {cell.kernel.id for cell in cells if cell.source.driver is None}
+    lines = [[cell for cell in cells if cell.kernel.id == kernel] for kernel in sorted(with_recipes)]
+    with course(cells, workshop.width, workshop.events) as watcher, threads(workshop, 1 + len(lines)) as beside:
+        # The recipes of a kernel are read and fetched before its drivers are put in order; all of them share the cores.
+        started = [beside.submit(_line, workshop, group, how, output, watcher) for group in lines]
+        wanted = [_wanted(cell, options) for cell in cells if cell.kernel.id not in with_recipes]
         attempts = list(build_all(workshop, wanted, output, watcher)) if wanted else []
-        attempts += [attempt for line in lines for attempt in line.result()]
+        attempts += [attempt for line in started for attempt in line.result()]
     made = {attempt.cell.id: attempt for attempt in attempts}
     for cell in cells:
         yield made.pop(cell.id)
     yield from made.values()
-
-
-def _by_kernel(cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
-    """The recipes of each kernel together, so that they are read together and find what they depend on."""
-    for kernel in dict.fromkeys(cell.kernel.id for cell in cells):
-        yield [cell for cell in cells if cell.kernel.id == kernel]
 
 
 def _wanted(cell: PlannedCell, options: BuildOptions) -> Wanted:
@@ -66,30 +58,33 @@ def with_settings(options: BuildOptions, settings: CellSettings) -> BuildOptions
     )
 
 
-def _recipes(
+def _line(
     workshop: Workshop,
     cells: Sequence[PlannedCell],
     how: "tuple[BuildOptions, RecipeOptions | None]",
     output: Path,
     watcher: Watcher,
 ) -> list[Attempt]:
-    """The recipes for one kernel; what keeps all of them from being tried is each one's error."""
+    """The recipes and drivers for one kernel; what keeps all recipes from being tried is each one's error."""
     from dlkm.yocto.batch import build_recipes
     from dlkm.yocto.layers import locate
 
     options, reading = how
     assert reading is not None
+    drivers = [_wanted(cell, options) for cell in cells if cell.source.driver is not None]
+    planned = [cell for cell in cells if cell.source.driver is None]
     try:
-        recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in cells]
-        same = all(cell.settings == cells[0].settings for cell in cells)
-        forced = {name: value for cell in cells for name, value in forced_variables(cell, for_all=same).items()}
+        recipes = [replace(locate(cell.source.path, reading.layers), label=cell.source.name) for cell in planned]
+        same = all(cell.settings == planned[0].settings for cell in planned)
+        forced = {name: value for cell in planned for name, value in forced_variables(cell, for_all=same).items()}
         reading = replace(reading, forced={**reading.forced, **forced})
-        return list(build_recipes(workshop, recipes, [cells[0].kernel], (options, reading), output, watcher))
+        kernels = [planned[0].kernel]
+        return list(build_recipes(workshop, recipes, kernels, (options, reading), output, watcher, drivers))
     except DlkmError as error:
-        attempts = [untried(cell.id, cell.source.path, cell.kernel, error) for cell in cells]
+        attempts = [untried(cell.id, cell.source.path, cell.kernel, error) for cell in planned]
         for attempt in attempts:
             watcher.end(attempt)
-        return attempts
+        return [*attempts, *build_all(workshop, drivers, output, watcher)]
 
 
 def forced_variables(cell: PlannedCell, *, for_all: bool) -> Mapping[str, str]:

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which drivers give symbols to which, read off their sources' text, and the order that follows. Builds nothing.
+"""Which sources give symbols to which, read off their text, and the order that follows. Builds nothing.
 
-A dkms.conf's BUILD_DEPENDS counts too, where it names a package that is among the drivers.
+What a source says itself of others counts too: a dkms.conf's BUILD_DEPENDS, a recipe's DEPENDS.
 """
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from dlkm.core.errors import MalformedError
 from dlkm.source.dkms import CONF, depends_in, names_in
 from dlkm.source.driver import Driver, Style
 from dlkm.source.leftovers import left_out
 
-_SUFFIXES = (".c", ".h", ".S", ".inc", ".rs")
-_FILE_LIMIT = 8 << 20  # bytes of one file; the longest real one (a register table) has five million
-_TOTAL_LIMIT = 512 << 20  # bytes of one driver
+SUFFIXES = (".c", ".h", ".S", ".inc", ".rs")
+FILE_LIMIT = 8 << 20  # bytes of one file; the longest real one (a register table) has five million
+TOTAL_LIMIT = 512 << 20  # bytes of one source
 _EXPORT = re.compile(rb"\bEXPORT_SYMBOL(?:_GPL|_NS|_NS_GPL|_FOR_MODULES)?\s*\(\s*([A-Za-z_]\w*)\s*[,)]")
 
 
@@ -31,33 +33,49 @@ _OWN = rb"(?:^|[;{}])\s*(?!extern\b|return\b|goto\b|#)(?:[A-Za-z_]\w*\s+)+\**\s*
 _WORD = bytes(letter if re.match(rb"\w", bytes([letter])) else ord(" ") for letter in range(256))
 
 
+Texts = Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One of several sources. `asks` says whom it names itself, by path, and in which words ("says DEPENDS=")."""
+
+    name: str
+    path: Path
+    texts: Texts = field(compare=False, repr=False)
+    asks: Mapping[Path, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One driver needs another: the symbols that say so, none where only BUILD_DEPENDS does."""
+    """One source needs another: the symbols that say so; none where only its own `words` do."""
 
-    giver: Driver
+    giver: Member
     symbols: tuple[str, ...]
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """Drivers that need each other in a circle, the first once more as the last; `links[n]` leads from n to n + 1."""
+    """Sources that need each other in a circle, the first once more as the last; `links[n]` leads from n to n + 1."""
 
-    drivers: tuple[Driver, ...]
+    members: tuple[Member, ...]
     links: tuple[Link, ...]
 
     def __str__(self) -> str:
-        """`a uses b_call, b_more of b, b uses a_call of a`."""
-        pairs = zip(self.drivers, self.links, strict=False)
-        return ", ".join(f"{user.name} {_why(link)}{link.giver.name}" for user, link in pairs)
+        """`a → b → a: a cycle: a uses b_call, b_more of b, b uses a_call of a: …`."""
+        pairs = zip(self.members, self.links, strict=False)
+        why = ", ".join(f"{user.name} {_why(link)}{link.giver.name}" for user, link in pairs)
+        names = " → ".join(member.name for member in self.members)
+        return f"{names}: a cycle: {why}: such modules need one Kbuild that makes them all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Drivers after those whose symbols they use. `givers` has each driver's, by path; `rings` the cycles found."""
+    """Sources after those whose symbols they use. `givers` has each one's, by path; `rings` the cycles found."""
 
-    drivers: tuple[Driver, ...]
-    givers: Mapping[Path, tuple[Driver, ...]]
+    members: tuple[Member, ...]
+    givers: Mapping[Path, tuple[Member, ...]]
     rings: tuple[Ring, ...] = ()
 
 
@@ -66,89 +84,119 @@ _NAMED = 4  # symbols of a link that are worth naming
 
 def _why(link: Link) -> str:
     if not link.symbols:
-        return "says BUILD_DEPENDS="
+        return link.words
     more = len(link.symbols) - _NAMED
     return f"uses {', '.join(link.symbols[:_NAMED])}{f' and {more} more' if more > 0 else ''} of "
 
 
-def in_order(drivers: Sequence[Driver]) -> Order:
-    """The order in which drivers are to be built; in a ring, the order given.
+def in_order(members: Sequence[Member]) -> Order:
+    """The order in which sources are to be built; in a ring, the order given.
 
-    A name that is exported by one and occurs in another counts as used: that only moves it further back.
+    A name that is exported by one and occurs in another counts as used: that only moves it further back. What a source
+    says itself goes before that: whom it names needs nothing of it.
     """
-    if len(drivers) < 2:
-        return Order(drivers=tuple(drivers), givers={driver.path: () for driver in drivers})
+    if len(members) < 2:
+        return Order(members=tuple(members), givers={member.path: () for member in members})
     exports, words = {}, {}
-    for driver in drivers:
-        exports[driver.path], words[driver.path] = _names(driver.path)
+    for member in members:
+        exports[member.path], words[member.path] = _names(member.texts())
     everything = frozenset[bytes]().union(*exports.values())
-    asked = _asked(drivers)
+    asked = _all_asked(members)
     links = {}
-    for driver in drivers:
-        used = _used(driver.path, (words[driver.path] & everything) - exports[driver.path])
-        needed = ((one, used & exports[one.path]) for one in drivers if one is not driver)
-        links[driver.path] = tuple(
-            Link(giver=one, symbols=tuple(sorted(name.decode() for name in names)))
+    for member in members:
+        used = _used(member.texts, (words[member.path] & everything) - exports[member.path])
+        needed = [(one, _text_of(used & exports[one.path])) for one in members if one is not member]
+        links[member.path] = tuple(
+            Link(giver=one, symbols=names, words=member.asks.get(one.path, ""))
             for one, names in needed
-            if names or one in asked.get(driver.path, ())
+            if one.path in member.asks or (names and member.path not in asked[one.path])
         )
-    return _sorted(drivers, links)
+    return _sorted(members, links)
 
 
-def _asked(drivers: Sequence[Driver]) -> Mapping[Path, tuple[Driver, ...]]:
-    """Whom BUILD_DEPENDS names, as far as the text of a dkms.conf tells."""
+def _text_of(names: Collection[bytes]) -> tuple[str, ...]:
+    return tuple(sorted(name.decode() for name in names))
+
+
+def _all_asked(members: Sequence[Member]) -> Mapping[Path, frozenset[Path]]:
+    """Whom each names itself, whom those name, and so on."""
+    asks = {member.path: frozenset(member.asks) for member in members}
+    for _round in members:
+        asks = {path: found.union(*(asks.get(one, frozenset()) for one in found)) for path, found in asks.items()}
+    return asks
+
+
+def members_of(drivers: Sequence[Driver]) -> tuple[Member, ...]:
+    """Drivers as sources among others; BUILD_DEPENDS counts as far as the text of a dkms.conf tells."""
     confs = [driver for driver in drivers if driver.style is Style.DKMS]
-    packages = {driver.path: names_in(driver.path / CONF)[0] for driver in confs}
-    return {
-        driver.path: tuple(one for one in confs if packages[one.path] in depends_in(driver.path / CONF))
-        for driver in confs
-    }
+    said = {driver.path: _said(driver.path / CONF) for driver in confs}
+    return tuple(
+        Member(
+            name=driver.name,
+            path=driver.path,
+            texts=partial(texts_below, driver.path),
+            asks={
+                one.path: "says BUILD_DEPENDS="
+                for one in confs
+                if driver.path in said and said[one.path][0] in said[driver.path][1]
+            },
+        )
+        for driver in drivers
+    )
 
 
-def _sorted(drivers: Sequence[Driver], links: Mapping[Path, tuple[Link, ...]]) -> Order:
+def _said(conf: Path) -> tuple[str, frozenset[str]]:
+    """A dkms.conf's package and whom it needs; nothing of one that cannot be read, which fails when it is built."""
+    try:
+        return names_in(conf)[0], depends_in(conf)
+    except MalformedError:
+        return "", frozenset()
+
+
+def _sorted(members: Sequence[Member], links: Mapping[Path, tuple[Link, ...]]) -> Order:
     """Depth first; who is met again on the way down closes a ring, and gives nothing there."""
-    done: dict[Path, Driver] = {}
-    kept: dict[Path, tuple[Driver, ...]] = {}
+    done: dict[Path, Member] = {}
+    kept: dict[Path, tuple[Member, ...]] = {}
     rings: list[Ring] = []
 
-    def visit(way: tuple[Driver, ...], steps: tuple[Link, ...]) -> None:
-        driver, before = way[-1], []
-        for link in links[driver.path]:
+    def visit(way: tuple[Member, ...], steps: tuple[Link, ...]) -> None:
+        member, before = way[-1], []
+        for link in links[member.path]:
             if link.giver in way:
                 start = way.index(link.giver)
-                rings.append(Ring(drivers=(*way[start:], link.giver), links=(*steps[start:], link)))
+                rings.append(Ring(members=(*way[start:], link.giver), links=(*steps[start:], link)))
                 continue
             if link.giver.path not in done:
                 visit((*way, link.giver), (*steps, link))
             before.append(link.giver)
-        kept[driver.path] = tuple(before)
-        done[driver.path] = driver
+        kept[member.path] = tuple(before)
+        done[member.path] = member
 
-    for driver in drivers:
-        if driver.path not in done:
-            visit((driver,), ())
-    return Order(drivers=tuple(done.values()), givers=kept, rings=tuple(rings))
+    for member in members:
+        if member.path not in done:
+            visit((member,), ())
+    return Order(members=tuple(done.values()), givers=kept, rings=tuple(rings))
 
 
-def _names(root: Path) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """What a driver exports, and all words that occur in it."""
+def _names(texts: Iterator[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """What a source exports, and all words that occur in it."""
     exports: set[bytes] = set()
     words: set[bytes] = set()
-    for text in _texts(root):
+    for text in texts:
         words.update(text.translate(_WORD).split())
         if b"EXPORT_SYMBOL" in text:
             exports.update(_EXPORT.findall(text))
     return frozenset(exports), frozenset(words)
 
 
-def _used(root: Path, names: Collection[bytes]) -> frozenset[bytes]:
+def _used(texts: Texts, names: Collection[bytes]) -> frozenset[bytes]:
     """Those of the names that the code uses, and has not for itself."""
     if not names:
         return frozenset()
     pattern = re.compile(rb"\b(?:" + b"|".join(map(re.escape, sorted(names))) + rb")\b")
     found: set[bytes] = set()
     own: set[bytes] = set()
-    for text in _texts(root):
+    for text in texts():
         if pattern.search(text) is None:
             continue
         code = _UNREAD.sub(b" ", text)
@@ -158,19 +206,19 @@ def _used(root: Path, names: Collection[bytes]) -> frozenset[bytes]:
     return frozenset(found - own)
 
 
-def _texts(root: Path) -> Iterator[bytes]:
-    """The C files of a driver; what cannot be read is passed over."""
-    left = _TOTAL_LIMIT
+def texts_below(root: Path) -> Iterator[bytes]:
+    """The C files of a directory; what cannot be read is passed over."""
+    left = TOTAL_LIMIT
     for place, folders, names in os.walk(root):
         out = left_out(Path(place), [*folders, *names])
         folders[:] = sorted(set(folders) - out)
         for name in sorted(set(names) - out):
             path = Path(place) / name
-            if left <= 0 or not name.endswith(_SUFFIXES) or not path.is_file() or path.is_symlink():
+            if left <= 0 or not name.endswith(SUFFIXES) or not path.is_file() or path.is_symlink():
                 continue
             try:
                 with path.open("rb") as stream:
-                    text = stream.read(_FILE_LIMIT)
+                    text = stream.read(FILE_LIMIT)
             except OSError:
                 continue
             left -= len(text)

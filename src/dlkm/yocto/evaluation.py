@@ -40,11 +40,25 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEntry:
+    """One entry of SRC_URI: where it lies once it is fetched, "" where nobody can tell; of a repository the clone.
+
+    `revision` is a repository's, and `key` the name of that in `Fetched.revisions` where only the fetch phase knows it.
+    """
+
+    url: str
+    path: str
+    revision: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """One recipe, read. `why` says why it is not compatible; `error` is set when it could not be read.
 
     `tasks` are those that a build runs, in their order. `variables`, `bodies` (of tasks) and `history` are empty
-    unless they were asked for. `fetch` is the fetch phase's part, in the worker's own form.
+    unless they were asked for. `fetch` is the fetch phase's part, in the worker's own form. `files` are those that were
+    read for it, as the worker has them.
     """
 
     recipe: RecipeFile
@@ -59,6 +73,8 @@ class Evaluation:
     history: Mapping[str, tuple[Assignment, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     fetch: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[SourceEntry, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -207,6 +223,8 @@ def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:
         history=history,
         warnings=warnings,
         fetch=answer.get("fetch") or {},
+        sources=tuple(SourceEntry(**row) for row in answer.get("sources", ())),
+        files=tuple(answer.get("files", ())),
     )
 
 

@@ -16,6 +16,7 @@ from dlkm.build.environment import fixed_environment
 from dlkm.build.harvest import Product, collect, collect_symvers, products
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.options import BuildOptions
+from dlkm.build.order import Given
 from dlkm.build.output import ensure_replaceable, output_directory, prepared
 from dlkm.build.place import prepare_tools, tools_of
 from dlkm.build.record import Evidence, write_record
@@ -31,8 +32,9 @@ from dlkm.yocto.asking import ask
 from dlkm.yocto.collect import packages_in, place_outside
 from dlkm.yocto.confine import library, worker_command, writable
 from dlkm.yocto.evaluation import Evaluation, Setting, request_of
+from dlkm.yocto.fetch import Fetched
 from dlkm.yocto.layers import shown
-from dlkm.yocto.preset import SYSROOTS, WORK, downloads
+from dlkm.yocto.preset import SYMVERS, SYSROOTS, WORK, downloads
 
 LOG = "build.log"
 # What says no more than that something failed.
@@ -52,7 +54,10 @@ _TOOLS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeJob:
-    """One recipe and what it builds on: `sysroots` are the directories that the recipes it needs left."""
+    """One recipe and what it builds on: `sysroots` are the directories that the recipes it DEPENDS on left.
+
+    `given` is what others give whose symbols it uses and that it does not DEPEND on.
+    """
 
     evaluation: Evaluation
     place: Setting
@@ -60,7 +65,8 @@ class RecipeJob:
     tree: KernelTree
     compiler: Compiler
     sysroots: tuple[Path, ...] = ()
-    revisions: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[Given, ...] = ()
+    fetched: Fetched = field(default_factory=Fetched)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +148,14 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
     command = seen.command(worker_command(), environment, WORK)
     recipe = job.evaluation.recipe
     request = request_of("run", job.place, [recipe]) | {
-        "revisions": dict(job.revisions),
+        "revisions": dict(job.fetched.revisions),
         "seconds": job.place.options.seconds,
     }
     request["preset"] |= {
         "PATH": inside.view.around.path,
         "SOURCE_DATE_EPOCH": str(options.epoch),
         "DLKM_SYSROOTS": " ".join(f"{SYSROOTS}/{number}" for number in range(len(job.sysroots))),
+        "DLKM_SYMVERS": " ".join(_symvers(number) for number in range(len(job.given))),
     }
     answers = ask(job.place.runner, command, request, seconds=job.place.options.seconds + _GRACE)
     answer: dict[str, Any] = (
@@ -167,8 +174,15 @@ def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
         words += ["--ro-bind", str(downloads()), str(downloads())]
     for number, folder in enumerate(job.sysroots):
         words += ["--ro-bind", str(folder), f"{SYSROOTS}/{number}"]
+    for number, given in enumerate(job.given):
+        words += ["--ro-bind", str(given.symvers), _symvers(number)]
     words += [*writable(inside.view.around.home), "--remount-ro", "/"]
     return replace(inside, mounts=(*inside.mounts, *words))
+
+
+def _symvers(number: int) -> str:
+    """Where a recipe sees the Module.symvers of the cell that gives to it as that number."""
+    return f"{SYMVERS}/{number}/Module.symvers"
 
 
 def _raise_if_refused(job: RecipeJob, ran: _Ran) -> None:

@@ -25,6 +25,7 @@ _MACHINES = {
     "s390": "qemus390x",
 }
 SYSROOTS = "/build/sysroots"  # where the results of other recipes are seen
+SYMVERS = "/build/symvers"  # where the symbols of others are seen that a recipe does not DEPEND on
 
 
 def downloads() -> Path:

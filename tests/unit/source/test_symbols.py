@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlkm.source.driver import Driver, find
-from dlkm.source.symbols import in_order
+from dlkm.source.symbols import Member, Order, in_order, members_of
 
 
 def _driver(root: Path, name: str, text: str) -> Driver:
@@ -17,16 +17,20 @@ def _driver(root: Path, name: str, text: str) -> Driver:
     return find(folder)
 
 
-def _names(drivers: tuple[Driver, ...]) -> list[str]:
-    return [driver.name for driver in drivers]
+def _ordered(drivers: list[Driver]) -> Order:
+    return in_order(members_of(drivers))
+
+
+def _names(members: tuple[Member, ...]) -> list[str]:
+    return [member.name for member in members]
 
 
 def test_givers_come_first(tmp_path: Path) -> None:
     user = _driver(tmp_path, "user", "int x(void) { return middle_call(); }")
     middle = _driver(tmp_path, "middle", "EXPORT_SYMBOL_NS_GPL(middle_call, NS); int y = base_call();")
     base = _driver(tmp_path, "base", "EXPORT_SYMBOL(\n\tbase_call\n);")
-    order = in_order([user, middle, base])
-    assert _names(order.drivers) == ["base", "middle", "user"]
+    order = _ordered([user, middle, base])
+    assert _names(order.members) == ["base", "middle", "user"]
     assert {path.name: _names(givers) for path, givers in order.givers.items()} == {
         "user": ["middle"],
         "middle": ["base"],
@@ -38,25 +42,28 @@ def test_givers_come_first(tmp_path: Path) -> None:
 def test_who_uses_nothing_keeps_its_place(tmp_path: Path) -> None:
     one = _driver(tmp_path, "one", "EXPORT_SYMBOL(one_call); int one_call2;")
     two = _driver(tmp_path, "two", "int one_call2, another_one_call;")
-    assert _names(in_order([two, one]).drivers) == ["two", "one"]
-    assert not any(in_order([two, one]).givers.values())
+    assert _names(_ordered([two, one]).members) == ["two", "one"]
+    assert not any(_ordered([two, one]).givers.values())
 
 
 def test_a_symbol_of_ones_own_makes_no_user(tmp_path: Path) -> None:
     """Two drivers may both bring a copy of a library."""
     text = "EXPORT_SYMBOL(lib_call);"
-    order = in_order([_driver(tmp_path, "a", text), _driver(tmp_path, "b", text)])
-    assert (_names(order.drivers), any(order.givers.values())) == (["a", "b"], False)
+    order = _ordered([_driver(tmp_path, "a", text), _driver(tmp_path, "b", text)])
+    assert (_names(order.members), any(order.givers.values())) == (["a", "b"], False)
 
 
 def test_a_ring_is_named_and_cut(tmp_path: Path) -> None:
     a = _driver(tmp_path, "a", "EXPORT_SYMBOL(a_call); c_call();")
     b = _driver(tmp_path, "b", "EXPORT_SYMBOL(b_call); a_call();")
     c = _driver(tmp_path, "c", "EXPORT_SYMBOL(c_call); b_call();")
-    order = in_order([a, b, c])
-    assert sorted(_names(order.drivers)) == ["a", "b", "c"]
-    assert [_names(ring.drivers) for ring in order.rings] == [["a", "c", "b", "a"]]
-    assert str(order.rings[0]) == "a uses c_call of c, c uses b_call of b, b uses a_call of a"
+    order = _ordered([a, b, c])
+    assert sorted(_names(order.members)) == ["a", "b", "c"]
+    assert [_names(ring.members) for ring in order.rings] == [["a", "c", "b", "a"]]
+    assert str(order.rings[0]) == (
+        "a → c → b → a: a cycle: a uses c_call of c, c uses b_call of b, b uses a_call of a: "
+        "such modules need one Kbuild that makes them all"
+    )
     assert {path.name: _names(givers) for path, givers in order.givers.items()} == {"b": [], "c": ["b"], "a": ["c"]}
 
 
@@ -66,7 +73,7 @@ def test_odd_files_are_passed_over(tmp_path: Path) -> None:
     (two.path / "loop.c").symlink_to("loop.c")
     (two.path / "folder.c").mkdir()
     (two.path / "bytes.c").write_bytes(bytes(range(256)))
-    assert not any(in_order([one, two]).givers.values())
+    assert not any(_ordered([one, two]).givers.values())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_odd_files_are_passed_over(tmp_path: Path) -> None:
 )
 def test_a_name_for_something_else_is_no_use(tmp_path: Path, text: str) -> None:
     giver = _driver(tmp_path, "giver", "int level; EXPORT_SYMBOL(level);")
-    assert not any(in_order([_driver(tmp_path, "other", text), giver]).givers.values())
+    assert not any(_ordered([_driver(tmp_path, "other", text), giver]).givers.values())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +102,7 @@ def test_a_name_for_something_else_is_no_use(tmp_path: Path, text: str) -> None:
 )
 def test_a_variable_of_another_is_a_use(tmp_path: Path, text: str) -> None:
     giver = _driver(tmp_path, "giver", "int level; EXPORT_SYMBOL(level);")
-    assert _names(in_order([_driver(tmp_path, "user", text), giver]).drivers) == ["giver", "user"]
+    assert _names(_ordered([_driver(tmp_path, "user", text), giver]).members) == ["giver", "user"]
 
 
 def _of_dkms(root: Path, name: str, *words: str) -> Driver:
@@ -107,6 +114,6 @@ def _of_dkms(root: Path, name: str, *words: str) -> Driver:
 def test_build_depends_makes_an_order(tmp_path: Path) -> None:
     user = _of_dkms(tmp_path, "user", 'BUILD_DEPENDS[0]="elsewhere base"')
     base = _of_dkms(tmp_path, "base")
-    assert _names(in_order([user, base]).drivers) == ["base", "user"]
-    ring = in_order([_of_dkms(tmp_path, "one", "BUILD_DEPENDS=two"), _of_dkms(tmp_path, "two", "BUILD_DEPENDS=one")])
-    assert str(ring.rings[0]) == "one says BUILD_DEPENDS=two, two says BUILD_DEPENDS=one"
+    assert _names(_ordered([user, base]).members) == ["base", "user"]
+    ring = _ordered([_of_dkms(tmp_path, "one", "BUILD_DEPENDS=two"), _of_dkms(tmp_path, "two", "BUILD_DEPENDS=one")])
+    assert "one says BUILD_DEPENDS=two, two says BUILD_DEPENDS=one" in str(ring.rings[0])

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recipes come after those that they DEPEND on."""
+"""Recipes come after those that they DEPEND on, or whose symbols their sources use."""
 
 from pathlib import Path
 
-from dlkm.yocto.batch import in_order
+from dlkm.core.processes import Processes
+from dlkm.source.symbols import in_order
+from dlkm.yocto.batch import members_of
 from dlkm.yocto.evaluation import Evaluation
 from dlkm.yocto.layers import RecipeFile
 
@@ -14,7 +16,7 @@ def _read(name: str, depends: str = "", provides: str = "") -> Evaluation:
 
 
 def _names(*read: Evaluation) -> list[str]:
-    return [one.name for one in in_order(read)]
+    return [one.name for one in in_order(members_of(Processes(), read, {})).members]
 
 
 def test_a_recipe_comes_after_what_it_needs() -> None:

@@ -121,6 +121,8 @@ def described(d: Any, reader: Reader, ear: Ear, wanted: dict[str, Any]) -> dict[
         "tasks": order_of(d),
         "inherits": [Path(name).stem for name in d.getVar("__inherit_cache", False) or []],
         "fetch": None if skipped else _fetching(d),
+        "sources": [] if skipped else _sources(d),
+        "files": files_of(d),
     }
     if wanted.get("variables") or wanted.get("variable"):
         answer["bodies"] = {task: _body(d, task) for task in answer["tasks"]}
@@ -254,3 +256,24 @@ def _fetching(d: Any) -> dict[str, Any]:
         "places": {url: named_at(d, url) for url in remote},
         "files": os.path.dirname(d.getVar("FILE", False)),
     }
+
+
+def _sources(d: Any) -> list[dict[str, str]]:
+    """Where each entry of SRC_URI lies, or will once it is fetched; of a repository its clone and revision.
+
+    `key` is bb's name for a revision that only the fetch phase knows.
+    """
+    found = []
+    for url in (_value(d, "SRC_URI") or "").split():
+        source = {"url": url, "path": "", "revision": "", "key": ""}
+        try:
+            data = bb.fetch2.FetchData(url, d)
+            source["revision"] = str(getattr(data, "revision", "") or "")
+            if source["revision"] and getattr(data, "unresolvedrev", None):
+                source["key"] = data.method.generate_revision_key(data, d, data.name)
+            data.setup_localpath(d)
+            source["path"] = str(data.localpath or "")
+        except (bb.fetch2.BBFetchException, bb.BBHandledException, OSError):
+            pass  # the fetch phase meets the same, and tells
+        found.append(source)
+    return found

@@ -9,7 +9,9 @@ MODULES_MODULE_SYMVERS_LOCATION ?= ""
 python __anonymous() {
     oe.kernel.settle_dependencies(d)
     words = (d.getVar('DEPENDS') or '').split()
+    # Those of DLKM_SYMVERS are of drivers that are built beside the recipe, and of recipes that it does not DEPEND on.
     tables = ['${STAGING_INCDIR}/%s/Module.symvers' % word for word in words if word.startswith('kernel-module-')]
+    tables += (d.getVar('DLKM_SYMVERS') or '').split()
     d.setVar('KBUILD_EXTRA_SYMBOLS', ' '.join(tables))
 }
 
