@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Modules that use each other's symbols, across a directory, recipes and a DKMS package: one order, and a set that loads."""
+"""Modules that use each other's symbols, across a directory, recipes and a DKMS package: one order, a set that loads.
+
+What is built once is known again, of whatever kind it is.
+"""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -69,9 +73,16 @@ def _dkms(folder: Path, name: str, *uses: str) -> Path:
     return folder
 
 
-def _dlkm(*words: object) -> "subprocess.CompletedProcess[str]":
+def _dlkm(*words: object, store: Path | None = None) -> "subprocess.CompletedProcess[str]":
     argv = [str(DLKM), *map(str, words)]
-    done = subprocess.run(argv, env=environment({}), capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(
+        argv,
+        env=environment({"DLKM_CACHE": str(store or os.environ["DLKM_CACHE"])}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     assert "Traceback" not in done.stderr
     return done
 
@@ -85,10 +96,10 @@ def _depends(cell: Mapping[str, Any]) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_every_kind_gives_to_every_other(tmp_path: Path, kernel_61: Kernel) -> None:
-    """Asked for from the last to the first."""
+def _chain(tmp_path: Path) -> list[Path]:
+    """Each uses the next one's symbol."""
     layer = tmp_path / "layer"
-    sources = [
+    return [
         _recipe(layer, "fifth", "fourth"),
         _dkms(tmp_path / "fourth-1.0", "fourth", "third"),
         _recipe(layer, "third", "second", packed=True),
@@ -96,7 +107,13 @@ def test_every_kind_gives_to_every_other(tmp_path: Path, kernel_61: Kernel) -> N
         _sources(tmp_path / "first", "first", "zeroth"),
         _recipe(layer, "zeroth"),
     ]
-    done = _dlkm("build", "--json", *sources, "-k", kernel_61.id, "-o", tmp_path / "out")
+
+
+def test_every_kind_gives_to_every_other(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Asked for from the last to the first; then once more, with nothing changed, and with one source changed."""
+    sources = _chain(tmp_path)
+    words = ("build", "--json", *sources, "-k", kernel_61.id, "-o", tmp_path / "out")
+    done = _dlkm(*words)
     cells = _cells(done)
     assert done.returncode == 0, done.stderr + str({name: cell["reason"] for name, cell in cells.items()})
     assert {name: _depends(cell) for name, cell in cells.items()} == {
@@ -111,6 +128,63 @@ def test_every_kind_gives_to_every_other(tmp_path: Path, kernel_61: Kernel) -> N
     checked = _dlkm("check", "--json", *modules, "-k", kernel_61.id)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert {one["outcome"] for one in json.loads(checked.stdout)["results"]} == {"loads"}
+    again = _cells(_dlkm(*words))
+    assert {name: cell["cached"] for name, cell in again.items()} == dict.fromkeys(cells, True)
+    assert [_shown(cell) for cell in again.values()] == [_shown(cell) for cell in cells.values()]
+    text = (tmp_path / "layer/files/second/second.c").read_text()
+    (tmp_path / "layer/files/second/second.c").write_text(text.replace("+ 1", "+ 2"))
+    changed = _cells(_dlkm(*words))
+    assert [name for name, cell in changed.items() if not cell["cached"]] == ["second"]
+    assert changed["second"]["modules"][0]["sha256"] != cells["second"]["modules"][0]["sha256"]
+
+
+def _shown(cell: Mapping[str, Any]) -> Any:
+    """What a cell brings, its packages' files among it."""
+    folder = Path(cell["log"]).parent
+    packages = {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
+        for path in sorted(folder.rglob("packages*/**/*"))
+        if path.is_file()
+    }
+    record = (folder / "packages.json").read_text() if (folder / "packages.json").is_file() else ""
+    return [one["sha256"] for one in cell["modules"]], Path(cell["symvers"]).read_text(), packages, record
+
+
+def test_a_recipe_is_known_by_all_that_decides_it(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Its classes and bbappends too; what is damaged is built anew, and what failed is tried again."""
+    layer, store = tmp_path / "layer", tmp_path / "store"
+    recipe = _recipe(layer, "known", more="inherit own")
+    (layer / "classes").mkdir()
+    (layer / "classes/own.bbclass").write_text('OWN = "1"\n')
+    (layer / "conf").mkdir()
+    (layer / "conf/layer.conf").write_text('BBPATH .= ":${LAYERDIR}"\n')
+
+    def cached(*words: str) -> bool:
+        (cell,) = _cells(
+            _dlkm("build", "--json", recipe, "-k", kernel_61.id, "-o", tmp_path / "out", *words, store=store)
+        ).values()
+        assert cell["outcome"] == "built", cell["reason"]
+        return bool(cell["cached"])
+
+    assert [cached(), cached(), cached("--no-cache"), cached("--var", "A=1"), cached()] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+    (layer / "classes/own.bbclass").write_text('OWN = "2"\n')
+    assert [cached(), cached()] == [False, True]
+    (layer / "known_%.bbappend").write_text('SUMMARY = "other"\n')
+    assert [cached(), cached()] == [False, True]
+    for blob in (store / "cas").rglob("*"):
+        if blob.is_file() and blob.read_bytes()[:4] == b"\x7fELF":
+            blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    assert [cached(), cached()] == [False, True]
+    (layer / "files/known/known.c").write_text("broken")
+    for _time in range(2):
+        done = _dlkm("build", "--json", recipe, "-k", kernel_61.id, "-o", tmp_path / "out", store=store)
+        assert [(cell["outcome"], cell["cached"]) for cell in _cells(done).values()] == [("failed", False)]
 
 
 def test_a_cycle_across_kinds_is_named(tmp_path: Path, kernel_61: Kernel) -> None:

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from dlkm.action.store import Store
 from dlkm.action.tree import Blobs
+from dlkm.build.compiler import Compiler
 from dlkm.build.content import KernelContent, kernel_content
 from dlkm.build.kerneltree import KernelTree, tree_on_the_target
 from dlkm.build.order import Order
 from dlkm.build.toolchain import Toolchain, toolchain_of
+from dlkm.core.arch import Arch
 from dlkm.core.errors import DlkmError
 from dlkm.core.processes import Runner
 from dlkm.kernel.kernel import Kernel
@@ -68,10 +70,10 @@ class Cache:
         """What that is made of."""
         return self._once.get(("blobs", kernel.id), self.kernel(kernel).blobs)
 
-    def toolchain(self, order: Order) -> Toolchain:
-        """What compiles an order."""
-        name = ("toolchain", order.compiler, order.kernel.arch.name)
-        return self._once.get(name, lambda: toolchain_of(order.compiler, order.kernel.arch, self.runner, self.store))
+    def toolchain(self, compiler: Compiler, arch: Arch) -> Toolchain:
+        """What compiles for an architecture."""
+        name = ("toolchain", compiler, arch.name)
+        return self._once.get(name, lambda: toolchain_of(compiler, arch, self.runner, self.store))
 
     def answers(self, order: Order, ask: Callable[[], bytes]) -> bytes:
         """What an order's compiler answers its kernel's Makefiles; `ask` finds out."""

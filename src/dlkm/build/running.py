@@ -120,7 +120,7 @@ class Job:
             tools=self._tools,
             source=source,
             kernel=cache.kernel(order.kernel),
-            toolchain=cache.toolchain(order),
+            toolchain=cache.toolchain(order.compiler, order.kernel.arch),
             sandboxed=self.workshop.bubblewrap is not None,
             hermetic=remote is not None and remote.hermetic,
             properties=remote.properties if remote is not None else {},

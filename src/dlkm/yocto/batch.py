@@ -23,6 +23,7 @@ from dlkm.yocto.advice import advised
 from dlkm.yocto.evaluation import Evaluation, Setting, evaluate, setting
 from dlkm.yocto.fetch import Fetched, fetch
 from dlkm.yocto.job import RecipeJob, blank_cell, build_recipe, identity_of, refusal
+from dlkm.yocto.known import Memory
 from dlkm.yocto.layers import RecipeFile, layers_of, locate, providers
 from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.texts import texts_of
@@ -139,6 +140,8 @@ class _Line:
         self._workshop, self._place, self._kernel, self._options = workshop, place, kernel, options
         self._output, self._shared, self._watcher = output, shared, watcher
         self._providing: Mapping[str, Path] = {}
+        cache = workshop.cache
+        self._memory = Memory(cache=cache, remote=workshop.remote) if cache is not None else None
 
     def run(
         self, read: Sequence[Evaluation], fetched: Mapping[Path, Fetched], drivers: Sequence[Wanted]
@@ -184,13 +187,13 @@ class _Line:
     def _built(self, one: Evaluation, source: Fetched, given: Mapping[Path, _Left]) -> _Left:
         if not one.compatible:
             return self._skipped(one, one.why or "not for this machine")
-        known = {word: left.cell for word, left in self._by_word(one, given).items()}
+        asked = self._by_word(one, given)
+        known = {word: left.cell for word, left in asked.items()}
         missing = next((cell for cell in known.values() if cell.outcome is not BuildOutcome.BUILT), None)
         if missing is not None:
             return self._skipped(one, f"needs {missing.id}, which was not built")
-        asked = {cell.id for cell in known.values()}
-        sysroots = tuple(dict.fromkeys(folder for left in given.values() for folder in left.sysroots))
-        symbols = given_by(left.cell for left in given.values() if left.cell.id not in asked)
+        sysroots = tuple(dict.fromkeys(folder for left in asked.values() for folder in left.sysroots))
+        symbols = given_by(left.cell for left in given.values() if left not in asked.values())
         own = self._shared / identity_of(one, self._kernel)
         with self._workshop.share(self._place.options.jobs, self._watcher.open) as jobs:
             self._watcher.begin(identity_of(one, self._kernel))
@@ -221,4 +224,5 @@ class _Line:
             sysroots=given[0],
             given=given[1],
             fetched=source,
+            memory=self._memory,
         )

@@ -13,6 +13,7 @@ from dlkm.package.package import Package, PackageFile, Scripts
 from dlkm.package.store import FOLDER
 from dlkm.yocto.preset import WORK
 
+INDEX = "dlkm-packages.json"  # the tasks' list of packages, in WORKDIR
 _LIMIT = 64 << 20  # bytes of the tasks' list of packages
 
 
@@ -28,7 +29,7 @@ def place_outside(path: str, scratch: Path) -> Path:
 
 def packages_in(facts: Mapping[str, str], scratch: Path, output: Path, recipe: str) -> tuple[Package, ...]:
     """Copy the packages below `packages-split` of the output; none when do_package did not run."""
-    index = place_outside(facts["WORKDIR"], scratch) / "dlkm-packages.json"
+    index = place_outside(facts["WORKDIR"], scratch) / INDEX
     if index.is_symlink() or not index.is_file() or index.stat().st_size > _LIMIT:
         return ()
     split = place_outside(facts["PKGDEST"], scratch)

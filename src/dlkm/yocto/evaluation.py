@@ -229,10 +229,10 @@ def _evaluation(recipe: RecipeFile, answer: Mapping[str, Any]) -> Evaluation:
 
 
 def _assignment(event: dict[str, Any]) -> Assignment:
-    return Assignment(**event | {"file": _outside(event["file"])})
+    return Assignment(**event | {"file": outside(event["file"])})
 
 
-def _outside(file: str) -> str:
+def outside(file: str) -> str:
     """Where a file that the worker saw lies here."""
     for name, folder in (("dlkm", Path(dlkm.__file__).parent), ("bb", package_folder("bb"))):
         if file.startswith(f"{LIBRARY}/{name}/"):

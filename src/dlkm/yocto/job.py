@@ -20,6 +20,7 @@ from dlkm.build.order import Given
 from dlkm.build.output import ensure_replaceable, output_directory, prepared
 from dlkm.build.place import prepare_tools, tools_of
 from dlkm.build.record import Evidence, write_record
+from dlkm.build.request import Request
 from dlkm.build.result import BuildOutcome, Cell, moved
 from dlkm.build.sandbox import Sandbox, sandbox
 from dlkm.build.scratch import Scratch, scratch
@@ -33,6 +34,7 @@ from dlkm.yocto.collect import packages_in, place_outside
 from dlkm.yocto.confine import library, worker_command, writable
 from dlkm.yocto.evaluation import Evaluation, Setting, request_of
 from dlkm.yocto.fetch import Fetched
+from dlkm.yocto.known import TASK_LOG, Memory, request_for
 from dlkm.yocto.layers import shown
 from dlkm.yocto.preset import SYMVERS, SYSROOTS, WORK, downloads
 
@@ -44,7 +46,6 @@ _ONLY_STATUS = re.compile(
 )
 _STACK = "Exception: "  # bb's account of an exception, which the headline has in one line
 _PLACED = re.compile(r"/[^:\n]+:\d+: ")
-_TASK_LOG = "tasks.log"
 _GRACE = 60.0  # seconds for reading the recipe and ending what runs too long
 _TOOLS = (
     *("ar", "as", "cpp", "g++", "gcc-ar", "gcc-nm", "gcc-ranlib", "ld", "ld.bfd", "nm"),
@@ -56,7 +57,8 @@ _TOOLS = (
 class RecipeJob:
     """One recipe and what it builds on: `sysroots` are the directories that the recipes it DEPENDS on left.
 
-    `given` is what others give whose symbols it uses and that it does not DEPEND on.
+    `given` is what others give whose symbols it uses and that it does not DEPEND on. `memory` is None where nothing is
+    taken from earlier builds, and nothing kept.
     """
 
     evaluation: Evaluation
@@ -67,6 +69,7 @@ class RecipeJob:
     sysroots: tuple[Path, ...] = ()
     given: tuple[Given, ...] = ()
     fetched: Fetched = field(default_factory=Fetched)
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class _Ran:
     scratch: Scratch
     start: float
     command: tuple[str, ...]
+    cached: bool = False
 
     @property
     def failed(self) -> str | None:
@@ -111,16 +115,56 @@ def build_recipe(job: RecipeJob, options: BuildOptions, output: Path, sysroot: P
     ensure_replaceable(target)
     try:
         with scratch() as own, job.place.events.task(f"building {identity}"):
-            prepare_tools(own, tools_of(job.kernel, job.compiler))
-            _prefix_tools(job, own)
-            ran = _run(job, options, own, start)
+            request = _request(job, options)
+            ran = _recalled(job, request, own, start) or _run(job, options, own, start)
+            _warn(job, ran)
             _raise_if_refused(job, ran)
             cell = _deliver(job, ran, target, identity)
             if cell.outcome is BuildOutcome.BUILT:
                 _keep_sysroot(ran, sysroot)
+                _remember(job, request, ran)
             return cell
     except OSError as error:
         raise StorageError(f"{identity} cannot be built: {error}") from error
+
+
+def _request(job: RecipeJob, options: BuildOptions) -> Request | None:
+    """What the build is known by; None, which is told, where nothing says that it would be the same again."""
+    if job.memory is None:
+        return None
+    request = request_for(job, options, job.memory.cache)
+    if isinstance(request, str):
+        job.place.events.info(f"{job.evaluation.name}: not kept for the next time: {request}")
+        return None
+    return request
+
+
+def _recalled(job: RecipeJob, request: Request | None, own: Scratch, start: float) -> _Ran | None:
+    """The tasks as they went an earlier time."""
+    answer = job.memory.recall(request, own.path) if job.memory is not None and request is not None else None
+    if answer is None:
+        return None
+    return _Ran(answer=answer, scratch=own, start=start, command=_command(job), cached=True)
+
+
+def _remember(job: RecipeJob, request: Request | None, ran: _Ran) -> None:
+    if job.memory is None or request is None or ran.cached:
+        return
+    try:
+        job.memory.keep(request, ran.answer, ran.scratch.path)
+    except StorageError as error:
+        job.place.events.warning(f"{job.evaluation.name}: built, but not kept for the next time: {error}")
+
+
+def _command(job: RecipeJob) -> tuple[str, ...]:
+    return (job.evaluation.recipe.path.name, *job.evaluation.tasks)
+
+
+def _warn(job: RecipeJob, ran: _Ran) -> None:
+    """What the tasks warned of; what reading the recipe warned of was told then."""
+    for message in ran.answer.get("messages", ()):
+        if message["level"] == "warning" and message["text"] not in job.evaluation.warnings:
+            job.place.events.warning(f"{job.evaluation.name}: {message['text']}")
 
 
 def _prefix_tools(job: RecipeJob, own: Scratch) -> None:
@@ -138,6 +182,8 @@ def _prefix_tools(job: RecipeJob, own: Scratch) -> None:
 
 
 def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _Ran:
+    prepare_tools(own, tools_of(job.kernel, job.compiler))
+    _prefix_tools(job, own)
     inside = sandbox(job.place.bubblewrap, own, job.tree, job.compiler)
     environment = fixed_environment(job.kernel, job.compiler, options) | {
         "PATH": inside.view.around.path,
@@ -161,10 +207,7 @@ def _run(job: RecipeJob, options: BuildOptions, own: Scratch, start: float) -> _
     answer: dict[str, Any] = (
         answers[0] if answers else {"error": {"text": "the worker gave no answer", "file": "", "line": 0}}
     )
-    for message in answer.get("messages", ()):
-        if message["level"] == "warning" and message["text"] not in job.evaluation.warnings:
-            job.place.events.warning(f"{job.evaluation.name}: {message['text']}")
-    return _Ran(answer=answer, scratch=own, start=start, command=(recipe.path.name, *job.evaluation.tasks))
+    return _Ran(answer=answer, scratch=own, start=start, command=_command(job))
 
 
 def _with_recipe(inside: Sandbox, job: RecipeJob) -> Sandbox:
@@ -214,7 +257,9 @@ def _deliver(job: RecipeJob, ran: _Ran, target: Path, identity: str) -> Cell:
             write_packages(new, packages)
             cell = replace(cell, packages=tuple(package.name for package in packages))
             _keep_deployed(facts, ran, new)
-        cell = replace(cell, id=identity, seconds=round(time.monotonic() - ran.start, 3))
+        cell = replace(
+            cell, id=identity, cached=ran.cached and not reason, seconds=round(time.monotonic() - ran.start, 3)
+        )
         write_record(new, cell, _evidence(job, ran, diagnostics))
     return moved(cell, target)
 
@@ -229,7 +274,7 @@ def _keep_deployed(facts: Mapping[str, str | None], ran: _Ran, output: Path) -> 
 
 def _log_of(ran: _Ran) -> Path:
     """What the tasks said; nothing where they put something else in its place."""
-    log = ran.scratch.driver / _TASK_LOG
+    log = ran.scratch.driver / TASK_LOG
     return log if log.is_file() and not log.is_symlink() else Path(os.devnull)
 
 
