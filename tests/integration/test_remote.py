@@ -31,6 +31,14 @@ MAKE="make -j$parallel_jobs KDIR=$kernel_source_dir"
 BUILT_MODULE_NAME[0]=kdir
 DEST_MODULE_LOCATION[0]=/updates
 """
+RECIPE = """\
+SUMMARY = "hello"
+LICENSE = "GPL-2.0-only"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171dd6425610833a22dbe6"
+inherit module
+SRC_URI = "file://hello"
+S = "${UNPACKDIR}/hello"
+"""
 # Like most drivers: it takes the running machine's kernel, whatever is said.
 INSISTS = "obj-m := kdir.o\nall:\n\t$(MAKE) -C /lib/modules/$(shell uname -r)/build M=$(CURDIR) modules\n"
 SLOW = "obj-m := kdir.o\nall:\n\tsleep 2\n\t$(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) modules\n"
@@ -98,6 +106,20 @@ def test_the_same_bytes_on_a_cluster(tmp_path: Path, cluster: Running, kernel_61
     # And here it is known without asking anybody.
     known, _ = _dlkm(*words, "-o", tmp_path / "known", store=tmp_path / "two")
     assert {cell["cached"] for cell in known.values()} == {True}
+
+
+def _recipe(layer: Path) -> Path:
+    shutil.copytree(HELLO, layer / "files" / "hello")
+    path = layer / "told_1.0.bb"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_a_recipe_is_built_here(tmp_path: Path, cluster: Running, kernel_61: Kernel) -> None:
+    """No worker could run it, even where all are to be built by workers."""
+    remote = ("--remote", cluster.address, "--remote-fallback", "none")
+    cells, _ = _dlkm(_recipe(tmp_path / "layer"), "-k", kernel_61.id, "-o", tmp_path / "out", *remote)
+    assert [(cell["outcome"], cell["cached"]) for cell in cells.values()] == [("built", False)]
 
 
 def test_only_what_is_missing_is_sent(tmp_path: Path, cluster: Running, kernel_61: Kernel) -> None:
@@ -261,7 +283,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[Run
 
 
 def test_a_shared_cache(tmp_path: Path, shared: Running, keys: Keys, kernel_61: Kernel) -> None:
-    words: list[str | Path] = [*_drivers(tmp_path), "-k", kernel_61.id, "--remote-cache", shared.address, *keys.flags]
+    sources = [*_drivers(tmp_path), _recipe(tmp_path / "layer")]
+    words: list[str | Path] = [*sources, "-k", kernel_61.id, "--remote-cache", shared.address, *keys.flags]
     first, _ = _dlkm(*words, "-o", tmp_path / "one", store=tmp_path / "store-one")
     second, said = _dlkm(*words, "-o", tmp_path / "two", store=tmp_path / "store-two")
     assert {cell["cached"] for cell in first.values()} == {False}
