@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "build": {"build", "action", "remote"} | VALUES,
     "verdict": {"verdict"} | VALUES,
     "package": {"package"} | VALUES,
-    "yocto": {"yocto", "package", "build"} | VALUES,
+    "yocto": {"yocto", "package", "build", "action"} | VALUES,
     "rootfs": {"rootfs", "build", "verdict", "package"} | VALUES,
     "prove": {"prove", "rootfs", "build", "verdict", "package"} | VALUES,
     "matrix": {"matrix", "prove", "build", "verdict", "yocto", "action", "package"} | VALUES,
