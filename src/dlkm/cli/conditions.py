@@ -44,7 +44,7 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
     """
     from dlkm.verdict.conditions import Conditions
     from dlkm.verdict.keyring import certificates_at
-    from dlkm.verdict.modprobe import options_in
+    from dlkm.verdict.modprobe import commands_in, options_in
 
     named = tuple(path for path in arguments.trusted_cert if str(path) != _NONE)
     for path in named:
@@ -57,6 +57,7 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
         loaded=frozenset(arguments.loaded),
         params=tuple(arguments.param),
         options=options_in(rootfs) if rootfs is not None else (),
+        commands=commands_in(rootfs) if rootfs is not None else (),
     )
 
 

@@ -46,7 +46,7 @@ def show(verdicts: Sequence[Verdict], terminal: Terminal, *, all_findings: bool 
         _show_one(verdicts[0], terminal, all_findings=True)
         return
     _show_table(verdicts, terminal)
-    doubtful = [verdict for verdict in verdicts if verdict.outcome is not Outcome.LOADS]
+    doubtful = [one for one in verdicts if one.outcome is not Outcome.LOADS or (all_findings and one.findings)]
     shown = doubtful if all_findings else doubtful[:_DETAILED]
     for verdict in shown:
         terminal.print()

@@ -17,6 +17,7 @@ from dlkm.verdict.findings import findings as findings_of
 from dlkm.verdict.findings import utf8
 from dlkm.verdict.kernel_files import kernel_files
 from dlkm.verdict.licence import taint_of
+from dlkm.verdict.modprobe import install_command
 from dlkm.verdict.signing import is_unsigned
 from dlkm.verdict.steps import CHECKS, FINAL
 from dlkm.verdict.supply import Supply
@@ -43,7 +44,7 @@ def judge(candidate: Candidate, facts: Facts, conditions: Conditions, supply: Su
 
 def _steps(case: Case) -> Iterator[list[Trip]]:
     """The trips of each step of the loader that has any; what a damaged file keeps from being judged ends it."""
-    about = list(kernel_files(case))
+    about = [*kernel_files(case), *install_command(case)]
     if about:
         yield about
     refused = False

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 
@@ -13,7 +14,7 @@ class Conditions:
     `lockdown` is "none", "integrity" or "confidentiality". `cmdline` is the kernel's command line, `loaded` the modules
     that are there already, `params` the words given to every module ("NAME=VALUE"), `options` those that modprobe.d
     gives as (module, word), `trusted_certs` the certificates (DER or PEM) that the machine trusts besides the kernel's
-    own: all of them, None where nobody knows.
+    own: all of them, None where nobody knows. `commands` are what modprobe runs instead of loading, by module.
     """
 
     sig_enforce: bool | None = None
@@ -23,6 +24,7 @@ class Conditions:
     loaded: frozenset[str] = frozenset()
     params: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
 
     def params_of(self, module: str) -> tuple[str, ...]:
         """What modprobe hands to a module: modprobe.d's words, the command line's "MODULE.NAME=VALUE", the given."""
@@ -30,6 +32,10 @@ class Conditions:
         start = f"{module}."
         named = ((name.removeprefix(start), value) for name, value in self.words() if name.startswith(start))
         return (*options, *(key if value is None else f"{key}={value}" for key, value in named), *self.params)
+
+    def command_of(self, module: str) -> str | None:
+        """The first of modprobe.d's commands that stands for a module (libkmod: kmod_module_get_install_commands)."""
+        return next((command for pattern, command in self.commands if fnmatchcase(module, pattern)), None)
 
     def words(self) -> Iterator[tuple[str, str | None]]:
         """The command line as (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""

@@ -69,6 +69,7 @@ class Quick:
             and facts.option("SMP") is True
             and not self._conditions.trusted_certs
             and not self._conditions.params
+            and not any("*" in name or "?" in name or "[" in name for name, _ in self._conditions.commands)
             and not demands(facts, self._conditions)
             and b"module_layout" in self._row_of
             and "gki-symbols" not in self._era.checks
@@ -168,9 +169,10 @@ class Quick:
         """Names that conditions or the kernel speak of."""
         dotted = (name.partition(".")[0] for name, _ in self._conditions.words() if "." in name)
         options = (name for name, _ in self._conditions.options)
+        commands = (name for name, _ in self._conditions.commands)
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
         kernels = self._facts.builtin | {*self._taken_in_sysfs()}
-        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *loaded}
+        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *commands, *loaded}
         return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
 
     def _taken_in_sysfs(self) -> Iterator[str]:

@@ -375,6 +375,14 @@ def validity() -> Iterator[Trial]:
     ) -> Trial:
         return Trial(rule=rule, bad=bad, good=good, errno="ENOEXEC", log=log, world=world or World(), label=label)
 
+    yield Trial(
+        rule="install-command",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(conditions={"commands": (("other", "true"), ("ti*y", "/bin/false"))}),
+        near=World(conditions={"commands": (("tin", "/bin/false"),)}),
+        outcome="loads",
+    )
     yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
     yield Trial(rule="empty-file", bad=b"", good=PLAIN, errno="EINVAL")
     yield refused("elf-header-length", PLAIN[:63], "Invalid ELF header len 63")
