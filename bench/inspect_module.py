@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.figure import Figure, alone, pair
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
+from dlkm.kernel.demand import complete
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
 from dlkm.ko.module import read_module
@@ -21,6 +22,7 @@ def figures() -> Iterator[Figure]:
     """One module, then all."""
     (kernel,) = resolve(["debian:latest-6.1-amd64"], Pool(), Events(), Processes())
     assert kernel.modules is not None
+    complete(kernel.modules)
     files = sorted(kernel.modules.rglob("*.ko"))
     one = str(files[0])
     yield alone("dlkm inspect ONE, from the shell (s)", lambda: _run(str(DLKM), "inspect", one), aim=0.25, runs=15)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.figure import Figure, pair
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
+from dlkm.kernel.demand import complete
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
 
@@ -22,6 +23,7 @@ def figures() -> Iterator[Figure]:
     """The claim, for modules of a usual size: 30 to 300 kB."""
     (kernel,) = resolve(["debian:latest-6.1-amd64"], Pool(), Events(), Processes())
     assert kernel.modules is not None
+    complete(kernel.modules)
     usual = [path for path in sorted(kernel.modules.rglob("*.ko")) if 30_000 < path.stat().st_size < 300_000]
     chosen = usual[:: len(usual) // MODULES][:MODULES]
     with tempfile.TemporaryDirectory() as name:

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.figure import Figure, pair
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
+from dlkm.kernel.demand import complete
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
@@ -49,6 +50,7 @@ def _tables(root: Path, kernel: Kernel) -> Figure:
 def _whole(root: Path, kernel: Kernel, folder: Path) -> Figure:
     """Two drivers take turns, so that each time there is something to do."""
     assert kernel.modules is not None
+    complete(kernel.modules)
     drivers = [path for name in ("dummy", "veth") for path in kernel.modules.rglob(f"{name}.ko*")]
     copies = cycle([Path(shutil.copy(path, folder)) for path in drivers])
     updates = root / "lib/modules" / kernel.release / "updates"

@@ -12,6 +12,7 @@ from hypothesis import settings
 from dlkm.core.arch import arch_named
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes
+from dlkm.kernel.demand import complete
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
@@ -42,8 +43,10 @@ settings.load_profile("dlkm")
 
 
 def fetched(spec: str) -> Kernel:
-    """The one kernel that a SPEC names, added to the user's pool when it is not there."""
+    """The one kernel that a SPEC names, added to the user's pool when it is not there, all its modules unpacked."""
     (kernel,) = resolve([spec], Pool(), Events(), Processes())
+    if kernel.modules is not None:
+        complete(kernel.modules)
     return kernel
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlkm.core.events import telling
 from dlkm.report.terminal import Colour, Terminal
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def positive(text: str) -> int:
 
 def terminal_of(arguments: argparse.Namespace) -> Terminal:
     """The terminal that the common flags ask for."""
-    return Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
+    terminal = Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
+    telling.set(terminal.events)
+    return terminal
 
 
 def kernels_of(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kernel, ...]":

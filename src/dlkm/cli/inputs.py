@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.core.errors import UsageError
+from dlkm.kernel.demand import complete_for
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def sort_out(paths: Sequence[Path], subdir: str = "") -> tuple[Input, ...]:
 
     A directory that is a SOURCE is one whatever lies below it: builds made earlier may be older than the source.
     """
+    complete_for(paths)
     found = [_recognised(path, subdir) for path in paths]
     apart = distinct(item.driver for item in found if item.driver is not None)
     named = (item if item.driver is None else replace(item, driver=apart.get(item.driver.path)) for item in found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlkm.core.errors import DlkmError, ExitStatus, MalformedError, UsageError
 from dlkm.core.events import Events
+from dlkm.kernel.demand import complete_for
 from dlkm.ko.module import Module, read_module
 from dlkm.report.inspect import added_lines, field_values, inspect_document, modinfo_entries, module_entry
 from dlkm.report.terminal import Terminal
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("--json gives the whole document: -F and -0 do not go with it")
     entries: list[dict[str, Any]] = []
     status = ExitStatus.OK
+    complete_for(map(Path, arguments.files))
     for given in arguments.files:
         try:
             module = _module(Path(given))

@@ -68,6 +68,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--config", type=Path, metavar="FILE", help="the configuration of source:PATH")
     adding.add_argument("--symvers", type=Path, metavar="FILE", help="the Module.symvers of source:PATH")
     adding.add_argument("--release", metavar="R", help="what source:PATH calls itself (the target's uname -r)")
+    adding.add_argument(
+        "--all-modules",
+        action="store_true",
+        help="unpack all modules of the kernels now, also of those that are there; otherwise when one is asked for",
+    )
     listing = action("list", "what the pool has")
     listing.add_argument("--used", action="store_true", help="with the day on which each was taken last")
     listing.add_argument("kernels", nargs="*", metavar="PATTERN", help="only these: ids or globs")
@@ -125,8 +130,20 @@ def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), given=given)
     for kernel in kernels:
         _look_at_image(kernel, terminal)
+    if arguments.all_modules:
+        kernels = tuple(map(_completed, kernels))
     _answer(kernels, arguments, terminal)
     return ExitStatus.OK
+
+
+def _completed(kernel: Kernel) -> Kernel:
+    """The kernel with all its modules unpacked."""
+    from dlkm.kernel.demand import complete
+
+    if kernel.packed is None or kernel.modules is None:
+        return kernel
+    complete(kernel.modules)
+    return Pool().get(kernel.id) or kernel
 
 
 def _look_at_image(kernel: Kernel, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
 from dlkm.cli.inputs import INPUTS, cells_of, sort_out
 from dlkm.cli.project import add_cell_flags, runs_project
 from dlkm.core.errors import ExitStatus, UsageError
+from dlkm.kernel.demand import complete_for
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def _files(
 
 
 def _inputs(arguments: argparse.Namespace) -> "tuple[Input, ...]":
+    complete_for(arguments.paths)
     for path in arguments.paths:
         if not path.exists():
             raise UsageError(f"there is no {path}")

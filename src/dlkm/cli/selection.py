@@ -135,7 +135,10 @@ def _real(folder: str) -> str:
 
 def _expand(word: str) -> Iterator[Path]:
     """The files and directories that one PATH names."""
+    from dlkm.kernel.demand import complete_for
+
     path = Path(word)
+    complete_for([path])  # it may be a pattern, too
     if path.exists():
         yield path
     elif glob.has_magic(word):

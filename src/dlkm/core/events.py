@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -106,3 +107,7 @@ class Events:
             yield Task(title=title, number=number, listener=self.listener, total=total)
         finally:
             self.listener(Event(kind=EventKind.FINISHED, text=title, task=number, total=total))
+
+
+# For what happens far below whoever holds an Events, such as a file that is unpacked because somebody reads it.
+telling: ContextVar[Events] = ContextVar("telling", default=Events())  # noqa: B039 — it is frozen

@@ -3,11 +3,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import sha256_file, write_atomically
-from dlkm.kernel import manifest
+from dlkm.kernel import manifest, rest
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.pool import Pool
@@ -18,11 +19,12 @@ def adopt(pool: Pool, name: str, kernel: Kernel, made: Path, packages: Sequence[
     """Make what lies in `made` (below the pool's scratch) the kernel `name` of the pool."""
     files = Manifest.of(made)
     pool.while_whole(kernel, made, files)
-    return pool.put(_record(name, kernel, made, packages, files), made)
+    files, packed = rest.put_away(kernel, made, files)
+    return pool.put(_record(name, replace(kernel, packed=packed), made, packages, files), made)
 
 
 def _record(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked], files: Manifest) -> Record:
-    """What is to be known of the kernel in `made`, its parts below it; writes its list of files.
+    """What is to be known of the kernel in `made`, its parts below it; writes its list of unpacked files.
 
     Verified each time it is taken: what answers rest on (image, Module.symvers, configuration).
     """
@@ -33,6 +35,7 @@ def _record(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked],
     verified = {inside[part] for part in ("image", "symvers", "config_file") if part in inside}
     verified |= {str(path.relative_to(made)) for path in (made / "tree/boot").glob("config-*")}
     regular = {path for path, entry in files.entries.items() if entry.target is None}
+    listed = {rest.LIST: sha256_file(made / rest.LIST)} if kernel.packed is not None else {}
     return Record(
         id=name,
         release=kernel.release,
@@ -45,7 +48,8 @@ def _record(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked],
         lacks=kernel.lacks,
         parts=inside,
         packages=tuple(packages),
-        digests={path: files.entries[path].sha256 for path in sorted(verified & regular)},
+        digests={path: files.entries[path].sha256 for path in sorted(verified & regular)} | listed,
+        packed=kernel.packed,
         manifest=manifest_digest(made),
     )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dlkm.core.names import MODULE_SUFFIXES, is_module_file, module_name, normalise_module_name
+from dlkm.kernel.demand import complete, packed
 from dlkm.ko.module import read_module
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin; Debian's has 6 kB
@@ -21,6 +22,7 @@ class Installed:
 
     def files(self) -> Iterable[Path]:
         """Every module file, sorted by directory; the links `build` and `source` are not followed."""
+        complete(self.modules_dir)
         return map(Path, (*self._by_name.values(), *self._shadowed))
 
     def outside(self) -> Iterator[Path]:
@@ -36,9 +38,13 @@ class Installed:
                 yield entry
 
     def find(self, name: str) -> Path | None:
-        """The file of a module by its name ('-' and '_' alike), or None."""
+        """The file of a module by its name ('-' and '_' alike), or None; one that the pool has packed is unpacked."""
         found = self._by_name.get(normalise_module_name(name))
-        return None if found is None else Path(found)
+        if found is None:
+            return None
+        if found in self._packed:
+            complete(self.modules_dir)
+        return Path(found)
 
     def has(self, name: str) -> bool:
         """Whether `find` finds it."""
@@ -94,19 +100,30 @@ class Installed:
             if needed is None:
                 stack.pop()
                 if name:
-                    order[name] = Path(self._by_name[name])
+                    order[name] = self._file(name)
             elif needed not in entered and needed in self._by_name:
                 entered.add(needed)
                 stack.append((needed, iter(self._depends(needed))))
         return tuple(order.values())
 
     def _depends(self, name: str) -> list[str]:
-        return [normalise_module_name(needed) for needed in read_module(Path(self._by_name[name])).depends]
+        return [normalise_module_name(needed) for needed in read_module(self._file(name)).depends]
+
+    def _file(self, name: str) -> Path:
+        found = self.find(name)
+        assert found is not None, "asked for what the index has"
+        return found
+
+    @cached_property
+    def _packed(self) -> frozenset[str]:
+        return frozenset(packed(self.modules_dir))
 
     @cached_property
     def _index(self) -> tuple[dict[str, str], list[str]]:
         chosen: dict[str, str] = {}
-        paths = module_paths(self.modules_dir)
+        paths: Iterable[str] = _walk(self.modules_dir)
+        if self._packed:
+            paths = sorted({*paths, *self._packed}, key=_rank)
         shadowed = [path for path in paths if chosen.setdefault(module_name(path), path) is not path]
         return chosen, shadowed
 
@@ -125,7 +142,21 @@ def module_files(modules_dir: Path) -> Iterator[Path]:
 
 
 def module_paths(modules_dir: Path) -> Iterator[str]:
-    """The same as strings: thousands of paths are a tenth of a second as objects."""
+    """The same as strings: thousands of paths are a tenth of a second as objects.
+
+    What a kernel of the pool has packed there is unpacked first.
+    """
+    complete(modules_dir)
+    return _walk(modules_dir)
+
+
+def _rank(path: str) -> tuple[list[tuple[bool, str]], str]:
+    """The order in which the walk comes to a file."""
+    folder, _, name = path.rpartition("/")
+    return [(part != "updates", part) for part in folder.split("/")], name
+
+
+def _walk(modules_dir: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(modules_dir):
         folders.sort(key=lambda name: (name != "updates", name))
         for name in sorted(filter(is_module_file, names)):

@@ -10,6 +10,15 @@ from dlkm.core.names import KernelVersion
 from dlkm.kernel.config import Config
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """Modules that the pool keeps packed: how many, their bytes when unpacked, and those that they take as they are."""
+
+    files: int
+    size: int
+    taken: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
     """One kernel. Each path is None when that part is not at hand; nothing here is ever half there.
@@ -40,6 +49,7 @@ class Kernel:
     exports: int | None = None  # rows of its Module.symvers
     size: int | None = None  # bytes that the pool keeps of it
     lacks: tuple[str, ...] = ()
+    packed: Packed | None = None  # of its modules, until somebody asks for one of them (demand.py)
 
     @property
     def version(self) -> KernelVersion:

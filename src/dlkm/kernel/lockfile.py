@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from dlkm.core.errors import FetchError, MalformedError, UsageError
 from dlkm.core.files import open_regular, sha256_file, write_atomically
-from dlkm.kernel import manifest
+from dlkm.kernel import manifest, rest
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.pool import Pool
@@ -111,7 +111,9 @@ def digest_of(kernel: Kernel, pool: Pool) -> str:
     """
     whole = pool.home(kernel.id) / manifest.NAME
     if whole.is_file() and not kernel.origin.startswith("source:"):
-        entries = Manifest.parse(whole.read_bytes(), str(whole)).entries
+        entries = dict(Manifest.parse(whole.read_bytes(), str(whole)).entries)
+        if (whole.parent / rest.LIST).is_file():
+            entries |= rest.read(whole.parent)[1].entries
         lines = [f"{name}\0{entry.target or entry.sha256}\n" for name, entry in sorted(entries.items())]
     else:
         record = pool.record(kernel.id)

@@ -29,7 +29,7 @@ from dlkm.core.files import (
     try_lock,
     write_atomically,
 )
-from dlkm.kernel import manifest, record
+from dlkm.kernel import manifest, record, rest
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.record import Record
@@ -177,6 +177,8 @@ class Pool:
         wrong = [name for name, digest in found.digests.items() if not _has_digest(home / name, digest)]
         if found.manifest is not None:
             wrong += _manifest_damage(home, found.manifest, whole=whole)
+        if found.packed is not None and rest.LIST not in wrong:
+            wrong += rest.differences(home, whole=whole)
         return tuple(dict.fromkeys(str(home / name) for name in wrong))
 
     def remove(self, kernel: str) -> bool:

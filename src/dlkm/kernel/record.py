@@ -11,10 +11,11 @@ from dlkm.core.arch import arch_named
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import inside
 from dlkm.core.names import is_release
-from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.kernel import Kernel, Packed
 
 FORMAT = 1
 NAME = "kernel.json"
+PACK = "rest.zst"  # modules that are packed (rest.py)
 LIMIT = 1 << 20  # bytes; a real one has about two thousand
 PARTS = ("headers", "source", "image", "modules", "symvers", "config_file", "tree")
 
@@ -49,6 +50,7 @@ class Record:
     digests: Mapping[str, str] = field(default_factory=dict)
     manifest: str | None = None
     lacks: tuple[str, ...] = ()
+    packed: Packed | None = None  # when it was added; `size` is what is unpacked then
 
     def to_json(self) -> str:
         """As it is written; `parse` reads it back."""
@@ -91,10 +93,13 @@ class Record:
             digests={inside(_text(path)): _text(digest) for path, digest in _items(table["digests"])},
             manifest=_text_or_none(table["manifest"]),
             lacks=tuple(_text(word) for word in table.get("lacks", [])),
+            packed=_packed(table.get("packed")),
         )
 
     def kernel(self, home: Path) -> Kernel:
         """The kernel as a value; `home` is the record's directory."""
+        packed = self.packed if (home / PACK).exists() else None
+        further = 0 if self.packed is None else self.packed.size if packed is None else packed.taken
         return Kernel(
             id=self.id,
             release=self.release,
@@ -103,8 +108,9 @@ class Record:
             vermagic=self.vermagic,
             compiler=self.compiler,
             exports=self.exports,
-            size=self.size,
+            size=self.size + further,
             lacks=self.lacks,
+            packed=packed,
             packages=tuple(f"{package.name}={package.version}" for package in self.packages),
             **{name: home / path for name, path in self.parts.items()},
         )
@@ -127,6 +133,13 @@ def _number(value: Any) -> int | None:
     if value is not None and (not isinstance(value, int) or value < 0):
         raise TypeError(value)
     return value
+
+
+def _packed(table: Any) -> Packed | None:
+    if table is None:
+        return None
+    numbers = {name: _number(table[name]) or 0 for name in ("files", "size", "taken")}
+    return Packed(**numbers)
 
 
 def _items(table: Any) -> list[tuple[str, Any]]:

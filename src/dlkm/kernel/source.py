@@ -21,6 +21,7 @@ from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
 from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.config import Config
+from dlkm.kernel.demand import complete
 from dlkm.kernel.directory import arch_of, vermagic_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
@@ -295,6 +296,8 @@ def _lines(config: Path) -> Iterator[str]:
 
 def _link_installed(shipped: Kernel, root: Path) -> None:
     """Image and modules of the shipped kernel beside the source: the same files, by hard links where that goes."""
+    if shipped.modules is not None:
+        complete(shipped.modules)
     for part in (shipped.image, shipped.config_file, shipped.modules):
         if part is None or shipped.tree is None or not part.is_relative_to(shipped.tree) or part.name == ".config":
             continue

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlkm.core.errors import DlkmError
+from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import normalise_module_name
 from dlkm.kernel.installed import Installed
 from dlkm.ko.modinfo import softdeps_before
@@ -22,7 +22,7 @@ def load_order(installed: Installed, names: Sequence[str]) -> tuple[Path, ...]:
             before = [_installed_name(installed, name) for name in before_of(read_module(path))]
             order |= dict.fromkeys(installed.load_order(before))
             order[path] = None
-    except DlkmError:
+    except (MalformedError, UsageError):
         return tuple(order)
     return tuple(order)
 
@@ -38,4 +38,4 @@ def _installed_name(installed: Installed, name: str) -> str:
     Those of the crypto layer's algorithms follow a rule of naming.
     """
     plain = name.removeprefix("crypto_")
-    return next((one for one in (name, plain, f"{plain}_generic") if installed.find(one) is not None), name)
+    return next((one for one in (name, plain, f"{plain}_generic") if installed.has(one)), name)

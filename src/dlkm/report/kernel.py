@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dlkm.kernel.image_record import ImageRecord, Stale
-from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.kernel import Kernel, Packed
 from dlkm.kernel.portrait import Fact
 from dlkm.report.document import document
 
@@ -15,7 +15,10 @@ USED = "USED"  # a further column, where the pool says when
 
 
 def kernel_entry(kernel: Kernel) -> dict[str, Any]:
-    """One kernel of the document dlkm.kernel/1; `size` in bytes, null where the pool does not keep it."""
+    """One kernel of the document dlkm.kernel/1; `size` in bytes, null where the pool does not keep it.
+
+    `packed`: how many modules are unpacked when one is asked for, and their bytes then; null when there are none.
+    """
     return {
         "id": kernel.id,
         "release": kernel.release,
@@ -34,6 +37,7 @@ def kernel_entry(kernel: Kernel) -> dict[str, Any]:
         "tree": kernel.tree,
         "size": kernel.size or None,
         "packages": kernel.packages,
+        "packed": {"modules": kernel.packed.files, "size": kernel.packed.size} if kernel.packed is not None else None,
     }
 
 
@@ -102,11 +106,22 @@ def rows(kernels: Iterable[Kernel]) -> list[tuple[str, ...]]:
             kernel.id,
             kernel.arch.name,
             _short(kernel.origin),
-            megabytes(kernel.size),
+            megabytes(kernel.size) + (f" (+{_added(kernel.packed)})" if kernel.packed is not None else ""),
             *("yes" if part is not None else "no" for part in (kernel.headers, kernel.image, kernel.modules)),
         )
         for kernel in kernels
     ]
+
+
+def _added(packed: Packed) -> str:
+    """What unpacking adds."""
+    return megabytes(packed.size - packed.taken) if packed.size > packed.taken else "0 MB"
+
+
+def _packed(packed: Packed | None) -> str:
+    if packed is None:
+        return "all unpacked"
+    return f"{packed.files} packed, unpacked when one is asked for (+{_added(packed)})"
 
 
 def _short(origin: str) -> str:
@@ -127,6 +142,7 @@ def lines(kernel: Kernel, facts: Sequence[Fact], image: ImageRecord | None = Non
         "source": kernel.source,
         "image": kernel.image,
         "modules": kernel.modules,
+        "of these": _packed(kernel.packed) if kernel.modules is not None and kernel.size else "",
         "configuration": kernel.config_file,
     }
     head, *rest = facts

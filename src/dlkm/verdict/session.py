@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
-from dlkm.core.errors import DlkmError
+from dlkm.core.errors import DlkmError, MalformedError, UsageError
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
@@ -165,7 +165,7 @@ class Session:
         try:
             names = [*_named(candidate), *self._exporters(candidate)]
             paths = installed.load_order([name for name in names if self._is_foreign_name(name)])
-        except DlkmError:
+        except (MalformedError, UsageError):  # not a damaged pool or a full disk: these end the work
             return
         for path in paths:
             if self._is_foreign_name(module_name(path.name)):

@@ -15,6 +15,7 @@ from dlkm.core.events import Events
 from dlkm.core.files import cache_home, cannot_write, lock, remove_tree, scratch_dir, write_atomically
 from dlkm.core.processes import Runner
 from dlkm.kernel.apt import Package
+from dlkm.kernel.demand import complete
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.unpack import unpack
 from dlkm.rootfs.depmod import depmod, modules_dir
@@ -107,6 +108,7 @@ class Maker:
                 shutil.copyfile(source, root / "boot" / f"{name}-{kernel.release}")
         where = root / modules_dir(kernel.release)
         where.parent.mkdir(parents=True, exist_ok=True)
+        complete(kernel.modules)
         _copy(kernel.modules, where, linked=linked)
         for name in ("build", "source"):  # lead to headers, which are not there
             (where / name).unlink(missing_ok=True)
