@@ -232,6 +232,25 @@ def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
     }
 
 
+def test_an_imported_recipe_skips_what_dkms_skips(peer: Peer, kernel_61: Kernel, kernel_61_rt: Kernel) -> None:
+    driver = peer.sources / "picky-1.0"
+    driver.mkdir(parents=True)
+    (driver / "picky.c").write_text('#include <linux/module.h>\nMODULE_LICENSE("GPL");\n')
+    (driver / "Kbuild").write_text("obj-m := picky.o\n")
+    lines = ("PACKAGE_NAME=picky", "PACKAGE_VERSION=1.0", "BUILT_MODULE_NAME=picky", "DEST_MODULE_LOCATION=/updates")
+    excluded = ("BUILD_EXCLUSIVE_KERNEL='-rt-amd64$'", "BUILD_EXCLUSIVE_CONFIG='CONFIG_MODULES !CONFIG_NOWHERE'")
+    (driver / CONF).write_text("\n".join([*lines, *excluded, ""]))
+    kernels = [kernel_61, kernel_61_rt]
+    project = peer.folder / "picky"
+    _run("import", "dkms", str(driver), *(word for one in kernels for word in ("-k", one.id)), "-o", str(project))
+    cells = _build([project / "picky_1.0.bb"], kernels, peer.folder / "picky-out")
+    ours = {kernel.id: cells[f"picky_1.0.bb@{kernel.id}"] for kernel in kernels}
+    assert {name: cell["outcome"] for name, cell in ours.items()} == {
+        kernel.id: peer.build(driver, kernel).outcome for kernel in kernels
+    }
+    assert ours[kernel_61.id]["reason"].startswith("BUILD_EXCLUSIVE_KERNEL does not match")
+
+
 def _script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}")
     path.chmod(0o755)

@@ -24,6 +24,22 @@ _SYMVERS = """\
 \tinstall -d ${D}${includedir}/${BPN}
 \tfind ${B} -name Module.symvers -exec cat {} + > ${D}${includedir}/${BPN}/Module.symvers"""
 
+# BitBake reads recipes before it has built a kernel: then do_configure finds out.
+_READING = """\
+python __anonymous() {
+    import os, re
+    release = d.getVar('KERNEL_VERSION') or ''
+    if not release[:1].isdigit():
+        return"""
+_OPTIONS = """\
+    config = d.expand('${{STAGING_KERNEL_BUILDDIR}}/.config')
+    if os.path.exists(config):
+        with open(config) as stream:
+            have = set(re.findall('^(CONFIG_[^=]+)=[ym]', stream.read(), re.MULTILINE))
+        for option in {options}:
+            if (option.lstrip('!') in have) == option.startswith('!'):
+                raise bb.parse.SkipRecipe('BUILD_EXCLUSIVE_CONFIG: %s' % option)"""
+
 
 def place_for(driver: Driver, reading: Reading, folder: Path) -> Path:
     """Where the driver's files lie for a recipe in a folder: where they are, or in a copy below it."""
@@ -103,6 +119,24 @@ class _Writer:
             lines.append('INHIBIT_PACKAGE_STRIP = "1"')
         if lines:
             yield from ["", *lines]
+        yield from self._exclusions()
+
+    def _exclusions(self) -> Iterator[str]:
+        """BUILD_EXCLUSIVE_ while the recipe is read, where its kernel is known by then: it is skipped, not failed."""
+        exclusive = self._conf.exclusive
+        told = (("KERNEL", "release"), ("ARCH", "d.getVar('TARGET_ARCH')"))
+        patterns = [(word, subject, exclusive.get(f"BUILD_EXCLUSIVE_{word}", "")) for word, subject in told]
+        lines = [
+            f"    if not re.search({pattern!r}, {subject}):\n"
+            f"        raise bb.parse.SkipRecipe('BUILD_EXCLUSIVE_{word} does not match %s' % {subject})"
+            for word, subject, pattern in patterns
+            if pattern and _same_in_python(pattern)
+        ]
+        options = exclusive.get("BUILD_EXCLUSIVE_CONFIG", "").split()
+        if options:
+            lines.append(_OPTIONS.format(options=options))
+        if lines:
+            yield from ["", _READING, *lines, "}"]
 
     def configure(self) -> Iterator[str]:
         """BUILD_EXCLUSIVE_ and PRE_BUILD."""
@@ -154,6 +188,15 @@ class _Writer:
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(place, places[place])
         return text.replace(reading.release, "${KERNEL_VERSION}").strip()
+
+
+def _same_in_python(pattern: str) -> bool:
+    """Whether Python understands an expression of bash as it is meant."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return "[:" not in pattern and "${" not in pattern
 
 
 def _name_of(line: str) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Drivers come after those whose symbols they use, and rings are named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,19 @@ def test_build_depends_makes_an_order(tmp_path: Path) -> None:
     assert _names(_ordered([user, base]).members) == ["base", "user"]
     ring = _ordered([_of_dkms(tmp_path, "one", "BUILD_DEPENDS=two"), _of_dkms(tmp_path, "two", "BUILD_DEPENDS=one")])
     assert "one says BUILD_DEPENDS=two, two says BUILD_DEPENDS=one" in str(ring.rings[0])
+
+
+def test_a_conf_that_cannot_be_read_hinders_no_other(tmp_path: Path) -> None:
+    """It fails when it is built, alone."""
+    user = _of_dkms(tmp_path, "user", 'BUILD_DEPENDS[0]="base"')
+    drivers = [user, _of_dkms(tmp_path, "base"), _of_dkms(tmp_path, "lost")]
+    (drivers[2].path / "dkms.conf").unlink()
+    assert _names(_ordered(drivers).members) == ["base", "user", "lost"]
+
+
+def test_what_a_source_says_goes_before_what_its_text_seems_to_say(tmp_path: Path) -> None:
+    user = _driver(tmp_path, "user", "EXPORT_SYMBOL(common); base_call();")
+    base = _driver(tmp_path, "base", "EXPORT_SYMBOL(base_call); common();")
+    said, other = members_of([user, base])
+    order = in_order([replace(said, asks={base.path: "says DEPENDS="}), other])
+    assert (_names(order.members), order.rings) == (["base", "user"], ())
