@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 TASK_LOG = "tasks.log"
 _ANSWER = "answer"
 _OF_THIS_MACHINE = ("DL_DIR", "PARALLEL_MAKE", "BB_NUMBER_THREADS")  # decide no result
+_PLACES = ("WORKDIR", "PKGDEST", "D", "SYSROOT_DESTDIR")  # what no delivery does without
 _TREES = ("PKGDEST", "SYSROOT_DESTDIR", "DEPLOYDIR")  # kept whole
 
 
@@ -73,7 +74,7 @@ class Memory:
                 answer = json.loads((folder / _ANSWER).read_bytes())
                 (scratch / "driver").rmdir()
                 (folder / "driver").rename(scratch / "driver")
-                return answer if isinstance(answer, dict) else None
+                return sound(answer)
         except (OSError, ValueError, RecursionError):
             pass  # then it is built
         finally:
@@ -92,6 +93,20 @@ class Memory:
         store.settle()
         if self.remote is not None:
             self.remote.publish(request, outcome)
+
+
+def sound(answer: Any) -> dict[str, Any] | None:
+    """An answer of the worker after tasks that all went well; None for anything else that a cache may hold."""
+    if not isinstance(answer, dict) or answer.get("failed", "") is not None or "error" in answer:
+        return None
+    facts, told = answer.get("facts"), answer.get("messages")
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), str) for name in _PLACES):
+        return None
+    if not isinstance(facts.get("DEPLOYDIR") or "", str) or not isinstance(facts.get("B") or "", str):
+        return None
+    words = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    messages = [{"level": str(one.get("level")), "text": str(one.get("text"))} for one in words]
+    return {"failed": None, "facts": facts, "messages": messages}
 
 
 def _left(facts: Mapping[str, Any], driver: Path) -> Iterator[Path]:
