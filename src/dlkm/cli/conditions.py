@@ -43,11 +43,11 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
     UsageError, MalformedError: a certificate that is none, whether or not any module is signed.
     """
     from dlkm.verdict.conditions import Conditions
-    from dlkm.verdict.keyring import certificates_at
-    from dlkm.verdict.modprobe import commands_in, options_in
 
     named = tuple(path for path in arguments.trusted_cert if str(path) != _NONE)
     for path in named:
+        from dlkm.verdict.keyring import certificates_at
+
         certificates_at(path)
     return Conditions(
         sig_enforce=arguments.sig_enforce,
@@ -56,16 +56,23 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
         trusted_certs=named if arguments.trusted_cert else None,
         loaded=frozenset(arguments.loaded),
         params=tuple(arguments.param),
-        options=options_in(rootfs) if rootfs is not None else (),
-        commands=commands_in(rootfs) if rootfs is not None else (),
+        **({} if rootfs is None else _of_modprobe(rootfs)),
     )
+
+
+def _of_modprobe(rootfs: Path) -> "dict[str, tuple[tuple[str, str], ...]]":
+    from dlkm.verdict.modprobe import commands_in, options_in
+
+    return {"options": options_in(rootfs), "commands": commands_in(rootfs)}
 
 
 def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
     """With what a snapshot tells of the machine it was taken on, where no flag says otherwise."""
+    if not kernel.origin.startswith("snapshot:"):
+        return conditions
     from dlkm.kernel.snapshot import live
 
-    found = live(kernel) if kernel.origin.startswith("snapshot:") else None
+    found = live(kernel)
     if found is None:
         return conditions
     return replace(

@@ -53,7 +53,12 @@ def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kep
     Not kept when one of them changed so late that a second change could go unnoticed; gives whether it was.
     """
     names = sorted({os.fsencode(name) for name in files})
-    states = [_settled(name, since) for name in names]
+    from dlkm.core.children import Child
+
+    half = len(names) // 2 if len(names) >= _MANY else 0
+    child = Child.start(lambda: [_settled(name, since) for name in names[:half]]) if half else None
+    states = [_settled(name, since) for name in names[half:]]
+    states = (child.collect() if child is not None else []) + states
     if None in states:
         return False
     blob = b"\0".join(names)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dlkm.core.names import MODULE_SUFFIXES, is_module_file, module_name, normalise_module_name
 from dlkm.kernel.demand import complete, packed
-from dlkm.ko.module import read_module
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin; Debian's has 6 kB
 
@@ -107,6 +106,8 @@ class Installed:
         return tuple(order.values())
 
     def _depends(self, name: str) -> list[str]:
+        from dlkm.ko.module import read_module  # which most who ask where modules lie do without
+
         return [normalise_module_name(needed) for needed in read_module(self._file(name)).depends]
 
     def _file(self, name: str) -> Path:

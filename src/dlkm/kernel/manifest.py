@@ -6,7 +6,6 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +37,8 @@ class Manifest:
     @classmethod
     def of(cls, root: Path) -> Self:
         """What lies there now; reads every byte."""
+        from concurrent.futures import ThreadPoolExecutor  # which those who only read a list do without
+
         found = sorted(_walk(root))
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]

@@ -11,7 +11,6 @@ from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
-from dlkm.kernel import directory, rooted
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.record import Record
@@ -171,6 +170,8 @@ class _Selection:
 
     def running(self, _argument: str) -> tuple[Kernel, ...]:
         """This machine's own."""
+        from dlkm.kernel import rooted
+
         kernel = rooted.running(partial=self.given.partial)
         for warning in rooted.running_lacks(kernel):
             self.events.warning(warning)
@@ -183,6 +184,8 @@ class _Selection:
             from dlkm.kernel import rootimage
 
             return rootimage.add(where, self.pool, self.events, self.runner)
+        from dlkm.kernel import rooted
+
         return tuple(map(self.identified, rooted.rootfs_kernels(where)))
 
     def source(self, argument: str) -> tuple[Kernel, ...]:
@@ -212,6 +215,8 @@ class _Selection:
             folder = source.expanduser().resolve()
             if files := packages.in_folder(folder):
                 return packages.add(files, self.pool, self.events, origin=str(folder))
+        from dlkm.kernel import directory
+
         kernel = directory.kernel_at(source, build)
         for warning in directory.lacks(kernel):
             self.events.warning(warning)
@@ -289,6 +294,8 @@ def _registered(kernel: Kernel, pool: Pool) -> Kernel:
 
 def _reread(record: Record) -> Kernel:
     """A registered kernel as it is now, under its own id; UsageError when it is gone or has become another."""
+    from dlkm.kernel import directory, rooted
+
     spec = Spec.parse(record.origin)
     sources: dict[SpecKind, Callable[[], tuple[Kernel, ...]]] = {
         SpecKind.RUNNING: lambda: (rooted.running(),),

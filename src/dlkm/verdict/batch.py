@@ -11,16 +11,14 @@ from typing import TypeVar
 
 from dlkm.core.children import Child
 from dlkm.core.errors import DlkmError
-from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.era import era_of
-from dlkm.verdict.quick import Plain, Quick
+from dlkm.verdict.known import Plain, home_of, known_of
 from dlkm.verdict.verdict import Outcome, Verdict
 
 Answer = Verdict | DlkmError
-_FEW = 128  # files that one process judges sooner than a second is started
+FEW = 128  # files that one process judges sooner than a second is started
 _Asked = TypeVar("_Asked")
 _Told = TypeVar("_Told")
 
@@ -37,32 +35,27 @@ def judge_all(
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
     names = [os.fspath(file) for file in files]
-    facts = Facts(kernel)
     with _without_collector():
-        plain = _plain(Quick(facts, conditions, era_of(kernel)), names, jobs)
-        asked = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
-        answers: Iterator[Answer] = iter(())
+        known = _known(kernel, conditions, names, jobs)
+        asked = [name for name in names if name not in known]
+        answers: dict[str, Answer] = {}
         if asked or (background is not None and background.companions):
-            from dlkm.verdict.session import Session
+            from dlkm.verdict.lookover import look_over
 
-            session = Session(kernel, conditions, asked, background, facts)
-            if session.touched:  # what is plain without the given modules may be served by one of them
-                plain = _plain(Quick(facts, conditions, era_of(kernel), session.touched), names, jobs)
-                asked = [Path(name) for name, one in zip(names, plain, strict=True) if one is None]
-            if jobs > 1 and len(asked) >= _FEW:
-                session.prepare()
-            answers = iter(_shared(session.answer, asked, jobs))
-        pairs = zip(names, plain, strict=True)
-        return iter([next(answers) if one is None else _whole(kernel, name, one) for name, one in pairs])
+            share = partial(_shared, jobs=jobs)
+            answers, known = look_over(kernel, names, known, conditions, share, background)
+        return iter([answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names])
 
 
-def _plain(quick: Quick, names: Sequence[str], jobs: int) -> list[Plain | None]:
-    """Name and taint of the modules that surely load without a finding as long as no given module serves them."""
-    if not quick.usable:
-        return [None] * len(names)
-    if jobs > 1 and len(names) >= _FEW:
-        quick.prepare()
-    return _shared(quick.look, names, jobs)
+def _known(kernel: Kernel, conditions: Conditions, names: Sequence[str], jobs: int) -> dict[str, Plain]:
+    """Name and taint of the files whose content was judged before."""
+    known = known_of(kernel, conditions)
+    if known is None:
+        return {}
+    told = dict(zip(names, _shared(known.look, names, jobs), strict=True))
+    if home_of(kernel) is None and (kernel.modules is None or not known.is_whole(kernel.modules, told)):
+        return {}
+    return {name: plain for name, plain in told.items() if plain is not None}
 
 
 def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
@@ -87,7 +80,7 @@ def _shared(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked], jobs: int)
 
     Every `jobs`-th for each process; big files lie side by side in a tree, so that this spreads them.
     """
-    if jobs == 1 or len(asked) < _FEW:
+    if jobs == 1 or len(asked) < FEW:
         return [tell(one) for one in asked]
     shares_of = [partial(_tell_all, tell, asked[number::jobs]) for number in range(jobs)]
     children = [Child.start(share) for share in shares_of[1:]]

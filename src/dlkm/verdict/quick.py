@@ -5,11 +5,10 @@ A yes stands only where every rule would pass without a finding; tests compare i
 have. For 64-bit little-endian kernels with symbol versions.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from stat import S_ISREG
+from hashlib import sha256
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name
@@ -22,14 +21,12 @@ from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA
 from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
+from dlkm.verdict.known import Plain, contents
 from dlkm.verdict.licence import GPL_COMPATIBLE
 from dlkm.verdict.own import trusted_body
 from dlkm.verdict.signing import demands
 
-Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
-
 _PERCPU_RESERVE = 8 << 10
-_LARGEST = 64 << 20  # bytes of a file that is read whole
 # Names that ask for a closer look, whatever the kernel.
 _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
@@ -40,7 +37,6 @@ _ODD_KEYS = (b"\0livepatch=", b"\0test=", b"\0import_ns=module:")
 _EXPORT = re.compile(rb"\0__ksymtab_([^\0]+)")
 _LICENCES = frozenset(licence.encode() for licence in GPL_COMPATIBLE)
 _RELOCATING = frozenset({SHT_RELA, SHT_REL})
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe's writer is not waited for
 
 
 class Quick:
@@ -54,6 +50,11 @@ class Quick:
         self._era = era
         self._machine = facts.kernel.arch.elf_machine
         self.usable = self._is_usable()
+
+    @property
+    def facts(self) -> Facts:
+        """Of the kernel that it looks for."""
+        return self._facts
 
     def _is_usable(self) -> bool:
         """Whether this kernel and these conditions let the plain case be told at all."""
@@ -84,19 +85,20 @@ class Quick:
 
     def look(self, path: str) -> Plain | None:
         """`answer` for a file as it lies there; None when it cannot be read, too, or its name is no UTF-8."""
+        data = contents(path)
+        return None if data is None else self._answer_packed(data)
+
+    def digest(self, path: str) -> tuple[str, Plain] | None:
+        """The same with the SHA-256 of the file's bytes; None for what needs a closer look."""
+        data = contents(path)
+        plain = None if data is None else self._answer_packed(data)
+        return None if data is None or plain is None else (sha256(data).hexdigest(), plain)
+
+    def _answer_packed(self, data: bytes) -> Plain | None:
         try:
-            file = os.open(path.encode(), _OPEN)
-        except (OSError, ValueError):  # UnicodeEncodeError is one, and so is a NUL in the name
+            return self.answer(data if compression_of(data) is Compression.NONE else decompress(data, ""))
+        except DlkmError:
             return None
-        try:
-            status = os.fstat(file)
-            if not S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-                return None
-            return self.answer(_plain_bytes(os.pread(file, status.st_size, 0)))
-        except (OSError, DlkmError):
-            return None
-        finally:
-            os.close(file)
 
     def answer(self, data: bytes) -> Plain | None:
         """Name and taint letters of a file that loads without a finding; None when it needs a closer look."""
@@ -305,10 +307,6 @@ def _unmoved(file: View) -> frozenset[int]:
     idle = {index for index in range(1, len(file.kinds)) if not file.flags(index) & SHF_ALLOC}
     placed = {file.symtab, file.link(file.symtab), file.at.get(b".data..percpu")}
     return frozenset(idle - placed | {file.at[b".modinfo"], file.at[b"__versions"]})
-
-
-def _plain_bytes(data: bytes) -> bytes:
-    return data if compression_of(data) is Compression.NONE else decompress(data, "")
 
 
 def _value(info: bytes, key: bytes) -> bytes:

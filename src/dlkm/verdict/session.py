@@ -20,7 +20,8 @@ from dlkm.verdict.chain import Chain, refusal_in
 from dlkm.verdict.check import candidate_of, judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
-from dlkm.verdict.quick import Plain, Quick
+from dlkm.verdict.known import Plain
+from dlkm.verdict.quick import Quick
 from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from dlkm.core.names import module_name
-from dlkm.kernel import installed
 from dlkm.kernel.installed import Installed
 
 DEPENDS = {"a_one": ["b-two", "gone", "fs_builtin"], "b_two": ["c"], "c": ["d"], "d": ["b_two"], "e": []}
@@ -25,7 +24,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
     def read_module(path: Path) -> SimpleNamespace:
         return SimpleNamespace(depends=DEPENDS[module_name(path.name)])
 
-    monkeypatch.setattr(installed, "read_module", read_module)
+    monkeypatch.setattr("dlkm.ko.module.read_module", read_module)
     return Installed(tmp_path)
 
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is known of real modules by their content is what the rules say, and nothing else is taken for known."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlkm.kernel.facts import Facts
+from dlkm.kernel.installed import module_paths
+from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.record import NAME as RECORD
+from dlkm.kernel.record import Record
+from dlkm.kernel.symvers import KERNEL
+from dlkm.verdict import known
+from dlkm.verdict.batch import judge_all
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import era_of
+from dlkm.verdict.known import Known, known_of, learn
+from dlkm.verdict.quick import Quick
+from dlkm.verdict.session import Session
+from dlkm.verdict.verdict import Outcome, Verdict
+
+pytestmark = pytest.mark.contract
+
+SOME = 12  # modules of each kernel
+
+
+@pytest.fixture(params=["kernel_61", "kernel_612"])
+def kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Kernel:
+    """A kernel in a pool of its own, of which some modules are known."""
+    real: Kernel = request.getfixturevalue(request.param)
+    assert real.tree is not None
+    home = tmp_path / "pool" / real.id
+    home.mkdir(parents=True)
+    (home / "tree").symlink_to(real.tree)
+    shutil.copy(real.tree.parent / RECORD, home)
+    made = Record.read(home / RECORD).kernel(home)
+    facts = Facts(made)
+    quick = Quick(facts, Conditions(), era_of(made))
+    assert facts.table is not None
+    found = (quick.digest(str(path)) for path in _some(made))
+    learn(made, filter(None, found), facts.table.providers - {KERNEL})
+    return made
+
+
+def _some(kernel: Kernel) -> list[Path]:
+    assert kernel.modules is not None
+    return list(map(Path, sorted(module_paths(kernel.modules))[:: 4000 // SOME]))
+
+
+def _home(kernel: Kernel) -> Path:
+    assert kernel.tree is not None
+    return kernel.tree.parent
+
+
+def _copies(kernel: Kernel, folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    for number, path in enumerate(_some(kernel)):
+        suffix = path.name[path.name.index(".ko") :]
+        yield Path(shutil.copy(path, folder / f"other{number}{suffix}"))
+
+
+def test_a_copy_under_another_name_has_the_rules_verdict(kernel: Kernel, tmp_path: Path) -> None:
+    found = known_of(kernel, Conditions())
+    assert found is not None
+    session = Session(kernel, Conditions())
+    for path in _copies(kernel, tmp_path / "copies"):
+        verdict = session.verdict(path)
+        assert (verdict.outcome, verdict.findings) == (Outcome.LOADS, ())
+        assert found.look(str(path)) == (verdict.module, verdict.taint)
+
+
+def test_changed_bytes_are_not_known(kernel: Kernel, tmp_path: Path) -> None:
+    found = known_of(kernel, Conditions())
+    assert found is not None
+    numbers = random.Random(4)
+    for path in _copies(kernel, tmp_path / "copies"):
+        data = bytearray(path.read_bytes())
+        data[numbers.randrange(len(data))] ^= 1 << numbers.randrange(8)
+        path.write_bytes(data)
+        assert found.look(str(path)) is None
+        path.write_bytes(bytes(data[:-1]))
+        assert found.look(str(path)) is None
+    assert found.look(str(tmp_path)) is None
+    assert found.look(str(tmp_path / "absent.ko")) is None
+
+
+def test_other_conditions_are_the_rules_to_judge(kernel: Kernel) -> None:
+    path = str(_some(kernel)[0])
+    plain = known_of(kernel, Conditions())
+    assert plain is not None
+    seen = plain.look(path)
+    assert seen is not None
+    name = seen[0]
+    for conditions in (
+        Conditions(cmdline=f"module_blacklist={name}"),
+        Conditions(lockdown="integrity"),
+        Conditions(sig_enforce=True),
+        Conditions(params=("a=b",)),
+        Conditions(trusted_certs=(Path("/x"),)),
+    ):
+        assert known_of(kernel, conditions) is None
+    for conditions in (Conditions(loaded=frozenset({name})), Conditions(options=((name, "a=b"),))):
+        spoken_of = known_of(kernel, conditions)
+        assert spoken_of is not None
+        assert spoken_of.look(path) is None
+    (answer,) = judge_all(kernel, [path], Conditions(cmdline=f"module_blacklist={name}"))
+    assert isinstance(answer, Verdict)
+    assert answer.outcome is Outcome.FAILS
+    (answer,) = judge_all(kernel, [path], Conditions(loaded=frozenset({name})))
+    assert isinstance(answer, Verdict)
+    assert answer.outcome is Outcome.FAILS
+
+
+def test_what_was_damaged_counts_as_never_found(kernel: Kernel) -> None:
+    path = _home(kernel) / known.NAME
+    good = path.read_bytes()
+    numbers = random.Random(5)
+    for _ in range(50):
+        changed = bytearray(good)
+        changed[numbers.randrange(len(changed))] ^= 1 << numbers.randrange(8)
+        path.write_bytes(changed)
+        assert Known.read(_home(kernel)) is None
+    for cut in (b"", good[:-1], good[:64], good + b"\n", b"\0" * 100):
+        path.write_bytes(cut)
+        assert Known.read(_home(kernel)) is None
+    path.write_bytes(good)
+    assert Known.read(_home(kernel)) is not None
+
+
+def test_other_rules_or_another_kernel_know_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = _home(kernel)
+    record = Record.read(home / RECORD)
+    (home / RECORD).write_text(replace(record, manifest="0" * 64).to_json())
+    assert Known.read(home) is None
+    (home / RECORD).write_text(record.to_json())
+    assert Known.read(home) is not None
+    monkeypatch.setattr(known, "_rules", lambda: "others")
+    assert Known.read(home) is None
+
+
+def test_the_modules_that_serve_others_must_be_there(kernel: Kernel, tmp_path: Path) -> None:
+    found = known_of(kernel, Conditions())
+    assert found is not None
+    assert not found.are_at_hand(tmp_path)
+    assert known_of(replace(kernel, modules=tmp_path), Conditions()) is None
