@@ -237,6 +237,13 @@ CASES = [
         near=Plan(files={"lib/modules/5.10/build": "-> /usr/src/x"}),
     ),
     Case(
+        rule="module-unreadable",
+        bad=Plan(files={"lib/modules/5.10/updates/hello.ko": module("hello")[:-99]}),
+        near=Plan(files={"lib/modules/5.10/updates/hello.ko": module("hello")}),
+        also=("no-kernel",),
+        says="lib/modules/5.10/updates/hello.ko cannot be read",
+    ),
+    Case(
         rule="modules-elsewhere",
         bad=Plan(files={"usr/lib/modules/5.10/kernel/hello.ko": module("hello", own=True)}),
     ),

@@ -55,7 +55,8 @@ def _show_kernel(kernel: KernelFound, terminal: Terminal) -> None:
     told = [f"{kernel.verdicts[one]} {_WORDS[one]}" for one in Outcome if kernel.verdicts.get(one)]
     if kernel.not_judged:
         told.append(f"{kernel.not_judged} not judged")
-    parts = [f"{kernel.modules} modules" + (f" ({', '.join(told)})" if told else "")]
+    count = f"{kernel.modules} module{'s' * (kernel.modules != 1)}"
+    parts = [count + (f" ({', '.join(told)})" if told else "")]
     parts += [printable(kernel.image)] if kernel.image is not None else []
     parts += map(printable, kernel.initramfs)
     terminal.print(f"{terminal.styled(kernel.release, Style.STRONG)}: {', '.join(parts)}")

@@ -120,7 +120,7 @@ class Auditor:
         """One kernel, and all that is found of it."""
         unusable = _unusable(release)
         if unusable is not None:
-            return _kernel_found(release, None, (), Judgement()), [unusable]
+            return _kernel_found(release, None, (), Judgement()), [unusable, *_damaged(release)]
         release.root.host_path(release.folder)  # unpacked at once, where it has to be
         if self.jobs == 1:
             return self._all(release, lambda: self._depmod(release))
@@ -187,6 +187,14 @@ def _unusable(release: Release) -> Found | None:
     if not own and not any(release.table(name) for name in _OWN_FILES):
         return _about("no-kernel", release, words | {"path": release.folder})
     return None
+
+
+def _damaged(release: Release) -> Iterator[Found]:
+    """Files that no kernel takes, of modules that none is there to judge."""
+    for file in release.tree.files:
+        if not file.path.startswith("/") and release.module(file) is None:
+            words: dict[str, object] = {"path": file.real, "why": "it is cut off, or holds no module"}
+            yield Found(rule="module-unreadable", kernel=release.release, path=file.real, module=file.name, words=words)
 
 
 def _kernel_found(
