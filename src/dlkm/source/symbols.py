@@ -105,13 +105,29 @@ def in_order(members: Sequence[Member]) -> Order:
     links = {}
     for member in members:
         used = _used(member.texts, (words[member.path] & everything) - exports[member.path])
-        needed = [(one, _text_of(used & exports[one.path])) for one in members if one is not member]
         links[member.path] = tuple(
-            Link(giver=one, symbols=names, words=member.asks.get(one.path, ""))
-            for one, names in needed
-            if one.path in member.asks or (names and member.path not in asked[one.path])
+            _links(member, members, {path: used & names for path, names in exports.items()}, asked)
         )
     return _sorted(members, links)
+
+
+def _links(
+    member: Member,
+    members: Sequence[Member],
+    used: Mapping[Path, frozenset[bytes]],
+    asked: Mapping[Path, frozenset[Path]],
+) -> Iterator[Link]:
+    """Whom one needs; of several that export the same (a driver and its own recipe) one gives it, or modpost refuses.
+
+    That is whom it names itself, else one of its kind, else the first.
+    """
+    taken: frozenset[bytes] = frozenset()
+    recipe = member.path.suffix == ".bb"
+    for one in sorted(members, key=lambda one: (one.path not in member.asks, (one.path.suffix == ".bb") != recipe)):
+        fresh = bool(used[one.path] - taken) and member.path not in asked[one.path]
+        if one is not member and (one.path in member.asks or fresh):
+            taken |= used[one.path]
+            yield Link(giver=one, symbols=_text_of(used[one.path]), words=member.asks.get(one.path, ""))
 
 
 def _text_of(names: Collection[bytes]) -> tuple[str, ...]:

@@ -134,3 +134,11 @@ def test_what_a_source_says_goes_before_what_its_text_seems_to_say(tmp_path: Pat
     said, other = members_of([user, base])
     order = in_order([replace(said, asks={base.path: "says DEPENDS="}), other])
     assert (_names(order.members), order.rings) == (["base", "user"], ())
+
+
+def test_one_gives_what_several_export(tmp_path: Path) -> None:
+    """A driver, and a copy of it: with both tables modpost would say that a symbol is exported twice."""
+    user = _driver(tmp_path, "user", "base_call();")
+    copies = [_driver(tmp_path, name, "EXPORT_SYMBOL(base_call);") for name in ("one", "two")]
+    order = _ordered([user, *copies])
+    assert _names(order.givers[user.path]) == ["one"]
