@@ -59,12 +59,11 @@ class Cache:
 
     def begin(self, kernel: Kernel) -> None:
         """Take its content beside whatever else is to be done: most of that is another program's work."""
+        _beside(lambda: self.kernel(kernel))
 
-        def take() -> None:
-            with suppress(DlkmError, OSError):  # who asks for it meets the same, and tells
-                self.kernel(kernel)
-
-        Thread(target=take, daemon=True).start()
+    def begin_toolchain(self, compiler: Compiler, arch: Arch) -> None:
+        """The same for what compiles."""
+        _beside(lambda: self.toolchain(compiler, arch))
 
     def kernel_blobs(self, kernel: Kernel) -> Blobs:
         """What that is made of."""
@@ -78,3 +77,13 @@ class Cache:
     def answers(self, order: Order, ask: Callable[[], bytes]) -> bytes:
         """What an order's compiler answers its kernel's Makefiles; `ask` finds out."""
         return self._once.get(("answers", order.compiler, order.kernel.id), ask)
+
+
+def _beside(make: Callable[[], object]) -> None:
+    """Make something in a thread of its own."""
+
+    def take() -> None:
+        with suppress(DlkmError, OSError):  # who asks for it meets the same, and tells
+            make()
+
+    Thread(target=take, daemon=True).start()

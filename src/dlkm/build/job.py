@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dlkm.action.store import Store
 from dlkm.build.bubblewrap import LOST, find_bubblewrap
 from dlkm.build.caching import Cache
-from dlkm.build.compiler import choose
+from dlkm.build.compiler import Compiler, choose
 from dlkm.build.elsewhere import Remote
 from dlkm.build.jobserver import JobServer
 from dlkm.build.kerneltree import headers_of
@@ -97,9 +97,7 @@ def build_in(
     headers_of(kernel)
     target = output_directory(output.absolute(), identity(driver, kernel))
     ensure_replaceable(target)
-    if workshop.cache is not None:
-        workshop.cache.begin(kernel)
-    compiler = choose(kernel, workshop.runner, workshop.events)
+    compiler = _begun(workshop, kernel)
     order = Order(driver=driver, kernel=kernel, options=options, compiler=compiler, given=given)
     try:
         with scratch() as own, workshop.events.task(f"building {order.identity}") as task:
@@ -110,6 +108,17 @@ def build_in(
     except OSError as error:
         # A full disk, a cache that may not be written: it is the machine that lacks something.
         raise StorageError(f"{order.identity} cannot be built: {error}") from error
+
+
+def _begun(workshop: Workshop, kernel: Kernel) -> Compiler:
+    """The compiler for a kernel; both are being read from now on."""
+    cache = workshop.cache
+    if cache is not None:
+        cache.begin(kernel)
+    compiler = choose(kernel, workshop.runner, workshop.events)
+    if cache is not None:
+        cache.begin_toolchain(compiler, kernel.arch)
+    return compiler
 
 
 @contextmanager
@@ -143,9 +152,7 @@ def _make(job: Job) -> _Done:
 def read_dkms(workshop: Workshop, driver: Driver, kernel: Kernel, options: BuildOptions) -> "Reading":
     """What a driver's dkms.conf says on one kernel. Errors as of `build`; nothing is built."""
     headers_of(kernel)
-    if workshop.cache is not None:
-        workshop.cache.begin(kernel)
-    compiler = choose(kernel, workshop.runner, workshop.events)
+    compiler = _begun(workshop, kernel)
     order = Order(driver=driver, kernel=kernel, options=options, compiler=compiler)
     with scratch() as own, workshop.events.task(f"reading {driver.path / CONF}") as task:
         return _read(Job(order, workshop, own, task, own.path))[0]

@@ -4,6 +4,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -18,6 +19,7 @@ from dlkm.core.arch import Arch
 from dlkm.core.processes import Runner
 
 _LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)  # ldd's lines
+_ELF = b"\x7fELF"
 _AT_ONCE = 100  # files that ldd is asked for at once
 _SECONDS = 60.0
 _COMPARED = ("compiler", "make", "pahole")  # beside what the compiler calls, and the binutils
@@ -133,9 +135,16 @@ def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
 
 
 def _libraries(paths: list[str], runner: Runner) -> Iterator[Path]:
-    """What the dynamic linker loads with them."""
+    """What the dynamic linker loads with them; of most that a compiler has, which are headers, ldd is not asked."""
     if runner.find("ldd") is None:
         return
+    paths = [path for path in paths if _is_elf(path)]
     for start in range(0, len(paths), _AT_ONCE):
         said = runner.run(["ldd", *paths[start : start + _AT_ONCE]], timeout=_SECONDS).text()
         yield from sorted({Path(match[1]) for match in _LIBRARY.finditer(said)})
+
+
+def _is_elf(path: str) -> bool:
+    with suppress(OSError), Path(path).open("rb") as stream:
+        return stream.read(len(_ELF)) == _ELF
+    return False
