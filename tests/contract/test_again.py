@@ -121,8 +121,11 @@ def test_memory(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> No
     files = list(module_paths(kernel.modules))
     asked = [str(kernel.modules)] if name == "kernel_61" else _largest(files)
     command = [str(DLKM), "check", *asked, "-k", kernel.id, "-j", str(JOBS), "-q"]
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    # An image of which nothing is kept yet is read by one process, before it has others beside it.
+    assert _peak([str(DLKM), "check", files[0], "-k", kernel.id, "-q"], env) < MEMORY
     # The largest of the processes; what they share is counted for each.
-    assert _peak(command, {**os.environ, "XDG_STATE_HOME": str(tmp_path)}) * JOBS < MEMORY
+    assert _peak(command, env) * JOBS < MEMORY
 
 
 # What a process held before it became another program counts for that one, too (fs/exec.c: exec_mmap), and so would the
