@@ -64,4 +64,4 @@ def split_directory(text: str) -> tuple[Path, Path]:
 
 
 def _names_directory(text: str) -> bool:
-    return "/" in text or text.startswith((".", "~")) or Path(text).is_dir()
+    return "/" in text or text.startswith((".", "~")) or split_directory(text)[0].is_dir()

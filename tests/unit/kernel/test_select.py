@@ -71,6 +71,14 @@ def test_source_and_build_directory(tmp_path: Path) -> None:
     assert split_directory(str(odd)) == (odd, odd)
 
 
+def test_directories_need_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linux").mkdir()
+    for text in ("linux", "linux:build"):
+        assert Spec.parse(text) == Spec(SpecKind.DIRECTORY, text)
+    assert Spec.parse("other:build").kind is SpecKind.NAME
+
+
 def test_ids_globs_and_specs_name_kernels_once(filled: Pool) -> None:
     assert resolve(filled, ID) == [ID]
     assert resolve(filled, "6.1.0-*") == ["6.1.0-9-amd64", ID]
