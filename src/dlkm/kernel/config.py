@@ -21,11 +21,7 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Self:
         """From a file; MalformedError when it is no .config."""
-        with path.open("rb") as stream:
-            data = decompress(stream.read(LIMIT + 1), str(path), LIMIT)  # /proc/config.gz
-        if len(data) > LIMIT:
-            raise MalformedError(f"{path}: larger than any kernel configuration ({LIMIT} bytes)")
-        return cls.parse(data.decode("utf-8", "replace"))
+        return cls.parse(text_of(path))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,3 +43,12 @@ class Config:
 
     def __bool__(self) -> bool:
         return bool(self.options)
+
+
+def text_of(path: Path) -> str:
+    """What a configuration says, packed as /proc/config.gz is or not; MalformedError when it cannot be one."""
+    with path.open("rb") as stream:
+        data = decompress(stream.read(LIMIT + 1), str(path), LIMIT)
+    if len(data) > LIMIT:
+        raise MalformedError(f"{path}: larger than any kernel configuration ({LIMIT} bytes)")
+    return data.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ from dlkm.core.arch import Arch, all_archs
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.names import is_release
 from dlkm.kernel import layout
-from dlkm.kernel.config import Config
+from dlkm.kernel.config import Config, text_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.decompress import decompress
 
@@ -29,6 +29,7 @@ def kernel_at(source: Path, build: Path) -> Kernel:
     source, build = _directory(source), _directory(build)
     if source == build:
         source, build = layout.directories(build)
+    source, build = source.resolve(), build.resolve()
     if (error := layout.trouble(source, build)) is not None:
         raise error
     release = _release(source, build)
@@ -67,10 +68,11 @@ def arch_of(config_file: Path) -> Arch:
 
     Source: scripts/kconfig/confdata.c writes the main menu's title there. MalformedError when it does not tell.
     """
-    match = _HEADER.search(_head(config_file))
+    text = text_of(config_file)
+    match = _HEADER.search(text[:SMALL])
     if match is None:
         raise MalformedError(f"{config_file}: its first lines do not tell the architecture")
-    config = Config.read(config_file)
+    config = Config.parse(text)
     wide, big = 64 if config.on("64BIT") else 32, config.on("CPU_BIG_ENDIAN")
     for arch in all_archs():
         if (arch.srcarch, arch.elf_class, arch.big_endian) == (match[1], wide, big):
@@ -123,7 +125,7 @@ def _directory(path: Path) -> Path:
     found = path.expanduser()
     if not found.is_dir():
         raise UsageError(f"{path}: no such directory" if not found.exists() else f"{path}: is no directory")
-    return found.resolve()
+    return found.absolute()  # its name counts: Yocto's kernel-source may be a link to a tree elsewhere
 
 
 def _head(path: Path) -> str:
@@ -137,7 +139,7 @@ def _head(path: Path) -> str:
 def _included(build: Path) -> Path | None:
     """The source tree that a build directory's Makefile includes, or its link `source` names (`O=`)."""
     match = _INCLUDED.search(_head(build / "Makefile"))
-    for candidate in (Path(match[1]) if match else None, build / "source"):
+    for candidate in (build / match[1] if match else None, build / "source"):
         if candidate is not None and (candidate / "Makefile").is_file():
             return candidate.resolve()
     return None

@@ -69,13 +69,13 @@ def trouble(source: Path, build: Path) -> UsageError | None:
     found = contents(build)
     if not {"Makefile", ".config"} & set(found.here):
         if (source / "Kconfig").is_file() and (source / "Makefile").is_file():
-            return _unconfigured(source, found)
+            return _unconfigured(source, build)
         return UsageError(
             f"{build} is no kernel tree: it has neither a Makefile nor a .config ({found})",
             hint=f"for a root filesystem with an installed kernel say rootfs:{build}",
         )
     if ".config" not in found.here:
-        return _unconfigured(build, found)
+        return _unconfigured(source, build)
     if "Makefile" not in found.here:
         return UsageError(
             f"{build}: is no build directory yet: Makefile is missing ({found})", hint=_prepare(source, build)
@@ -105,18 +105,22 @@ def warnings(source: Path, build: Path) -> Iterator[str]:
         )
 
 
-def _unconfigured(where: Path, found: Found) -> UsageError:
+def _unconfigured(source: Path, build: Path) -> UsageError:
+    by_hand = f"put the kernel's configuration there as .config and say: {_prepare(source, build, 'olddefconfig ')}"
     return UsageError(
-        f"{where}: is no kernel's headers or build directory: .config is missing ({found})",
-        hint=f"configure and prepare it (make -C {where} olddefconfig modules_prepare), or let dlkm do it with a "
-        f"configuration: dlkm kernel add source:{where} --config FILE",
+        f"{build}: is no kernel's headers or build directory: .config is missing ({contents(build)})",
+        hint=_prepare(source, build)
+        if ARTIFACTS in build.parts
+        else f"{by_hand}; or let dlkm do it: dlkm kernel add source:{source} --config FILE",
     )
 
 
-def _prepare(source: Path, build: Path) -> str:
+def _prepare(source: Path, build: Path, first: str = "") -> str:
+    """The command that makes what is missing; `first` are goals to be made before."""
     if ARTIFACTS in build.parts:
         return "bitbake make-mod-scripts"
-    return f"make -C {build} modules_prepare" if source == build else f"make -C {source} O={build} modules_prepare"
+    there = f"-C {build}" if source == build else f"-C {source} O={build}"
+    return f"make {there} {first}modules_prepare"
 
 
 def _broken_links(build: Path) -> UsageError | None:

@@ -20,7 +20,7 @@ from dlkm.core.names import is_release
 from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
 from dlkm.kernel.adopt import adopt, free_id, present
-from dlkm.kernel.config import Config
+from dlkm.kernel.config import Config, text_of
 from dlkm.kernel.demand import complete
 from dlkm.kernel.directory import arch_of, vermagic_of
 from dlkm.kernel.kernel import Kernel
@@ -136,6 +136,9 @@ def _given(path: Path, pool: Pool, events: Events, runner: Runner, asked: Asked)
         raise UsageError(f"--symvers {asked.symvers}: is no file")
     if asked.release is not None and not is_release(asked.release):
         raise UsageError(f"--release {asked.release}: is no kernel release")
+    arch = arch_of(config)
+    if path.is_dir():
+        _require_source(path, path)  # before anything is copied: it may be any directory, however large
     origin = f"source:{path.resolve()}"
     packages = tuple(_identity(path, config, asked))
     release = asked.release
@@ -146,13 +149,13 @@ def _given(path: Path, pool: Pool, events: Events, runner: Runner, asked: Asked)
     with pool.locked("0-source", events), pool.scratch("0-source") as made:
         with events.task(f"copying {path.name}"):
             tree = _copy_given(path, made)
-        write_atomically(made / "config", "".join(_lines(config)))
+        write_atomically(made / "config", text_of(config))
         work = _Work(
             pool=pool,
             events=events,
             runner=runner,
             made=made,
-            arch=arch_of(made / "config"),
+            arch=arch,
             config=made / "config",
             symvers=asked.symvers,
         )
@@ -265,7 +268,7 @@ def _unpack_deb(deb: Path, made: Path, release: str, runner: Runner) -> Path:
 
 
 def _copy_given(path: Path, made: Path) -> Path:
-    """The source without what version control and earlier builds left in it; MalformedError when it is no kernel's."""
+    """The source without what version control and earlier builds left in it; MalformedError for another's archive."""
     tree = made / "tree/usr/src/linux-source"
     if path.is_dir():
         left = shutil.ignore_patterns(".git", "*.o", "*.ko", "*.cmd", "*.a", "*.mod", "*.mod.c", ".tmp_*", "vmlinux*")
@@ -279,19 +282,15 @@ def _copy_given(path: Path, made: Path) -> Path:
         tree.parent.mkdir(parents=True)
         (inside[0] if len(inside) == 1 else made / "unpacked").rename(tree)
         remove_tree(made / "unpacked")
-    if not ((tree / "Kconfig").is_file() and (tree / "Makefile").is_file() and (tree / "scripts").is_dir()):
-        raise MalformedError(f"source:{path}: holds no kernel's source: Kconfig, Makefile and scripts are missing")
+        _require_source(tree, path)
     return tree
 
 
-def _lines(config: Path) -> Iterator[str]:
-    """The options of a configuration, which may be packed as /proc/config.gz is."""
-    from dlkm.kernel.config import LIMIT
-    from dlkm.ko.decompress import decompress
-
-    with config.open("rb") as stream:
-        data = decompress(stream.read(LIMIT + 1), str(config), LIMIT)
-    yield data.decode("utf-8", "replace")
+def _require_source(tree: Path, path: Path) -> None:
+    """MalformedError, which says what of a source is missing, when `tree`, which came from `path`, is no kernel's."""
+    missing = [name for name in ("Kconfig", "Makefile", "scripts") if not (tree / name).exists()]
+    if missing:
+        raise MalformedError(f"source:{path}: holds no kernel's source: {', '.join(missing)} missing at its top")
 
 
 def _link_installed(shipped: Kernel, root: Path) -> None:

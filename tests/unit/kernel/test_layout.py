@@ -44,6 +44,49 @@ def test_a_yocto_work_directory(pool: Pool, tmp_path: Path, said: list[Event], n
     assert said == []
 
 
+@pytest.mark.parametrize("named", ["", "kernel-source", "kernel-build-artifacts"])
+def test_a_yocto_work_directory_with_the_source_elsewhere(
+    pool: Pool, tmp_path: Path, said: list[Event], named: str
+) -> None:
+    source = _write(tmp_path / "external", "Makefile", "Kconfig", "kernel/module/main.c")
+    shared = tmp_path / "work-shared"
+    build = _write(shared / "kernel-build-artifacts", *PREPARED)
+    (build / "Makefile").write_text(f"include {source}/Makefile\n")
+    (shared / "kernel-source").symlink_to(source)
+    kernel = _read(pool, shared / named, said)
+    assert (kernel.headers, kernel.source) == (build, source)
+
+
+def test_a_yocto_directory_whose_kernel_is_not_configured(pool: Pool, tmp_path: Path, said: list[Event]) -> None:
+    _write(tmp_path / "kernel-source", "Makefile", "Kconfig")
+    (tmp_path / "kernel-build-artifacts").mkdir()
+    with pytest.raises(UsageError, match=r"kernel-build-artifacts: .*\.config is missing") as caught:
+        _read(pool, tmp_path, said)
+    assert caught.value.hint == "bitbake make-mod-scripts"
+
+
+def test_an_empty_build_directory_is_what_lacks_and_what_is_prepared(
+    pool: Pool, tmp_path: Path, said: list[Event]
+) -> None:
+    source = _write(tmp_path / "linux", "Makefile", "Kconfig")
+    (tmp_path / "build").mkdir()
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/build: .*found: nothing of a kernel") as caught:
+        _read(pool, f"{source}:{tmp_path / 'build'}", said)
+    assert f"make -C {source} O={tmp_path / 'build'} olddefconfig modules_prepare" in (caught.value.hint or "")
+
+
+def test_a_build_directory_inside_its_source(
+    pool: Pool, tmp_path: Path, said: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Makefile includes `../Makefile`, which is meant from there, not from where the user stands."""
+    source = _write(tmp_path / "linux", "Makefile", "Kconfig", "kernel/module/main.c")
+    build = _write(source / "build", *PREPARED)
+    (build / "Makefile").write_text("include ../Makefile\n")
+    driver = _write(tmp_path / "driver", "Makefile", "src/hello.c")
+    monkeypatch.chdir(driver / "src")
+    assert _read(pool, build, said).source == source
+
+
 def test_a_yocto_directory_without_make_mod_scripts(pool: Pool, tmp_path: Path, said: list[Event]) -> None:
     _write(tmp_path / "kernel-source", "Makefile", "Kconfig")
     _write(tmp_path / "kernel-build-artifacts", ".config", "include/generated/utsrelease.h")
