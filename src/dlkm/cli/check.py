@@ -15,6 +15,7 @@ from dlkm.cli.selection import Selection, background_of, builds_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
 from dlkm.report.terminal import Terminal
+from dlkm.verdict.digests import begun
 from dlkm.verdict.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
-    since = time.time_ns()
+    since = begun() or time.time_ns()
     _require_folders(arguments)
     conditions = conditions_of(arguments, arguments.rootfs)
     if runs_project(arguments, [*arguments.paths, *filter(None, [arguments.rootfs])]):

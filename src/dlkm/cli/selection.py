@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlkm.verdict.background import Background
 
 _RECORD = "build.json"  # build/record.py, which takes a while to load
+_DEEP = 100  # directories, above which a name is resolved as a whole
 _FOLDERS = 256  # in which records of builds are looked for
 
 
@@ -130,7 +131,13 @@ def _identity(path: str) -> str:
 
 @cache
 def _real(folder: str) -> str:
-    return os.path.realpath(folder or "/")
+    """As realpath; of a thousand directories of a tree each is looked at once, not once more for all below it."""
+    above, _, name = folder.rpartition("/")
+    if not above or name in {"", ".", ".."} or folder.count("/") > _DEEP:
+        return os.path.realpath(folder or "/")
+    if os.path.islink(folder):  # noqa: PTH114 — thousands of them
+        return os.path.realpath(folder)
+    return f"{_real(above).rstrip('/')}/{name}"
 
 
 def _expand(word: str) -> Iterator[Path]:

@@ -4,6 +4,7 @@
 import os
 import sys
 
+from dlkm.cli.ahead import look_ahead
 from dlkm.cli.recall import recalled
 
 
@@ -11,6 +12,7 @@ def entry() -> None:
     """The console script."""
     known = recalled(sys.argv[1:])
     if known is None:
+        look_ahead(sys.argv[1:])
         from dlkm.cli.main import entry as whole
 
         whole()

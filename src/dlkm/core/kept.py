@@ -21,8 +21,8 @@ class Kept:
     """The answers below a directory; by default the user's own."""
 
     def __init__(self, home: str | None = None, key: str | None = None) -> None:
-        self._home = home or f"{_base('XDG_CACHE_HOME', '.cache')}/dlkm/answers"
-        self._key = key or f"{_base('XDG_STATE_HOME', '.local/state')}/dlkm/seal"
+        self._home = home or f"{base('XDG_CACHE_HOME', '.cache')}/dlkm/answers"
+        self._key = key or f"{base('XDG_STATE_HOME', '.local/state')}/dlkm/seal"
 
     def get(self, question: bytes) -> bytes | None:
         """What is kept for a question; None for nothing, and for anything that we did not write like this."""
@@ -76,7 +76,7 @@ class Kept:
                     os.unlink(path)  # noqa: PTH108 — pathlib takes five times as long to load as all of this
 
 
-def _base(variable: str, below_home: str) -> str:
+def base(variable: str, below_home: str) -> str:
     """A directory of the XDG Base Directory specification; a relative one is ignored, as it asks."""
     named = os.environ.get(variable, "")
     return named if named.startswith("/") else f"{os.path.expanduser('~')}/{below_home}"  # noqa: PTH111 — as above

@@ -87,10 +87,8 @@ class Terminal:
         """A table with aligned columns; cells may carry styles."""
         all_rows = [list(heads), *[list(row) for row in rows]]
         widths = [max(_width(row[column]) for row in all_rows) for column in range(len(heads))]
-        for number, row in enumerate(all_rows):
-            cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-            line = "  ".join(cells).rstrip()
-            self.print(self.styled(line, Style.STRONG) if number == 0 else line)
+        head, *lines = ["  ".join(map(_filled, row, widths)).rstrip() for row in all_rows]
+        self.print("\n".join((self.styled(head, Style.STRONG), *lines)))
 
     def error(self, error: DlkmError) -> None:
         """An error: what, and on its own line what to do."""
@@ -209,6 +207,10 @@ def _wants_colour(colour: Colour, stream: TextIO) -> bool:
 
 def _styled(text: str, style: Style, wanted: bool) -> str:  # noqa: FBT001
     return f"\x1b[{style}m{text}\x1b[0m" if wanted else text
+
+
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell))
 
 
 def _width(cell: str) -> int:

@@ -14,11 +14,11 @@ from dlkm.core.errors import DlkmError
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.digests import FEW, digests_of, leave
 from dlkm.verdict.known import Plain, home_of, known_of
 from dlkm.verdict.verdict import Outcome, Verdict
 
 Answer = Verdict | DlkmError
-FEW = 128  # files that one process judges sooner than a second is started
 _Asked = TypeVar("_Asked")
 _Told = TypeVar("_Told")
 
@@ -51,8 +51,9 @@ def _known(kernel: Kernel, conditions: Conditions, names: Sequence[str], jobs: i
     """Name and taint of the files whose content was judged before."""
     known = known_of(kernel, conditions)
     if known is None:
+        leave()
         return {}
-    told = dict(zip(names, _shared(known.look, names, jobs), strict=True))
+    told = {name: known.plain.get(one or "") for name, one in zip(names, digests_of(names, jobs), strict=True)}
     if home_of(kernel) is None and (kernel.modules is None or not known.is_whole(kernel.modules, told)):
         return {}
     return {name: plain for name, plain in told.items() if plain is not None}

@@ -24,6 +24,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.record import NAME as RECORD
 from dlkm.kernel.record import Record
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.digests import digest
 
 NAME = "known"
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
@@ -100,8 +101,8 @@ class Known:
 
     def look(self, path: str) -> Plain | None:
         """Name and taint of the file that lies there; None for one that is not known, or cannot be read."""
-        data = contents(path)
-        return None if data is None else self.plain.get(hashlib.sha256(data).hexdigest())
+        found = digest(path)
+        return None if found is None else self.plain.get(found)
 
 
 def contents(path: str) -> bytes | None:
