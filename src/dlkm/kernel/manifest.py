@@ -89,7 +89,7 @@ def _walk(root: Path) -> Iterator[str]:
 def _entry(path: Path) -> Entry:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        return Entry(target=str(path.readlink()))
+        return Entry(target=os.readlink(path))  # noqa: PTH115 — pathlib would write a/./b otherwise
     return Entry(size=status.st_size, mtime=status.st_mtime_ns, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
