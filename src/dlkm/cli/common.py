@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkm.core.events import telling
 from dlkm.report.terminal import Colour, Terminal
 
 if TYPE_CHECKING:
@@ -90,9 +89,7 @@ def positive(text: str) -> int:
 
 def terminal_of(arguments: argparse.Namespace) -> Terminal:
     """The terminal that the common flags ask for."""
-    terminal = Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
-    telling.set(terminal.events)
-    return terminal
+    return Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
 
 
 def kernels_of(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kernel, ...]":

@@ -73,13 +73,15 @@ def main(argv: Sequence[str], *, keeps: bool = False) -> int:
         _overview().parse_args(argv)
         return ExitStatus.USAGE
     from dlkm.cli.common import terminal_of
+    from dlkm.core.events import telling
 
     parser = parser_of(verb)
     arguments = parser.parse_args(argv[1:])
     arguments.kept_as = tuple(argv) if keeps else None
     terminal = terminal_of(arguments)
     try:
-        status: int = import_module(f"dlkm.cli.{verb}").run(arguments, terminal)
+        with telling.to(terminal.events):
+            status: int = import_module(f"dlkm.cli.{verb}").run(arguments, terminal)
         terminal.flush()
     except DlkmError as error:
         terminal.close()

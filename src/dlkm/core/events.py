@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -109,5 +108,27 @@ class Events:
             self.listener(Event(kind=EventKind.FINISHED, text=title, task=number, total=total))
 
 
-# For what happens far below whoever holds an Events, such as a file that is unpacked because somebody reads it.
-telling: ContextVar[Events] = ContextVar("telling", default=Events())  # noqa: B039 — it is frozen
+class Telling:
+    """Who hears of what happens far below whoever holds an Events: a file unpacked because somebody reads it.
+
+    One for all threads: a worker's reading is the command's.
+    """
+
+    def __init__(self) -> None:
+        self._events = Events()
+
+    def get(self) -> Events:
+        """The ones to tell; nobody, unless `to` says otherwise."""
+        return self._events
+
+    @contextmanager
+    def to(self, events: Events) -> Iterator[None]:
+        """Tell these meanwhile."""
+        before, self._events = self._events, events
+        try:
+            yield
+        finally:
+            self._events = before
+
+
+telling = Telling()

@@ -195,7 +195,7 @@ class Pool:
 
         def waiting() -> None:
             if events is not None:
-                events.info(f"{kernel}: waiting for another dlkm that is adding it")
+                events.info(f"{kernel}: waiting for another dlkm that is at work on it")
 
         with lock(self._lock(kernel), waiting=waiting):
             yield

@@ -4,6 +4,7 @@
 import errno
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,9 +105,8 @@ def test_who_asks_for_one_gets_all_as_they_were(
     kernel = make(pool)
     digest = digest_of(kernel, pool)
     told: list[Event] = []
-    token = telling.set(Events(told.append))
-    ask(modules_of(kernel))
-    telling.reset(token)
+    with telling.to(Events(told.append)), ThreadPoolExecutor(max_workers=1) as worker:
+        worker.submit(ask, modules_of(kernel)).result()
     now = pool.get(R)
     assert now is not None
     assert there(now) == STAY | LEAVES | {"updates/given.ko"}
