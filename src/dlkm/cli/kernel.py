@@ -4,6 +4,7 @@
 import argparse
 import fnmatch
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dlkm.cli.common import add_common_flags, add_locked_flag, positive
@@ -85,7 +86,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         "kernels", nargs="*", metavar="K", help="ids or SPECs; none: all that are pinned, as they are now"
     )
     pinning.add_argument("-o", "--output", type=Path, default=Path(LOCK), metavar="FILE", help=f"default: {LOCK}")
-    pruning = action("prune", "remove the kernels that nobody has taken for long, and broken-off downloads")
+    pruning = action(
+        "prune", "remove kernels and what was read of them that nobody used for long, and broken-off downloads"
+    )
     pruning.add_argument("--days", type=positive, default=90, metavar="N", help="for how long; default: 90")
     pruning.add_argument("--dry-run", action="store_true", help="only say what would go")
     removing = action("rm", "remove kernels from the pool")
@@ -229,13 +232,17 @@ def _lock(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _prune(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from dlkm.kernel import readings
+
     pool = Pool()
     names = pool.prunable(arguments.days * 86400)
-    freed = sum(tree_size(pool.home(name)) for name in names)
+    unused = dict(readings.old(arguments.days * 86400))
+    freed = sum(tree_size(pool.home(name)) for name in names) + sum(unused.values())
     if not arguments.dry_run:
         for name in names:
-            pool.remove(name)
+            _take_out(pool, name)
         freed += pool.leftovers()
+        readings.drop(unused)
     if arguments.json:
         terminal.document(pruned_document(names, freed, done=not arguments.dry_run))
         return ExitStatus.OK
@@ -248,11 +255,27 @@ def _prune(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
     pool = Pool()
     for kernel in _chosen(pool, arguments.kernels):
-        pool.remove(kernel)
+        _take_out(pool, kernel)
         terminal.events.info(f"removed {kernel}")
     if arguments.json:
         terminal.document(list_document(pool.list()))
     return ExitStatus.OK
+
+
+def _take_out(pool: Pool, name: str) -> None:
+    """Remove a kernel, and what was kept of its image and modules."""
+    from dlkm.kernel import readings
+    from dlkm.kernel.image_record import record_files
+    from dlkm.kernel.modules_record import exports_file
+
+    kept: tuple[Path, ...] = ()
+    with suppress(DlkmError):  # a broken one goes, too
+        kernel = pool.get(name)
+        if kernel is not None:
+            kept = record_files(kernel)
+            kept += (exports_file(kernel.modules),) if kernel.modules is not None else ()
+    pool.remove(name)
+    readings.drop(kept)
 
 
 def _snapshot(arguments: argparse.Namespace, terminal: Terminal) -> int:

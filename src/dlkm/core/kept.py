@@ -49,7 +49,7 @@ class Kept:
             secret = self._secret()
             if len(answer) <= LARGEST and secret is not None:
                 _write(self._path(question), _seal(secret, question, answer) + answer)
-                self._make_room()
+                make_room(self._home, ROOM, _COUNT)
 
     def _path(self, question: bytes) -> str:
         return f"{self._home}/{blake2b(question, digest_size=16).hexdigest()}"
@@ -61,19 +61,26 @@ class Kept:
         secret = _own(self._key, 64)
         return secret if secret is not None and len(secret) == _SEAL else None
 
-    def _make_room(self) -> None:
-        """Remove what was not asked for the longest."""
-        from contextlib import suppress
 
-        with os.scandir(self._home) as entries:
-            found = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
-        found.sort(key=lambda one: one[0].st_mtime_ns, reverse=True)
-        total = 0
-        for number, (status, path) in enumerate(found):
-            total += status.st_size
-            if number and (total > ROOM or number >= _COUNT):
-                with suppress(OSError):
-                    os.unlink(path)  # noqa: PTH108 — pathlib takes five times as long to load as all of this
+def make_room(home: str, room: int, count: int) -> None:
+    """Remove from a directory of files what was touched the longest ago, but for `room` bytes and `count` files.
+
+    OSError when there is no such directory.
+    """
+    from contextlib import suppress
+
+    found = []
+    with os.scandir(home) as entries:
+        for entry in entries:
+            with suppress(OSError):  # another process makes room, too
+                found.append((entry.stat(follow_symlinks=False), entry.path))
+    found.sort(key=lambda one: one[0].st_mtime_ns, reverse=True)
+    total = 0
+    for number, (status, path) in enumerate(found):
+        total += status.st_size
+        if number and (total > room or number >= count):
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 — pathlib takes five times as long to load as all of this
 
 
 def base(variable: str, below_home: str) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomically
+from dlkm.core.files import sha256_file
 from dlkm.kernel.image_btf import Types
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.readings import asked_for, folder, keep
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 
 FORMAT = 2
@@ -61,14 +62,14 @@ def recorded(kernel: Kernel, home: Path | None = None) -> ImageRecord | None:
     """What a kernel's image tells, from its record or read now; None for a kernel without an image."""
     if kernel.image is None:
         return None
-    return _Cache(kernel, kernel.image, home or cache_home() / "images").record()
+    return _Cache(kernel, kernel.image, home or folder("images")).record()
 
 
 def recorded_symvers(kernel: Kernel, home: Path | None = None) -> Symvers:
     """What the image exports; an empty table where it does not tell."""
     if kernel.image is None:
         return Symvers.of(())
-    return _Cache(kernel, kernel.image, home or cache_home() / "images").exports()
+    return _Cache(kernel, kernel.image, home or folder("images")).exports()
 
 
 def recorded_exports(kernel: Kernel, home: Path | None = None) -> Mapping[str, KernelSymbol]:
@@ -80,14 +81,21 @@ def recorded_btf_names(kernel: Kernel, home: Path | None = None) -> bytes | None
     """The names of the image's type information, one behind the other; None where it has none that can be read."""
     if kernel.image is None:
         return None
-    return _Cache(kernel, kernel.image, home or cache_home() / "images").btf_names()
+    return _Cache(kernel, kernel.image, home or folder("images")).btf_names()
 
 
 def recorded_types(kernel: Kernel, home: Path | None = None) -> Types | None:
     """Each named type of the image's type information with its size and members; None where it has none."""
     if kernel.image is None:
         return None
-    return _Cache(kernel, kernel.image, home or cache_home() / "images").types()
+    return _Cache(kernel, kernel.image, home or folder("images")).types()
+
+
+def record_files(kernel: Kernel, home: Path | None = None) -> tuple[Path, ...]:
+    """Where all this is kept, be it there or not; none for a kernel without an image."""
+    if kernel.image is None:
+        return ()
+    return _Cache(kernel, kernel.image, home or folder("images")).files
 
 
 class _Cache:
@@ -102,10 +110,15 @@ class _Cache:
         self._names = home / f"{name}.btf"
         self._types = home / f"{name}.types"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self._path, self._exports, self._names, self._types
+
     def record(self) -> ImageRecord:
         table = _load(self._path)
         now = _identity(self._image), _identity(self._kernel.symvers)
         if table is not None and (table["image"], table["symvers"]) == now:
+            asked_for(self._path)
             return _record(table)
         digests = _digest(self._image), _digest(self._kernel.symvers)
         if table is not None and (table["digest"], table["symvers_digest"]) == digests:
@@ -147,12 +160,12 @@ class _Cache:
         with suppress(OSError):
             digest, _, data = path.read_bytes().partition(b"\n")
             if digest == self._seal(data):
+                asked_for(path)
                 return data
         return None
 
     def _keep_beside(self, path: Path, data: bytes) -> None:
-        with suppress(StorageError):
-            write_atomically(path, self._seal(data) + b"\n" + data)
+        keep(path, self._seal(data) + b"\n" + data)
 
     def _seal(self, data: bytes) -> bytes:
         """A digest of what is kept, and of which image it is."""
@@ -221,7 +234,6 @@ class _Cache:
         return found
 
     def _keep(self, record: ImageRecord, now: tuple[Any, Any], digests: tuple[str, str]) -> None:
-        """Where the cache cannot be written, the image is read again the next time."""
         table = {
             "image": now[0],
             "symvers": now[1],
@@ -230,8 +242,7 @@ class _Cache:
             "facts": asdict(record) | {"certificates": _encoded(record.certificates)},
         }
         body = json.dumps(table, sort_keys=True)
-        with suppress(StorageError):
-            write_atomically(self._path, json.dumps({"format": FORMAT, "check": _check(body), "body": body}))
+        keep(self._path, json.dumps({"format": FORMAT, "check": _check(body), "body": body}))
 
 
 def symvers_text(symbols: Iterable[KernelSymbol]) -> str:

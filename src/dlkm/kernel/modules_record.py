@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.files import StorageError, cache_home, write_atomically
 from dlkm.kernel.image_record import symvers_text
 from dlkm.kernel.installed import Installed
+from dlkm.kernel.readings import asked_for, folder, keep
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 from dlkm.ko.module import read_module
 
@@ -32,20 +32,25 @@ def symvers_of_modules(installed: Installed, home: Path | None = None) -> Symver
 
     Modules that cannot be read are passed over. What others were built for says nothing of this kernel.
     """
-    name = hashlib.sha256(os.fsencode(installed.modules_dir.absolute())).hexdigest()[:32]
-    path = (home or cache_home() / "images") / f"{name}.modules"
+    path = exports_file(installed.modules_dir, home)
     listing = _listing(installed)
     kept = _load(path, listing)
     if kept is not None:
         return kept
     known = _read(installed)
     text = symvers_text(known.values())
-    with suppress(StorageError, DlkmError):
+    with suppress(DlkmError):
         # A name that is none would break the form: then there is nothing to keep.
         if Symvers.parse(text).symbols == known:
             data = text.encode("utf-8", "surrogateescape")
-            write_atomically(path, _seal(listing, data) + b"\n" + data)
+            keep(path, _seal(listing, data) + b"\n" + data)
     return Symvers.of(known.values())
+
+
+def exports_file(modules_dir: Path, home: Path | None = None) -> Path:
+    """Where this is kept of a directory, be it there or not."""
+    name = hashlib.sha256(os.fsencode(modules_dir.absolute())).hexdigest()[:32]
+    return (home or folder("images")) / f"{name}.modules"
 
 
 def _listing(installed: Installed) -> bytes:
@@ -63,6 +68,7 @@ def _load(path: Path, listing: bytes) -> Symvers | None:
         with path.open("rb") as stream:
             seal, _, data = stream.read(LIMIT).partition(b"\n")
         if seal == _seal(listing, data):
+            asked_for(path)
             return Symvers.parse(data.decode("utf-8", "surrogateescape"), str(path))
     return None
 

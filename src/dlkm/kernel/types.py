@@ -12,10 +12,11 @@ from pathlib import Path
 from struct import Struct, error, unpack_from
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.files import StorageError, cache_home, sha256_file, write_atomically
+from dlkm.core.files import sha256_file
 from dlkm.kernel.image_btf import KernelBtf, Types, find_btf
 from dlkm.kernel.image_record import recorded_types
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.readings import asked_for, folder, keep
 from dlkm.ko.elf import MAGIC, Elf
 
 LIMIT = 768 << 20  # bytes of a vmlinux; with all debug information some have 700 million
@@ -35,8 +36,9 @@ def types_of(kernel: Kernel) -> Types | None:
         return None
     if path == kernel.image:
         return recorded_types(kernel) or None
-    kept = cache_home() / "types" / f"{sha256_file(path)}.json"
+    kept = folder("types") / f"{sha256_file(path)}.json"
     if (found := _kept(kept)) is not None:
+        asked_for(kept)
         return found
     try:
         btf = _btf(path)
@@ -44,8 +46,7 @@ def types_of(kernel: Kernel) -> Types | None:
         return None
     found = {} if btf is None else types_in(btf)
     if found:
-        with suppress(StorageError):
-            write_atomically(kept, json.dumps(found))
+        keep(kept, json.dumps(found))
     return found or None
 
 
