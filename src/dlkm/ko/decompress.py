@@ -5,6 +5,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from io import SEEK_END, BytesIO
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,17 +52,19 @@ def decompress(data: bytes, where: str, limit: int = LIMIT) -> bytes:
     kind = compression_of(data)
     if kind is Compression.NONE:
         return data
-    parts: list[bytes] = []
-    total = 0
+    whole = BytesIO()  # grows in place, while parts that are joined are there twice
     try:
         for part in _parts(data, kind, limit):
-            total += len(part)
-            if total > limit:
+            if whole.tell() + len(part) > limit:
                 raise MalformedError(f"{where}: unpacks to more than {limit} bytes")
-            parts.append(part)
+            if whole.tell() == 0:
+                whole = BytesIO(part)  # takes it as it is: most modules come in one
+                whole.seek(0, SEEK_END)
+            else:
+                whole.write(part)
     except (lzma.LZMAError, zlib.error, EOFError) as error:
         raise MalformedError(f"{where}: {kind} data is damaged: {error}") from error
-    return b"".join(parts)
+    return whole.getvalue()
 
 
 def _parts(data: bytes, kind: Compression, limit: int) -> Iterator[bytes]:

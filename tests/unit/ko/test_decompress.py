@@ -91,3 +91,16 @@ def test_plain_bytes_pass() -> None:
 def test_names_tell_a_compression_of_their_own() -> None:
     names = {"a.ko": "none", "a.ko.xz": "xz", "a.ko.gz": "gz", "a.ko.zst": "zst", "a.zst.ko": "none"}
     assert {name: str(compression_of_name(name)) for name in names} == names
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress, _zstd_without_size])
+def test_what_is_unpacked_is_held_once(pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(DATA * 10)
+    decompress(packed, "x")  # what is loaded for it stays
+    tracemalloc.start()
+    try:
+        size = len(decompress(packed, "x"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.3 * size + (9 << 20)  # xz looks back over 8 MiB, which its decoder holds
