@@ -107,6 +107,7 @@ def test_a_directory_or_a_tarball_with_a_configuration(tree: Path, tmp_path: Pat
         assert kernel["config"]["EXTRA"] == "y"
         assert "CONFIG_EXTRA" in err, "what the source decides otherwise is said"
         assert "no Module.symvers" in err
+        assert "reading the image" not in err, "there is none"
         assert (Path(kernel["source"]) / ".git").exists() == (place != tree), "what version control keeps is not copied"
         assert "preparing" not in _dlkm(*words, cache=cache)[2], "the same again is taken from the pool"
     assert not Path("/usr/src/evil").exists()

@@ -153,6 +153,8 @@ def _look_at_image(kernel: Kernel, terminal: Terminal) -> None:
     """Read what the image tells now, so that no check has to, and say at once what does not fit."""
     from dlkm.kernel.image_record import recorded
 
+    if kernel.image is None:
+        return
     with terminal.events.task(f"reading the image of {kernel.id}"):
         image = recorded(kernel)
     if image is not None and image.fault is not None:
