@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from dlkm.build.compiler import Compiler
+from dlkm.build.kerneltree import tree_on_the_target
 from dlkm.build.options import BuildOptions
 from dlkm.build.order import Order
-from dlkm.build.probe import answer_ahead
+from dlkm.build.probe import answer_ahead, answer_in_make
 from dlkm.build.scratch import Scratch
 from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
@@ -210,6 +211,20 @@ def test_only_what_was_asked_word_for_word_is_answered(tmp_path: Path, kernel_61
         assert (status(name, *words, "-o", "real"), (tmp_path / "real").read_bytes()[:4]) == (0, b"\x7fELF")
     assert status("gcc-12", *asked, "-o", "three", "-Wall") == 0
     assert status("gcc-12", "-dumpversion") == 0
+
+
+def test_make_says_only_what_was_asked_word_for_word(tmp_path: Path, kernel_61: Kernel) -> None:
+    """The answers here are again not the compiler's own; what make or the shell might change is never said."""
+    words = (("1", "-Wall"), ("0", "-none"))
+    rows = (f"gcc-12\x1f{status}\x1f-Werror\x1f{word}\x1f-c\x1f-x\x1fc\x1f/dev/null" for status, word in words)
+    told = "\0".join(rows).encode()
+    bind, covered, place = answer_in_make(Scratch(tmp_path), tree_on_the_target(kernel_61), told)
+    assert (bind, place) == ("--ro-bind", "/usr/lib/linux-kbuild-6.1/scripts/Makefile.compiler")
+    asked = ("-Wall,no", "  -none,no", "-Wextra,no", "-fother,no", "-none,$$(echo shell)", "'-none',no")
+    lines = [f"$(info $(call __cc-option,gcc-12,,{one}))" for one in asked]
+    (tmp_path / "Makefile").write_text("\n".join([f"include {covered}", *lines, "all: ;", ""]))
+    said = subprocess.run(["make", "-s"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["no", "  -none", "-Wextra", "no", "shell", "no"]
 
 
 @pytest.fixture(scope="module")

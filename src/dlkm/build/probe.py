@@ -3,15 +3,18 @@
 
 Kbuild starts the compiler some thirty times for each driver to learn which options it knows (scripts/Makefile.compiler:
 try-run), always with the same words: of a small driver's build that is a quarter. The answers follow from the compiler
-and the words alone. They are learnt from a build of no module, in a sandbox in which no driver's word is heard.
+and the words alone. They are learnt from a build of no module, in a sandbox in which no driver's word is heard. Then
+they are said twice: to make, which then starts nothing at all, and to who asks the compiler in words of its own.
 """
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from dlkm.build.kerneltree import KernelTree
 from dlkm.build.options import BuildOptions
 from dlkm.build.order import Order
 from dlkm.build.scratch import Scratch
@@ -22,6 +25,9 @@ from dlkm.source.driver import find
 _BETWEEN = "\037"  # words
 _ANSWERS = ".answers"
 _ROW = 3  # who was asked, the status, the words
+_TRY_RUN = re.compile(rb"^try-run\s*=", re.MULTILINE)
+_DEFINED_IN = ("Makefile.compiler", "Kbuild.include")  # since 5.13; before
+_PLAIN = re.compile(r"[\w./=+,:@-]+", re.ASCII)  # a word that make and the shell leave as it is
 
 
 def probe_order(order: Order) -> Order:
@@ -43,8 +49,7 @@ def probe_plan(order: Order, view: View) -> Plan:
 
 def answer_ahead(scratch: Scratch, order: Order, tools: str, told: bytes) -> None:
     """Put scripts before the compiler that know these answers; `tools` is where the sandbox has their directory."""
-    rows = [row.split(_BETWEEN, 2) for row in told.decode("utf-8", "surrogateescape").split("\0")]
-    known = {(row[0], row[2]): row[1] for row in rows if len(row) == _ROW and row[1] in {"0", "1"}}
+    known = _known(told)
     for name, path in _called(order).items():
         lines = [f"{shlex.quote(words)}) status={status} ;;" for (who, words), status in known.items() if who == name]
         answers = "\n".join(["case $words in", *lines, "esac", ""])
@@ -55,6 +60,47 @@ def answer_ahead(scratch: Scratch, order: Order, tools: str, told: bytes) -> Non
         script.unlink(missing_ok=True)  # a stand-in's link
         script.write_text(head + _script("compiler.sh"), "utf-8")
         script.chmod(0o755)
+
+
+def answer_in_make(scratch: Scratch, tree: KernelTree, told: bytes) -> tuple[str, ...]:
+    """The mount that lets the kernel's own try-run know these answers; none where that is not as it usually is."""
+    found = _defined(tree)
+    if found is None:
+        return ()
+    path, place = found
+    answers = {"0": "", "1": ""}
+    for (who, words), status in _known(told).items():
+        row = [who, *words.split(_BETWEEN)]
+        if all(_PLAIN.fullmatch(word) for word in row):
+            answers[status] += f'<{" ".join(row)} -o "$$TMP">'
+    added = f"{_script('try-run.mk')}dlkm-yes := {answers['0']}\ndlkm-no := {answers['1']}\n"
+    covered = scratch.path / path.name
+    covered.write_bytes(path.read_bytes() + added.encode())
+    return ("--ro-bind", str(covered), place)
+
+
+def _defined(tree: KernelTree) -> tuple[Path, str] | None:
+    """The kernel's file that defines try-run: where it is, and where the sandbox has it."""
+    for name in _DEFINED_IN:
+        for path, place in _seen(tree, f"{tree.source}/scripts/{name}"):
+            if path.is_file() and _TRY_RUN.search(path.read_bytes()):
+                return path, place
+    return None
+
+
+def _seen(tree: KernelTree, file: str) -> Iterator[tuple[Path, str]]:
+    """A file of the sandbox's, through links on this machine, as far as those stay in what the sandbox shows."""
+    real = [(path / file.removeprefix(f"{place}/")) for path, place in tree.binds if file.startswith(f"{place}/")]
+    for here in (path.resolve() for path in real):
+        for path, place in tree.binds:
+            if here.is_relative_to(path.resolve()):
+                yield here, f"{place}/{here.relative_to(path.resolve())}"
+
+
+def _known(told: bytes) -> dict[tuple[str, str], str]:
+    """Statuses, "0" or "1", by who was asked and the words."""
+    rows = [row.split(_BETWEEN, 2) for row in told.decode("utf-8", "surrogateescape").split("\0")]
+    return {(row[0], row[2]): row[1] for row in rows if len(row) == _ROW and row[1] in {"0", "1"}}
 
 
 def _called(order: Order) -> Mapping[str, str]:

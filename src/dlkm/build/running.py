@@ -19,11 +19,11 @@ from dlkm.build.kerneltree import KernelTree, tree_on_the_target, tree_on_this_m
 from dlkm.build.order import Order, symvers_place
 from dlkm.build.outputs import gathered, ran_from
 from dlkm.build.place import Place, Tools, bare, prepare_tools, shown_command, tools_of
-from dlkm.build.probe import answer_ahead, probe_order, probe_plan
+from dlkm.build.probe import answer_ahead, answer_in_make, probe_order, probe_plan
 from dlkm.build.progress import followed
 from dlkm.build.ran import Ran
 from dlkm.build.request import Inputs, Request, request_of, worker_view
-from dlkm.build.sandbox import sandbox
+from dlkm.build.sandbox import Sandbox, sandbox
 from dlkm.build.scratch import Scratch, scratch
 from dlkm.build.steps import Plan, Step
 from dlkm.build.view import View, sandbox_view, translated
@@ -244,11 +244,13 @@ class Job:
 
     def _answer_ahead(self, cache: Cache) -> None:
         """Let what the kernel's Makefiles ask of the compiler be answered from what it said before."""
-        order = self.order
-        if self._place.view.sandboxed and cache.known:
+        order, place = self.order, self._place
+        if isinstance(place, Sandbox) and cache.known:
             told = cache.answers(order, self.asked)
             if told:
                 answer_ahead(self.scratch, order, self.usual.around.tools, told)
+                covers = answer_in_make(self.scratch, place.tree, told)
+                self._place = replace(place, mounts=(*place.mounts, *covers))
 
     def asked(self) -> bytes:
         """What a build of no module tells of that; nothing where that fails: then each build asks itself."""
