@@ -2,12 +2,10 @@
 """dlkm build with real make, real kernels and drivers of every Makefile style; modinfo says what came out."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +22,10 @@ from dlkm.core.events import Event, EventKind, Events
 from dlkm.core.processes import Processes, environment
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import find
+from tests.builds import DLKM, DRIVERS, HELLO, Cells, build_cells
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
-DLKM = Path(sys.executable).with_name("dlkm")
-DRIVERS = Path(__file__).parents[1] / "drivers"
-HELLO = Path(__file__).parents[2] / "examples" / "hello"
 MISSION = """\
 all: modules
 obj-m := hello.o
@@ -44,15 +40,8 @@ modules_install:
 """
 
 
-def _dlkm(*words: str | Path, status: int = 0, cwd: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Run `dlkm build --json`; the cells by id."""
-    argv = [str(DLKM), "build", "--json", *(str(word) for word in words)]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, timeout=300, cwd=cwd)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == status, done.stdout + done.stderr
-    document = json.loads(done.stdout)
-    assert document["schema"] == "dlkm.build/1"
-    return {cell["id"]: cell for cell in document["cells"]}
+def _dlkm(*words: str | Path, status: int = 0, cwd: Path | None = None) -> Cells:
+    return build_cells(*words, status=status, cwd=cwd)[0]
 
 
 def _refused(*words: str | Path, status: int) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,29 +22,16 @@ from dlkm.build.scratch import Scratch
 from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import find
+from tests import builds
+from tests.builds import DLKM, DRIVERS, HELLO, Cells, build_cells
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
-DLKM = Path(sys.executable).with_name("dlkm")
-DRIVERS = Path(__file__).parents[1] / "drivers"
-HELLO = Path(__file__).parents[2] / "examples" / "hello"
-DKMS_CONF = """\
-PACKAGE_NAME=kdir
-PACKAGE_VERSION=1
-MAKE="make -j$parallel_jobs KDIR=$kernel_source_dir"
-BUILT_MODULE_NAME[0]=kdir
-DEST_MODULE_LOCATION[0]=/updates
-POST_BUILD="note.sh $kernelver"
-"""
+DKMS_CONF = f'{builds.DKMS_CONF}POST_BUILD="note.sh $kernelver"\n'
 
 
-def _cells(*words: str | Path, status: int = 0, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
-    """Run `dlkm build --json`; the cells by the name of their driver and the kernel."""
-    argv = [str(DLKM), "build", "--json", *(str(word) for word in words)]
-    done = subprocess.run(argv, env=environment(env), capture_output=True, text=True, check=False, timeout=300)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == status, done.stdout + done.stderr
-    return {cell["id"]: cell for cell in json.loads(done.stdout)["cells"]}
+def _cells(*words: str | Path, status: int = 0, env: dict[str, str] | None = None) -> Cells:
+    return build_cells(*words, status=status, env=env)[0]
 
 
 def _cell(*words: str | Path, status: int = 0, env: dict[str, str] | None = None) -> dict[str, Any]:

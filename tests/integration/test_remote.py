@@ -6,31 +6,20 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
+from tests.builds import DKMS_CONF, DLKM, DRIVERS, HELLO, Cells, build_cells
 from tests.services.fake import Fake, reachable
 from tests.services.real import Keys, Running, buildgrid, casd, free_port, make_keys, write_token
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_builds_known")]
 
-DLKM = Path(sys.executable).with_name("dlkm")
-DRIVERS = Path(__file__).parents[1] / "drivers"
-HELLO = Path(__file__).parents[2] / "examples" / "hello"
-DKMS_CONF = """\
-PACKAGE_NAME=kdir
-PACKAGE_VERSION=1
-MAKE="make -j$parallel_jobs KDIR=$kernel_source_dir"
-BUILT_MODULE_NAME[0]=kdir
-DEST_MODULE_LOCATION[0]=/updates
-"""
 RECIPE = """\
 SUMMARY = "hello"
 LICENSE = "GPL-2.0-only"
@@ -44,17 +33,11 @@ INSISTS = "obj-m := kdir.o\nall:\n\t$(MAKE) -C /lib/modules/$(shell uname -r)/bu
 SLOW = "obj-m := kdir.o\nall:\n\tsleep 2\n\t$(MAKE) -C $(KERNEL_SRC) M=$(CURDIR) modules\n"
 
 
-def _dlkm(*words: str | Path, status: int = 0, store: Path | None = None) -> tuple[dict[str, dict[str, Any]], str]:
-    """Run `dlkm build --json`; the cells by id, and what was said."""
-    argv = [str(DLKM), "build", "--json", *(str(word) for word in words)]
-    env = environment({"DLKM_CACHE": str(store)} if store is not None else None)
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=300)
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == status, done.stdout + done.stderr
-    return {cell["id"]: cell for cell in json.loads(done.stdout)["cells"]}, done.stderr
+def _dlkm(*words: str | Path, status: int = 0, store: Path | None = None) -> tuple[Cells, str]:
+    return build_cells(*words, status=status, env={"DLKM_CACHE": str(store)} if store is not None else None)
 
 
-def _digests(cells: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+def _digests(cells: Cells) -> dict[str, list[str]]:
     return {name: [module["sha256"] for module in cell["modules"]] for name, cell in cells.items()}
 
 
