@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where a kernel's build directories lie, and where a build in the sandbox sees them. Reads links and one Makefile."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.errors import UsageError
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.layout import includes
 from dlkm.kernel.manifest import NAME as MANIFEST
-
-# Debian: `include /usr/src/…-common/Makefile`, or the same from the Makefile's own directory; Kbuild with O=: absolute.
-_INCLUDE = re.compile(r"^include\s+(?:\$\(dir \$\(lastword \$\(MAKEFILE_LIST\)\)\))?(\S+)/Makefile\s*$", re.MULTILINE)
-_MAKEFILE_LIMIT = 64 << 10  # bytes; the generated ones have one to thirty lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,18 +123,9 @@ def _module_links(kernel: Kernel, directory: str, source: str) -> tuple[tuple[st
     return (directory, f"{folder}/build"), (source, f"{folder}/source")
 
 
-def _makefile_text(folder: Path) -> str:
-    try:
-        with (folder / "Makefile").open("rb") as stream:
-            return stream.read(_MAKEFILE_LIMIT).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def _included(headers: Path, tree: Path) -> Path | None:
     """The source directory whose Makefile a headers directory includes (Debian's -common, an O= directory)."""
-    names: list[str] = _INCLUDE.findall(_makefile_text(headers))
-    for name in names:
+    for name in includes(headers):
         for candidate in (tree / name.lstrip("/"), headers / name) if name.startswith("/") else (headers / name,):
             if (candidate / "Makefile").is_file():
                 return candidate.resolve()

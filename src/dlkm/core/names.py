@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+from dlkm.core.suffixes import MODULE_SUFFIXES
 
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*")
 

@@ -15,8 +15,6 @@ from dlkm.ko.decompress import decompress
 
 _HEADER = re.compile(r"^# Linux/(\w+) (\S+) Kernel Configuration$", re.MULTILINE)
 _UTS_RELEASE = re.compile(r'#define UTS_RELEASE "([^"\n]*)"')
-_INCLUDED = re.compile(r"^include\s+(\S+)/Makefile\s*$", re.MULTILINE)
-SMALL = 64 << 10  # bytes: more than the first lines of any file looked at here
 SYMVERS_LIMIT = 64 << 20  # bytes of Module.symvers; Debian's has 1.7 MB
 
 
@@ -69,7 +67,7 @@ def arch_of(config_file: Path) -> Arch:
     Source: scripts/kconfig/confdata.c writes the main menu's title there. MalformedError when it does not tell.
     """
     text = text_of(config_file)
-    match = _HEADER.search(text[:SMALL])
+    match = _HEADER.search(text[: layout.SMALL])
     if match is None:
         raise MalformedError(f"{config_file}: its first lines do not tell the architecture")
     config = Config.parse(text)
@@ -112,8 +110,8 @@ def vermagic_of(release: str, arch: Arch, config: Config) -> str | None:
 
 def _release(source: Path, build: Path) -> str:
     """What the module's vermagic will say. Source: Makefile (include/config/kernel.release, utsrelease.h)."""
-    generated = _UTS_RELEASE.search(_head(build / "include/generated/utsrelease.h"))
-    text = generated[1] if generated else _head(build / "include/config/kernel.release").strip()
+    generated = _UTS_RELEASE.search(layout.head(build / "include/generated/utsrelease.h"))
+    text = generated[1] if generated else layout.head(build / "include/config/kernel.release").strip()
     if not text:
         raise layout.unprepared(source, build)
     if not is_release(text):
@@ -128,19 +126,10 @@ def _directory(path: Path) -> Path:
     return found.absolute()  # its name counts: Yocto's kernel-source may be a link to a tree elsewhere
 
 
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(SMALL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def _included(build: Path) -> Path | None:
     """The source tree that a build directory's Makefile includes, or its link `source` names (`O=`)."""
-    match = _INCLUDED.search(_head(build / "Makefile"))
-    for candidate in (build / match[1] if match else None, build / "source"):
-        if candidate is not None and (candidate / "Makefile").is_file():
+    for candidate in (*(build / name for name in layout.includes(build)[:1]), build / "source"):
+        if (candidate / "Makefile").is_file():
             return candidate.resolve()
     return None
 

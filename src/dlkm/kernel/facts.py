@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import inside
-from dlkm.core.names import MODULE_SUFFIXES, Vermagic
+from dlkm.core.names import Vermagic
+from dlkm.core.suffixes import MODULE_SUFFIXES
 from dlkm.kernel.image_record import ImageRecord, Stale, recorded, recorded_btf_names, recorded_symvers
 from dlkm.kernel.installed import Installed, module_files
 from dlkm.kernel.kernel import Kernel

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dlkm.core.names import MODULE_SUFFIXES, is_module_file, module_name, normalise_module_name
+from dlkm.core.names import is_module_file, module_name, normalise_module_name
+from dlkm.core.suffixes import MODULE_SUFFIXES
 from dlkm.kernel.demand import complete, packed
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin; Debian's has 6 kB

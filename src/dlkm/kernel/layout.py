@@ -13,8 +13,9 @@ from dlkm.core.errors import UsageError
 
 SOURCE, ARTIFACTS = "kernel-source", "kernel-build-artifacts"  # kernel.bbclass: do_shared_workdir
 HEADERS = ("usr/src/linux-headers-*", "usr/src/kernels/*", "usr/src/linux-*-obj/*/*", "lib/modules/*/build")
-_INCLUDED = re.compile(r"^include\s+(\S+)/Makefile\s*$", re.MULTILINE)
-_SMALL = 64 << 10
+# Debian: `include /usr/src/…-common/Makefile`, or the same from the Makefile's own directory; Kbuild with O=: absolute.
+_INCLUDE = re.compile(r"^include\s+(?:\$\(dir \$\(lastword \$\(MAKEFILE_LIST\)\)\))?(\S+)/Makefile\s*$", re.MULTILINE)
+SMALL = 64 << 10  # bytes: more than the first lines of any file looked at here; generated Makefiles have one to thirty
 
 # What building a module takes of a tree, in the order in which they come to be: the file, and what it is.
 PARTS = (
@@ -125,14 +126,14 @@ def _prepare(source: Path, build: Path, first: str = "") -> str:
 
 def _broken_links(build: Path) -> UsageError | None:
     """Debian's headers consist of three packages, which find one another by links and an absolute include."""
-    match = _INCLUDED.search(_head(build / "Makefile"))
-    if match is not None and match[1].startswith("/") and not _is_here(match[1], build):
-        name = Path(match[1]).name
+    included = next(iter(includes(build)), "")
+    if included.startswith("/") and not _is_here(included, build):
+        name = Path(included).name
         return UsageError(
-            f"{build}: its Makefile includes {match[1]}/Makefile, which is missing",
+            f"{build}: its Makefile includes {included}/Makefile, which is missing",
             hint=f"the package {name} brings it"
             if name.startswith("linux-headers-")
-            else f"the tree was moved, or its source {match[1]} was: name both as SRC:BUILD",
+            else f"the tree was moved, or its source {included} was: name both as SRC:BUILD",
         )
     for name in ("scripts", "tools"):
         link = build / name
@@ -169,9 +170,16 @@ def _headers_below(path: Path) -> Iterator[Path]:
                 yield found.resolve()
 
 
-def _head(path: Path) -> str:
+def includes(build: Path) -> list[str]:
+    """The directories whose Makefile that of a headers or build directory includes, as they are written there."""
+    names: list[str] = _INCLUDE.findall(head(build / "Makefile"))
+    return names
+
+
+def head(path: Path) -> str:
+    """The first SMALL bytes of a file as text; "" for one that cannot be read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(_SMALL).decode("utf-8", "replace")
+            return stream.read(SMALL).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -8,10 +8,13 @@ come at the same moment both digest it, and a file that is taken for another's i
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from mmap import mmap
 from stat import S_ISREG
+from typing import TypeVar
+
+from dlkm.core.suffixes import MODULE_SUFFIXES
 
 FEW = 128  # files that one process digests sooner than a second is started
 
@@ -20,7 +23,7 @@ _MOST = 20_000  # entries of directories that are gone through before it is know
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe's writer is not waited for
 _PIECE = memoryview(bytearray(1 << 18))  # a place that stays in the processor's cache
 _PLACES = 1 << 20
-_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+_Read = TypeVar("_Read")
 
 
 class Ahead:
@@ -77,23 +80,33 @@ def digests_of(names: Sequence[str], jobs: int) -> list[str | None]:
 
 
 def digest(path: str) -> str | None:
-    """The SHA-256 of a regular file; None when it cannot be read, is very large, or its name is no UTF-8."""
+    """The SHA-256 of a regular file; None for what `from_file` has nothing of."""
+    return from_file(path, _sha256)
+
+
+def from_file(path: str, read: Callable[[int, int], _Read]) -> _Read | None:
+    """What `read` makes of a regular file, by its descriptor and size.
+
+    None when it cannot be read, is very large, or its name is no UTF-8.
+    """
     try:
         file = os.open(path.encode(), _OPEN)
     except (OSError, ValueError):  # UnicodeEncodeError is one, and so is a NUL in the name
         return None
     try:
         status = os.fstat(file)
-        if not S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-            return None
-        told = sha256()
-        for _ in range(status.st_size // len(_PIECE) + 1):
-            told.update(_PIECE[: os.readv(file, [_PIECE])])
-        return told.hexdigest()
+        return read(file, status.st_size) if S_ISREG(status.st_mode) and status.st_size <= _LARGEST else None
     except OSError:
         return None
     finally:
         os.close(file)
+
+
+def _sha256(file: int, size: int) -> str:
+    told = sha256()
+    for _ in range(size // len(_PIECE) + 1):
+        told.update(_PIECE[: os.readv(file, [_PIECE])])
+    return told.hexdigest()
 
 
 def _digests(names: Iterable[str], taken: mmap) -> dict[str, str | None]:
@@ -132,7 +145,7 @@ def _modules(folders: Sequence[str]) -> Iterator[str]:
                     left -= 1
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif entry.name.endswith(_SUFFIXES):
+                    elif entry.name.endswith(MODULE_SUFFIXES):
                         yield entry.path
         except OSError:
             continue

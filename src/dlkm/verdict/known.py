@@ -13,27 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from stat import S_ISREG
 from typing import Self
 
 import dlkm
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import sha256_file, write_atomically
-from dlkm.core.names import MODULE_SUFFIXES
+from dlkm.core.suffixes import MODULE_SUFFIXES
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.record import NAME as RECORD
 from dlkm.kernel.record import Record
 from dlkm.verdict.conditions import Conditions
-from dlkm.verdict.digests import digest
+from dlkm.verdict.digests import digest, from_file
 
 NAME = "known"
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
 
 _MARK = "dlkm known 1"
 _LIMIT = 16 << 20  # bytes of the list; that of 4,000 modules has 350 kB
-_LARGEST = 64 << 20  # bytes of a file that is looked at
 _ROOMS = ("core", "data", "kernel", "ko", "verdict")  # what a yes depends on
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe's writer is not waited for
 _LISTS = ("modules.builtin", "modules.builtin.modinfo")
 
 
@@ -106,18 +103,8 @@ class Known:
 
 
 def contents(path: str) -> bytes | None:
-    """The bytes of a regular file; None when it cannot be read, is very large, or its name is no UTF-8."""
-    try:
-        file = os.open(path.encode(), _OPEN)
-    except (OSError, ValueError):  # UnicodeEncodeError is one, and so is a NUL in the name
-        return None
-    try:
-        status = os.fstat(file)
-        return os.pread(file, status.st_size, 0) if S_ISREG(status.st_mode) and status.st_size <= _LARGEST else None
-    except OSError:
-        return None
-    finally:
-        os.close(file)
+    """The bytes of a regular file; None for what `from_file` has nothing of."""
+    return from_file(path, lambda file, size: os.pread(file, size, 0))
 
 
 def known_of(kernel: Kernel, conditions: Conditions) -> Known | None:

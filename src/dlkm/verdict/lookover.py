@@ -11,12 +11,12 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.symvers import KERNEL
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.digests import FEW
 from dlkm.verdict.era import era_of
 from dlkm.verdict.known import Plain, home_of, learn
 from dlkm.verdict.quick import Quick
 from dlkm.verdict.verdict import Verdict
 
-_MANY = 128  # files that are shared among processes: what they all need is made before
 _WORTH = 1000  # files that a run judges anew for a kernel of which nothing is known: what it finds is kept
 
 
@@ -47,7 +47,7 @@ def look_over(
     if session.touched:
         plain = _looked(Quick(facts, conditions, era_of(kernel), session.touched), names, share)
     asked = _left(names, plain)
-    if len(asked) >= _MANY:
+    if len(asked) >= FEW:  # shared among processes: what they all need is made before
         session.prepare()
     return dict(zip(asked, share(session.answer, list(map(Path, asked))), strict=True)), plain
 
@@ -71,6 +71,6 @@ def _plain(quick: Quick, names: Sequence[str], share: Share, conditions: Conditi
 def _looked(quick: Quick, names: Sequence[str], share: Share) -> dict[str, Plain]:
     if not quick.usable or not names:
         return {}
-    if len(names) >= _MANY:
+    if len(names) >= FEW:
         quick.prepare()
     return {name: one for name, one in zip(names, share(quick.look, names), strict=True) if one is not None}
