@@ -19,7 +19,7 @@ KERNELS = ("debian:latest-6.1-amd64", "debian:latest-6.1-rt-amd64")
 
 def ask(*words: str) -> dict[str, Any]:
     """A document that a command prints."""
-    done = subprocess.run([DLKM, *words, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([DLKM, *words, "--json", "--quiet"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if not done.stdout:
         raise SystemExit(done.returncode)
     document: dict[str, Any] = json.loads(done.stdout)

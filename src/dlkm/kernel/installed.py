@@ -2,7 +2,7 @@
 """The modules installed in a …/lib/modules/RELEASE directory: which there are, where, what loads first. Reads only."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,11 @@ class Installed:
         """Every module file, sorted by directory; the links `build` and `source` are not followed."""
         complete(self.modules_dir)
         return map(Path, (*self._by_name.values(), *self._shadowed))
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all modules, with '_' for '-'; nothing is unpacked for that."""
+        return self._by_name.keys()
 
     def outside(self) -> Iterator[Path]:
         """The module files that do not lie in the kernel's own directory `kernel`."""

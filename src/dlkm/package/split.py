@@ -99,10 +99,10 @@ def driver_version(source: Path | None, modules: Sequence[Module]) -> str:
 
 def in_tree(facts: Facts) -> frozenset[str] | None:
     """The kernel's own modules as package names have them; None where nothing at hand lists them."""
-    listed = {path.name for path in facts.installed.files()} if facts.installed is not None else set()
+    listed = set(facts.installed.names) if facts.installed is not None else set()
     if facts.symvers is not None:
-        listed |= {symbol.provider for symbol in facts.symvers.symbols.values() if symbol.provider}
-    return frozenset(legitimised(module_name(name)) for name in listed) or None
+        listed |= {module_name(symbol.provider) for symbol in facts.symvers.symbols.values() if symbol.provider}
+    return frozenset(map(legitimised, listed)) or None
 
 
 def _of_modules(key: str, group: Sequence[Module], driver: _Driver) -> Package:

@@ -16,11 +16,13 @@ from dlkm.core.files import StorageError
 from dlkm.kernel import rest
 from dlkm.kernel.adopt import adopt
 from dlkm.kernel.demand import complete
+from dlkm.kernel.facts import Facts
 from dlkm.kernel.installed import Installed, module_paths
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.lockfile import digest_of
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import PACK
+from dlkm.package.split import in_tree
 
 R = "6.1.0-9-amd64"
 SYMVERS = "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x2\tmdio\tdrivers/net/mdio-core\tEXPORT_SYMBOL_GPL\t\n"
@@ -85,6 +87,16 @@ def test_all_stays_where_nobody_tells_what_is_needed_and_beside_a_full_source(
 def test_a_file_with_another_mode_stays(pool: Pool) -> None:
     odd = min(LEAVES)
     assert odd in there(make(pool, odd=odd))
+
+
+def test_who_asks_for_names_unpacks_nothing(pool: Pool) -> None:
+    kernel = make(pool)
+    installed = Installed(modules_of(kernel))
+    assert set(installed.names) == {"first", "mdio_core", "qemu_fw_cfg", "given", *(f"leaf_{n}" for n in range(20))}
+    packaged = in_tree(Facts(kernel))
+    assert packaged is not None
+    assert {"first", "mdio-core", "qemu-fw-cfg", "given", *(f"leaf-{n}" for n in range(20))} <= packaged
+    assert there(kernel) == STAY | {"updates/given.ko"}
 
 
 @pytest.mark.parametrize(
