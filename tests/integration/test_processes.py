@@ -2,8 +2,12 @@
 """Programs that really run: their surroundings, their ends, their time limits, and what is left of them."""
 
 import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -86,6 +90,24 @@ def test_a_log_takes_both_streams(tmp_path: Path) -> None:
     done = _sh("echo out; echo err >&2", log=log)
     assert (done.output, done.errors) == (b"", b"")
     assert log.read_text() == "before\nout\nerr\n"
+
+
+def test_what_has_just_been_started_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt may come before the thread that started a program has the processor again."""
+    runner, started, start = Processes(), Event(), Processes._start
+
+    def slowly(*words: Any) -> Any:
+        child = start(*words)
+        started.set()
+        time.sleep(0.3)
+        return child
+
+    monkeypatch.setattr(runner, "_start", slowly)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        future = pool.submit(runner.run, ["sleep", "30"])
+        assert started.wait(10)
+        runner.end_all()
+        assert future.result(timeout=10).status == -signal.SIGTERM
 
 
 def test_a_program_left_running(tmp_path: Path) -> None:

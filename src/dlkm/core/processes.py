@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import IO, Protocol
 
 from dlkm.core.errors import DlkmError, MissingToolError
@@ -117,6 +118,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._starting = Lock()  # what has been started is also among what runs whenever nobody holds it
 
     def run(
         self,
@@ -138,8 +140,10 @@ class Processes:
         words = tuple(str(word) for word in argv)
         sink = log.open("ab") if log is not None else None
         try:
-            with self._start(words, cwd, env, sink, stdin, inherit) as child:
+            with self._starting:
+                child = self._start(words, cwd, env, sink, stdin, inherit)
                 self._running.add(child)
+            with child:
                 try:
                     return _wait(child, words, stdin, timeout)
                 finally:
@@ -150,7 +154,9 @@ class Processes:
 
     def end_all(self) -> None:
         """End every program that `run` waits for, in whatever thread, with its group: an interrupt reaches only one."""
-        for child in tuple(self._running):
+        with self._starting:
+            running = tuple(self._running)
+        for child in running:
             _end_group(child)
 
     def find(self, program: str) -> Path | None:
