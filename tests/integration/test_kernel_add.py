@@ -4,6 +4,7 @@
 import json
 import lzma
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -172,7 +173,10 @@ def _mirror_of(release: str, mirror: Path) -> tuple[Path, str]:
             shutil.copy(packages.with_name(f"{name}_InRelease"), folder.parents[1] / "InRelease")
             sources = (packages.parents[1] / "sources.list").read_text().splitlines()
             (uri,) = {line.split("] ")[1].split()[0] for line in sources if f" {suite} " in line}
-            url = f"{uri}/dists/{suite}/main/binary-amd64/Packages.xz"
+            # By its digest: under its name there may be a newer one by now than the lists at hand were signed for.
+            signed = (folder.parents[1] / "InRelease").read_text()
+            (digest,) = re.findall(r"^ ([0-9a-f]{64}) +\d+ main/binary-amd64/Packages\.xz$", signed, re.MULTILINE)
+            url = f"{uri}/dists/{suite}/main/binary-amd64/by-hash/SHA256/{digest}"
             subprocess.run([APT_HELPER, "download-file", url, folder / "Packages.xz"], env=environment(), check=True)
             return folder / "Packages.xz", text
     raise AssertionError(release)
@@ -201,6 +205,7 @@ def test_lists_that_are_not_the_signed_ones_are_refused(own_lists: Home, release
     status, _, err = own_lists.run("add", "debian:6.1.0-9999-amd64", "--mirror", f"file://{mirror}")
     # With the true list the mirror serves, as the test above shows; that this one names the release does not help it.
     assert (status, "cannot fetch Debian's package lists" in err) == (ExitStatus.FETCH, True), err
+    assert "bookworm-security/main amd64 Packages: Hash Sum mismatch" in err
 
 
 def test_a_mirror_that_is_none(own_lists: Home, tmp_path: Path) -> None:

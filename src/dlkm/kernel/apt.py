@@ -27,6 +27,8 @@ LISTS_KEPT = 60 * 86400.0
 FAILURE_LASTS = 60.0  # how long lists of which some could not be fetched are made do with
 DOWNLOAD_TIMEOUT = 7200.0
 QUERY_TIMEOUT = 120.0
+REASONS = 4  # as many of apt's own words of one kind as an error quotes
+REFUSED_LIST = re.compile(r"^Err:\d+ (.+ Packages)\n +(.+)$", re.MULTILINE)
 PASSED_ON = re.compile(r"Acquire::(?:http|https|ftp|tor|Retries|ForceIPv[46]|Proxy-Auto-Detect)\b", re.IGNORECASE)
 
 # What apt is told first; the machine's own configuration (hooks, pins, sources) is left out, its proxies are added.
@@ -265,7 +267,9 @@ def _checked(package: Package, folder: Path) -> Path:
 
 def _trouble(done: Completed, doing: str) -> FetchError:
     lines = done.errors.decode("utf-8", "replace").splitlines()
-    said = [line[3:].strip() for line in lines if line.startswith(("E: ", "W: "))][:4]
+    said = [line[3:].strip() for line in lines if line.startswith(("E: ", "W: "))][:REASONS]
+    # Beside a suite without its Release, apt tells only on standard output which other list it refused.
+    said += [f"{item}: {why}" for item, why in REFUSED_LIST.findall(done.text())][:REASONS]
     reason = "it took too long" if done.timed_out else "; ".join(said) or f"apt ended with status {done.status}"
     command = shell_line(done.argv)
     return FetchError(
