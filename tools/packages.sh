@@ -3,9 +3,11 @@
 # Installs the system packages that are missing: as root directly, otherwise through sudo after showing the list.
 set -eu
 
-wanted='bc binutils bubblewrap gcc gcc-12 kmod libc6-dev libelf1 make openssl python3-venv qemu-system-x86 xz-utils zstd
+# Libraries come with those that need them (libelf1 with libelf-dev, libarchive13 with libarchive-tools): their own names differ
+# between releases of Debian.
+wanted='bc binutils bubblewrap gcc gcc-12 kmod libc6-dev make openssl python3-venv qemu-system-x86 xz-utils zstd
         liblzo2-2 lz4 lzop gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm debian-archive-keyring
-        libarchive13 e2fsprogs libarchive-tools rpm gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu
+        e2fsprogs libarchive-tools rpm gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu
         pahole bison cpio flex libelf-dev libssl-dev patch openssh-server busybox-static dash git wget
         lintian rpmlint gpg gpg-agent'
 

@@ -183,20 +183,21 @@ def _remove_if_left(path: Path, status: os.stat_result) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all below it, read-only directories included; a missing one is no error."""
-
-    def make_writable(_function: object, name: str, _error: object) -> None:
-        if not os.path.lexists(name):
-            return
-        with suppress(OSError):
-            Path(name).parent.chmod(0o700)
-            if not Path(name).is_symlink() and Path(name).is_dir():
-                Path(name).chmod(0o700)
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                Path(name).unlink(missing_ok=True)
-
-    shutil.rmtree(path, onerror=make_writable)
+    """Remove a directory (or file) with all below it, read-only directories included; a missing one is no error."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if not path.exists():
+        return
+    with suppress(OSError):
+        path.chmod(0o700)
+    for folder, names, _files in os.walk(path):
+        for child in (Path(folder, name) for name in names):
+            with suppress(OSError):
+                if not child.is_symlink():
+                    child.chmod(0o700)  # before it is listed: the walk goes from the top down
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def inside(name: str) -> str:
