@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE
+from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE, Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.versions import without_versions
 
@@ -53,27 +53,30 @@ def write_execute(case: Case) -> Iterator[Trip]:
 
 
 def moved_sections(case: Case) -> frozenset[int]:
+    """The sections that this kernel's loader puts into the module's memory."""
+    return moved_in(case.candidate, smp=case.facts.option("SMP") is not False)
+
+
+def moved_in(candidate: Candidate, *, smp: bool) -> frozenset[int]:
     """The sections that the loader puts into the module's memory; the others stay where the file was read to.
 
     Source: rewrite_section_headers, layout_and_allocate, layout_symtab.
     """
-    candidate = case.candidate
     stripped = {candidate.find(".modinfo", allocated=False), candidate.find("__versions")}
-    if case.facts.option("SMP") is not False:
+    if smp:
         stripped.add(candidate.find(".data..percpu"))
     kept = {candidate.symtab, candidate.sections[candidate.symtab].link} - {0}
     return frozenset(candidate.allocated) - stripped | kept
 
 
 def symbol_names(case: Case) -> Iterator[Trip]:
-    """The names of symbols that get into kallsyms, read without a look at the table's end (layout_symtab)."""
+    """The names of symbols are read without a look at the table's end (layout_symtab; find_kallsyms_symbol)."""
     candidate = case.candidate
     if "symbol-names" in case.era.checks or not candidate.symtab:
         return
     names = candidate.sections[candidate.sections[candidate.symtab].link].offset
-    moved = moved_sections(case)
-    for number, (name, section) in enumerate(candidate.named_symbols()):
-        if section in moved and names + name >= candidate.length:
+    for number, (name, _) in enumerate(candidate.named_symbols()):
+        if names + name >= candidate.length:
             yield case.trip("symbol-name-unseen", number=number)
             return
 

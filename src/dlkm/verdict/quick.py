@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name
@@ -17,7 +18,7 @@ from dlkm.kernel.symvers import KERNEL
 from dlkm.ko.decompress import Compression, compression_of, decompress
 from dlkm.ko.signature import MARKER
 from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
-from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA
+from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import Era
@@ -119,6 +120,8 @@ class Quick:
         # build made, which sees to symbols, relocations and types.
         proven = signed and not outside and self._facts.certificates is not None
         if not proven and not (_is_bare(file) and self._symbols(file, rows) and self._relocations(file)):
+            return None
+        if not proven and not self._sound(data):
             return None
         letters = "C" * (b"\0staging=" in info) + "O" * outside + "E" * (not signed)
         return file.struct_name.decode(), letters
@@ -295,6 +298,12 @@ class Quick:
                 return False
             tables[target] = Table(file.bytes_of(index), file.bytes_of(target), file.size(target))
         return not suspicious(list(tables.values()), types, Symbols(file.bytes_of(file.symtab), _unmoved(file)))
+
+    def _sound(self, data: bytes) -> bool:
+        """Whether it looks as a linker wrote it."""
+        from dlkm.verdict.soundness import is_sound
+
+        return is_sound(Candidate(Path(), data, self._facts.kernel.arch), self._era)
 
 
 def _is_bare(file: View) -> bool:

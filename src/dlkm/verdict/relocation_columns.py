@@ -121,7 +121,8 @@ def _near(whole: bytes, symbols: Symbols) -> bool:
     addends = memoryview(whole).cast("q")[2::3].tolist()
     owners = set(map(sections.__getitem__, used))
     return (
-        _ABSOLUTE not in owners
+        0 not in used
+        and _ABSOLUTE not in owners
         and symbols.unmoved.isdisjoint(owners)
         and max(map(values.__getitem__, used)) < _FAR
         and min(addends) > -_FAR

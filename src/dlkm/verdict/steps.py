@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every step of the loader by the name that data/eras.toml orders it by."""
 
-from dlkm.verdict import early, formation, gki, layout, relocations, signing, symbols, validity
+from dlkm.verdict import early, formation, gki, layout, relocations, signing, soundness, symbols, validity
 from dlkm.verdict.case import Check
 
 CHECKS: dict[str, Check] = {
@@ -11,6 +11,7 @@ CHECKS: dict[str, Check] = {
     **layout.CHECKS,
     **symbols.CHECKS,
     **relocations.CHECKS,
+    **soundness.CHECKS,
     **gki.CHECKS,
     **formation.CHECKS,
 }

@@ -160,6 +160,7 @@ def add_exports(image: Image, exports: Sequence[Exported], *, flags_table: bool 
         if all(one.crc is not None for one in rows):
             data = b"".join((one.crc or 0).to_bytes(4, order) for one in rows)  # type: ignore[arg-type]
             image.parts.append(Part(name=crcs, data=data, align=4))
+        _lead_somewhere(image, table, entry * len(rows))
         if flags_table:
             image.parts.append(Part(name="__kflagstab", data=bytes(int(one.gpl) for one in rows)))
         for number, one in enumerate(rows):
@@ -170,6 +171,15 @@ def add_exports(image: Image, exports: Sequence[Exported], *, flags_table: bool 
             ]
             strings += one.namespace.encode() + b"\0"
     image.parts.append(Part(name="__ksymtab_strings", data=strings))
+
+
+def _lead_somewhere(image: Image, table: str, size: int) -> None:
+    """Distances to the first symbol in all fields of a table of exports, as far as the architecture is known here."""
+    kind = {X86_64: 2, AARCH64: 261}.get(image.machine)
+    if kind is None or image.bits != 64 or image.big_endian:
+        return
+    data = b"".join(struct.pack("<QQq", place, kind | 1 << 32, 0) for place in range(0, size, 4))
+    image.parts.append(Part(name=f".rela{table}", data=data, type=SHT_RELA, flags=0, info=table, link=".symtab"))
 
 
 def tiny_module(

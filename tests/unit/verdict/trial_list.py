@@ -22,7 +22,7 @@ from tests.unit.ko.elf_builder import (
     Sym,
     trailer,
 )
-from tests.unit.verdict import arch_trials, era_trials, late_trials, place_trials
+from tests.unit.verdict import arch_trials, era_trials, late_trials, place_trials, sound_trials
 from tests.unit.verdict.signing import block, sign
 from tests.unit.verdict.trials import (
     ARM,
@@ -71,6 +71,7 @@ def trials() -> Iterator[Trial]:
     yield from late_trials.trials()
     yield from arch_trials.trials()
     yield from place_trials.trials()
+    yield from sound_trials.trials()
 
 
 def kernel_files() -> Iterator[Trial]:

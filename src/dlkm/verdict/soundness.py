@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signs that a file is not as a linker wrote it, where the loader follows it all the same: what comes of that nobody
+can tell. For 64-bit little-endian modules.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from dlkm.ko.elf import SHN_UNDEF, text
+from dlkm.verdict.candidate import (
+    SHF_ALLOC,
+    SHF_EXECINSTR,
+    SHF_RELA_LIVEPATCH,
+    SHF_WRITE,
+    SHT_NOBITS,
+    SHT_RELA,
+    Candidate,
+)
+from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.era import Era
+from dlkm.verdict.layout import moved_in, moved_sections
+from dlkm.verdict.tables import Entries, Fault, Owners, idle_types, table_faults
+
+_RELOCATIONS = ".rela"
+_FUNCTION, _SECTION, _FILE = 2, 3, 4  # symbol types: STT_FUNC, STT_SECTION, STT_FILE
+_NEEDED = {"run": SHF_EXECINSTR, "written": SHF_WRITE}
+
+
+def soundness(case: Case) -> Iterator[Trip]:
+    """What the loader would follow into nowhere (kernel/module/main.c: post_relocation, prepare_coming_module)."""
+    for rule, values in faults(case.candidate, case.era, moved_sections(case)):
+        yield case.trip(rule, **values)  # type: ignore[arg-type]
+
+
+def is_sound(candidate: Candidate, era: Era) -> bool:
+    """Whether none of the signs is there, for a kernel with SMP."""
+    return next(faults(candidate, era, moved_in(candidate, smp=True)), None) is None
+
+
+def faults(candidate: Candidate, era: Era, moved: frozenset[int]) -> Iterator[Fault]:
+    """The first sign of each kind. `moved` are the sections that get memory."""
+    if candidate.layout.bits != 64 or candidate.layout.big_endian:
+        return
+    names = [candidate.section_name(index) for index in range(len(candidate.sections))]
+    owners = Owners(candidate, moved)
+    entries = {
+        section.info: Entries(candidate.contents(index))
+        for index, section in enumerate(candidate.sections)
+        if section.type == SHT_RELA and section.info in moved and not section.flags & SHF_RELA_LIVEPATCH
+    }
+    for kind in (
+        _unnamed(candidate),
+        _overlap(candidate, moved, names),
+        _access(candidate, era, names),
+        _astray(candidate, names),
+        _symbols(candidate, moved, names),
+        _lost(candidate, era, moved, names, entries),
+        table_faults(candidate, era, names, entries, owners),
+        _instructions(candidate, era, names, entries),
+    ):
+        found = next(kind, None)
+        if found is not None:
+            yield found
+
+
+def _unnamed(candidate: Candidate) -> Iterator[Fault]:
+    """Names that later steps read, whatever the section holds (arch/x86/kernel/module.c: module_finalize)."""
+    for index, section in enumerate(candidate.sections):
+        if section.name >= len(candidate.section_names):
+            yield "section-unnamed", {"index": index}
+
+
+def _overlap(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
+    """Two parts that share bytes of the file, of those that the loader uses."""
+    header, sections = candidate.header, candidate.sections
+    used = moved | {
+        index for index, section in enumerate(sections) if section.type == SHT_RELA and section.info in moved
+    }
+    filled = (at for at in used | {header.shstrndx} if sections[at].size and sections[at].type != SHT_NOBITS)
+    parts = [
+        (0, candidate.header_size, "the ELF header"),
+        (header.shoff, header.shnum * candidate.layout.section.size, "the section headers"),
+        *((sections[at].offset, sections[at].size, names[at]) for at in filled),
+    ]
+    for (start, size, name), (following, _, other) in pairwise(sorted(parts)):
+        if start + size > following:
+            yield "sections-overlap", {"subject": name, "other": other}
+
+
+def _access(candidate: Candidate, era: Era, names: Sequence[str]) -> Iterator[Fault]:
+    """Sections by the name of what is run or written that nobody may run or write."""
+    for what, sections in era.words("section-access"):
+        needed = SHF_ALLOC | _NEEDED[what]
+        for name, section in zip(names, candidate.sections, strict=True):
+            if name in sections and section.size and section.flags & needed != needed:
+                yield "section-access", {"subject": name, "what": what}
+
+
+def _astray(candidate: Candidate, names: Sequence[str]) -> Iterator[Fault]:
+    """What is called like the relocations of a section that is to have memory, and is not; the other way about, too."""
+    for name, section in zip(names, candidate.sections, strict=True):
+        if section.flags & SHF_RELA_LIVEPATCH:
+            continue
+        target = names[section.info] if section.type == SHT_RELA and section.info < len(names) else ""
+        called = name.removeprefix(_RELOCATIONS) if name.startswith(_RELOCATIONS) else ""
+        if (called or target) and called != target and (candidate.find(called) or candidate.find(target)):
+            yield "relocations-astray", {"subject": name, "other": called or target}
+        elif target and section.size % Entries.SIZE:
+            yield "relocations-astray", {"subject": name, "other": target}
+
+
+def _symbols(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
+    """Symbols outside their sections, functions outside code, own symbols with a version."""
+    versions, strings = candidate.versions or {}, candidate.symbol_names
+    for start, info, _, owner, value, size in candidate.layout.symbol.iter_unpack(candidate.symbol_bytes):
+        kind, where = info & 15, names[owner] if owner < len(names) else "no section"
+        section = candidate.sections[owner] if owner < len(names) else None
+        if owner == SHN_UNDEF or kind == _FILE:
+            continue
+        if section is not None and owner in moved and value + size > section.size:
+            why = f"ends at {value + size:#x} in {where}, which has {section.size:#x} bytes"
+        elif kind == _FUNCTION and (section is None or not section.flags & SHF_EXECINSTR):
+            why = f"is a function, and {where} is no code"
+        elif kind != _SECTION and versions and _name(strings, start) in versions:
+            why = "has a version like a symbol of others, and is the module's own"
+        else:
+            continue
+        yield "symbol-astray", {"subject": _name(strings, start) or f"of {where}", "why": why}
+
+
+def _name(strings: bytes, start: int) -> str:
+    return text(strings[start : max(strings.find(b"\0", start), start)])
+
+
+def _lost(
+    candidate: Candidate, era: Era, moved: frozenset[int], names: Sequence[str], entries: Mapping[int, Entries]
+) -> Iterator[Fault]:
+    """Addresses of nothing, or of what the loader leaves in the file, and frees with it."""
+    raw, width = candidate.symbol_bytes, candidate.layout.symbol.size
+    sections = [int.from_bytes(raw[at + 6 : at + 8], "little") for at in range(0, len(raw), width)]
+    freed = frozenset(range(1, len(names))) - moved - {candidate.find(".data..percpu")}
+    for target, table in entries.items():
+        used = set(table.symbols)
+        for owner in {sections[symbol] for symbol in used if symbol < len(sections)} & freed:
+            yield "address-lost", {"subject": names[target], "other": f"{names[owner]}, which gets no memory"}
+        named = zip(table.kinds, table.symbols, strict=True)
+        if 0 in used and not {kind for kind, symbol in named if not symbol} <= idle_types(era):
+            yield "address-lost", {"subject": names[target], "other": "nothing"}
+
+
+def _instructions(candidate: Candidate, era: Era, names: Sequence[str], entries: dict[int, Entries]) -> Iterator[Fault]:
+    """Relocations of a type that is for another instruction than stands there."""
+    wanted = {kind: (mask, bits) for kind, mask, bits in era.words("relocation-instructions")}
+    if not wanted:
+        return
+    for target, table in entries.items():
+        if not candidate.sections[target].flags & SHF_EXECINSTR or candidate.sections[target].type == SHT_NOBITS:
+            continue
+        content = candidate.contents(target)
+        for place, kind in zip(table.places, table.kinds, strict=True):
+            mask, bits = wanted.get(kind, (0, 0))
+            if int.from_bytes(content[place : place + 4], "little") & mask != bits:
+                yield "relocation-instruction", {"subject": names[target], "place": place, "type": kind}
+
+
+CHECKS: dict[str, Check] = {"soundness": soundness}
