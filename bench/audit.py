@@ -22,24 +22,37 @@ AIM = 2.0
 
 
 def figures() -> Iterator[Figure]:
-    """The first audit of a root whose image is known, and the same again."""
+    """A root never seen before whose kernel's modules are known by content, then such a one beside it, then again."""
     (kernel,) = resolve(["debian:latest-6.1-amd64"], Pool(), Events(), Processes())
+    _run([str(DLKM), "check", str(kernel.modules), "-k", kernel.id])
     with TemporaryDirectory() as scratch:
-        root = Path(scratch) / "root"
-        kind = Kind(suite="bookworm", arch=kernel.arch)
-        Maker(runner=Processes(), events=Events()).put(kind, [kernel], root)
-        peer = _depmod(root, kernel)
-        ours = [str(DLKM), "audit", str(root)]
+        folder = Path(scratch)
+        Maker(runner=Processes(), events=Events()).put(Kind(suite="bookworm", arch=kernel.arch), [kernel], folder / "r")
+        peer = _depmod(folder / "r", kernel)
         yield pair(
-            "dlkm audit of a Debian root with 6.1 / depmod -n -e -E",
-            lambda: _afresh(ours, Path(scratch)),
+            "first dlkm audit of a Debian root with 6.1 / depmod -n -e -E",
+            lambda: _afresh(folder),
             lambda: _run(peer),
             aim=AIM,
-            note="depmod's own files compared with what depmod makes, all modules judged, signatures verified",
+            note="depmod's own files compared with what depmod makes, all modules digested and judged",
         )
         again = {**os.environ, "XDG_STATE_HOME": f"{scratch}/again"}
-        _run(ours, again)
-        yield pair("the same again", lambda: _run(ours, again), lambda: _run(peer), aim=0.5)
+        yield pair(
+            "the same, depmod's files once found right in another root",
+            lambda: _run(_audit(folder), again),
+            lambda: _run(peer),
+            aim=AIM,
+        )
+        same = _audit(folder)
+        _run(same, again)
+        yield pair("the same root again", lambda: _run(same, again), lambda: _run(peer), aim=0.5)
+
+
+def _audit(folder: Path) -> list[str]:
+    """Of a root of which nothing was ever read: all that is kept of images and modules goes by their places."""
+    name = folder / f"r{sum(1 for _ in folder.iterdir())}"
+    name.symlink_to("r")
+    return [str(DLKM), "audit", str(name)]
 
 
 def _depmod(root: Path, kernel: Kernel) -> list[str]:
@@ -50,7 +63,7 @@ def _run(command: Sequence[str], env: dict[str, str] | None = None) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
 
 
-def _afresh(command: Sequence[str], scratch: Path) -> None:
+def _afresh(folder: Path) -> None:
     """With a new seal: no answer that was kept before is taken."""
-    with TemporaryDirectory(dir=scratch) as state:
-        _run(command, {**os.environ, "XDG_STATE_HOME": state})
+    with TemporaryDirectory() as state:
+        _run(_audit(folder), {**os.environ, "XDG_STATE_HOME": state})

@@ -148,3 +148,18 @@ def test_the_modules_that_serve_others_must_be_there(kernel: Kernel, tmp_path: P
     assert found is not None
     assert not found.are_at_hand(tmp_path)
     assert known_of(replace(kernel, modules=tmp_path), Conditions()) is None
+
+
+@pytest.mark.parametrize("word", ["numdummies=2", "numdummies=many", "nosuch=1", "numdummies", "dyndbg=+p"])
+def test_what_modprobe_hands_to_a_known_module_is_judged(kernel: Kernel, word: str) -> None:
+    """dummy takes a number: whatever comes of a word, it is what the rules say."""
+    assert kernel.modules is not None
+    (path,) = (one for one in module_paths(kernel.modules) if Path(one).name.startswith("dummy.ko"))
+    facts = Facts(kernel)
+    found = Quick(facts, Conditions(), era_of(kernel)).digest(path)
+    assert found is not None
+    assert facts.table is not None
+    learn(kernel, [found], facts.table.providers - {KERNEL})
+    conditions = Conditions(options=(("dummy", word),))
+    (answer,) = judge_all(kernel, [path], conditions)
+    assert answer == Session(kernel, conditions).verdict(Path(path))

@@ -10,22 +10,43 @@ from dlkm.core.kept import base
 
 
 def look_ahead(argv: Sequence[str]) -> None:
-    """Digest the modules of directories that are to be checked for a kernel whose modules are known (verdict/known.py).
+    """Digest the modules that are to be judged for a kernel whose modules are known (verdict/known.py).
 
     No more than a guess: what is wrong with the command line, or asks for something else, is seen to later.
     """
     alone = (os.cpu_count() or 1) == 1 or _value(argv, "-j") == "1"
-    if argv[:1] != ["check"] or alone or None in {sys.stdin, sys.stdout, sys.stderr}:
+    guess = {"check": _to_check, "audit": _to_audit}.get(argv[0] if argv else "")
+    if guess is None or alone or None in {sys.stdin, sys.stdout, sys.stderr}:
         return
-    kernel = _value(argv, "-k")
-    known = f"{base('XDG_CACHE_HOME', '.cache')}/dlkm/kernels/{kernel}/known"
-    if not kernel or not os.path.isfile(known):  # noqa: PTH113 — pathlib takes longer to load than all of this
-        return
-    folders = [word.rstrip("/") for word in argv[1:] if _is_folder(word)]
+    folders = guess(argv[1:])
     if folders:
         from dlkm.verdict.digests import begin
 
         begin(folders)
+
+
+def _to_check(words: Sequence[str]) -> list[str]:
+    """The directories that are given."""
+    return [word.rstrip("/") for word in words if _is_folder(word)] if _is_known(_value(words, "-k")) else []
+
+
+def _to_audit(words: Sequence[str]) -> list[str]:
+    """The modules of a root filesystem's first kernel, where no link leads out of it."""
+    for root in map(os.path.abspath, filter(_is_folder, words)):
+        top = os.path.realpath(root).rstrip("/")
+        try:
+            release = min(os.listdir(f"{root}/lib/modules"))  # noqa: PTH208 — pathlib takes longer to load
+        except (OSError, ValueError):
+            return []
+        folder = os.path.realpath(f"{root}/lib/modules/{release}")
+        inside = folder.startswith(f"{top}/") and _is_known(release)
+        return [root.rstrip("/") + folder[len(top) :]] if inside else []
+    return []
+
+
+def _is_known(kernel: str) -> bool:
+    known = f"{base('XDG_CACHE_HOME', '.cache')}/dlkm/kernels/{kernel}/known"
+    return bool(kernel) and os.path.isfile(known)  # noqa: PTH113 — pathlib takes longer to load than all of this
 
 
 def _is_folder(word: str) -> bool:

@@ -24,6 +24,7 @@ from dlkm.rootfs.audit_verdicts import Judgement, judge, settled, verdict_findin
 from dlkm.rootfs.auditrules import Finding, Found, finding
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
 from dlkm.rootfs.depmod import Depmod, depmod
+from dlkm.rootfs.fresh import Fresh
 from dlkm.rootfs.glance import Glance
 from dlkm.rootfs.opened import kernel_of, opened
 from dlkm.rootfs.release import Release, releases_in
@@ -122,16 +123,19 @@ class Auditor:
         if unusable is not None:
             return _kernel_found(release, None, (), Judgement()), [unusable, *_damaged(release)]
         release.root.host_path(release.folder)  # unpacked at once, where it has to be
-        if self.jobs == 1:
-            return self._all(release, lambda: self._depmod(release))
+        fresh = Fresh(release)
+        if self.jobs == 1 or fresh.is_likely:
+            return self._all(release, fresh, lambda: self._depmod(release))
         making = Child.start(lambda: self._depmod(release))
         try:
-            return self._all(release, making.collect)
+            return self._all(release, fresh, making.collect)
         except BaseException:
             making.abandon()
             raise
 
-    def _all(self, release: Release, made: Callable[[], Depmod | DlkmError]) -> tuple[KernelFound, list[Found]]:
+    def _all(
+        self, release: Release, fresh: Fresh, made: Callable[[], Depmod | DlkmError]
+    ) -> tuple[KernelFound, list[Found]]:
         """The same for one that can be used; `made` gives depmod's answer, which another process may be working on."""
         files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
         files += own_wishes(release) if release.root.form is Form.CPIO else ()
@@ -148,7 +152,12 @@ class Auditor:
         held = initramfs_of(release.root, release.release)
         for one in held:
             found += initramfs_findings(release, one, self._open)
-        return _kernel_found(release, kernel, held, judgement), [*found, *depmod_findings(release, made())]
+        if not fresh.holds(judgement.digests):
+            of_tables = list(depmod_findings(release, made()))
+            found += of_tables
+            if not of_tables:
+                fresh.keep(judgement.digests)
+        return _kernel_found(release, kernel, held, judgement), found
 
     def _depmod(self, release: Release) -> Depmod | DlkmError:
         """What depmod makes, or why it makes nothing; says nothing, as another process may be speaking."""

@@ -2,8 +2,8 @@
 """What the kernel will say of the modules that win: the verdicts on a release, and what of them is to be told."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dlkm.core.errors import DlkmError
 from dlkm.kernel.image import NOT_KNOWN
@@ -15,6 +15,7 @@ from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Settings
 from dlkm.verdict.batch import judge_all
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.digests import digests_of
 from dlkm.verdict.kernel_files import IMAGE_UNREADABLE
 from dlkm.verdict.parameters import UNKNOWN
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
@@ -26,11 +27,15 @@ _VALUE = "parameter-own"  # of the same: a value for code of the module's own
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The verdicts on a release's files, those that could not be read, and why some were not looked at."""
+    """The verdicts on a release's files, those that could not be read, and why some were not looked at.
+
+    `digests` are those that were taken on the way, by the files' paths on this machine.
+    """
 
     verdicts: tuple[tuple[ModuleFile, Verdict], ...] = ()
     errors: tuple[tuple[ModuleFile, DlkmError], ...] = ()
     not_judged: int = 0
+    digests: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counter[Outcome]:
@@ -49,13 +54,24 @@ def judge(release: Release, kernel: Kernel, conditions: Conditions, jobs: int) -
         files = tuple(file for file in files if not file.is_own)
     else:
         own = []
-    paths = [release.root.tree / file.real for file in files]
-    answers = list(judge_all(kernel, paths, with_options(conditions, release.settings), jobs)) if files else []
+    tree, digests = str(release.root.tree), dict[str, str | None]()
+    paths = [f"{tree}/{file.real}" for file in files]
+
+    def digested(names: Sequence[str], by: int) -> Sequence[str | None]:
+        """Those of the files that lose are taken together with the others: they are few."""
+        others = {f"{tree}/{file.real}" for file in release.tree.files}.difference(names)
+        asked = [*names, *sorted(others)]
+        digests.update(zip(asked, digests_of(asked, by), strict=True))
+        return [digests[name] for name in names]
+
+    told = with_options(conditions, release.settings)
+    answers = list(judge_all(kernel, paths, told, jobs, digested=digested)) if files else []
     pairs = list(zip(files, answers, strict=True))
     return Judgement(
         verdicts=tuple((file, one) for file, one in pairs if isinstance(one, Verdict)),
         errors=tuple((file, one) for file, one in pairs if isinstance(one, DlkmError)),
         not_judged=len(own),
+        digests=digests,
     )
 
 

@@ -27,6 +27,8 @@ _INDEXES = {
     "modules.builtin.alias.bin": "",
 }
 
+TABLES = tuple(dict.fromkeys((*_TEXTS, *_INDEXES)))  # all that is compared here
+
 Read = Callable[[str], bytes | None]
 
 

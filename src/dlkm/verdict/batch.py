@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from dlkm.verdict.known import Plain, home_of, known_of
 from dlkm.verdict.verdict import Outcome, Verdict
 
 Answer = Verdict | DlkmError
+Digested = Callable[[Sequence[str], int], Sequence[str | None]]
 _Asked = TypeVar("_Asked")
 _Told = TypeVar("_Told")
 
@@ -29,14 +31,17 @@ def judge_all(
     conditions: Conditions,
     jobs: int = 1,
     background: Background | None = None,
+    digested: Digested = digests_of,
 ) -> Iterator[Answer]:
     """A verdict, or why there can be none, for each file. WorkerLostError when a process of ours is ended from outside.
+
+    `digested` gives the digests of files by so many processes, where they are asked for.
 
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
     names = [os.fspath(file) for file in files]
     with _without_collector():
-        known = _known(kernel, conditions, names, jobs)
+        known = _known(kernel, conditions, names, jobs, digested)
         asked = [name for name in names if name not in known]
         answers: dict[str, Answer] = {}
         if asked or (background is not None and background.companions):
@@ -47,16 +52,34 @@ def judge_all(
         return iter([answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names])
 
 
-def _known(kernel: Kernel, conditions: Conditions, names: Sequence[str], jobs: int) -> dict[str, Plain]:
-    """Name and taint of the files whose content was judged before."""
-    known = known_of(kernel, conditions)
+def _known(
+    kernel: Kernel, conditions: Conditions, names: Sequence[str], jobs: int, digested: Digested
+) -> dict[str, Plain]:
+    """Name and taint of the files whose content was judged before; what modprobe.d hands to one is judged now."""
+    known = known_of(kernel, replace(conditions, options=()))
     if known is None:
         leave()
         return {}
-    told = {name: known.plain.get(one or "") for name, one in zip(names, digests_of(names, jobs), strict=True)}
+    told = {name: known.plain.get(one or "") for name, one in zip(names, digested(names, jobs), strict=True)}
     if home_of(kernel) is None and (kernel.modules is None or not known.is_whole(kernel.modules, told)):
         return {}
-    return {name: plain for name, plain in told.items() if plain is not None}
+    good = {name: plain for name, plain in told.items() if plain is not None}
+    words = {plain[0]: conditions.params_of(plain[0]) for plain in good.values()} if conditions.options else {}
+    return {name: plain for name, plain in good.items() if _takes(kernel, name, words.get(plain[0], ()))}
+
+
+def _takes(kernel: Kernel, path: str, words: Sequence[str]) -> bool:
+    """Whether nothing is to be said of these parameters of a module: that is all that they decide."""
+    if not words:
+        return True
+    from dlkm.verdict.candidate import Candidate
+    from dlkm.verdict.parameters import judge
+    from dlkm.verdict.reading import plain_bytes
+
+    try:
+        return not any(judge(Candidate(Path(path), plain_bytes(Path(path)), kernel.arch), words))
+    except DlkmError:
+        return False
 
 
 def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
