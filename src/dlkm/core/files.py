@@ -77,7 +77,10 @@ class StorageError(SurroundingsError):
 
 
 def cannot_write(path: Path, error: OSError) -> StorageError:
-    """The error for a file that could not be written."""
+    """The error for a file that could not be written; of a tree's many (shutil.Error) the first is told."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        _source, place, reason = error.args[0][0]
+        return StorageError(f"cannot write {place}: {reason}")
     return StorageError(f"cannot write {path}: {error.strerror or error}")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Makes a minimal root filesystem once, keeps it, and copies it, with kernels in it, to where it is wanted."""
 
+import errno
 import hashlib
 import json
 import os
@@ -80,7 +81,8 @@ class Maker:
     def put(self, kind: Kind, kernels: Sequence[Kernel], into: Path, *, linked: bool = False) -> None:
         """A root of that kind in the directory `into`, new or empty, with the kernels' images and modules; or nothing.
 
-        `linked`: files share their bytes with the kept ones, for who replaces files and never writes in them.
+        `linked`: files share their bytes with the kept ones (where the file system allows that), for who replaces files
+        and never writes in them.
         UsageError when something lies there, or a kernel is another architecture's or has no modules.
         """
         if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
@@ -128,7 +130,12 @@ def _check(kernel: Kernel, kind: Kind) -> None:
 
 def _copy(tree: Path, target: Path, *, linked: bool) -> None:
     def link(source: str, place: str) -> str:
-        os.link(source, place, follow_symlinks=False)
+        try:
+            os.link(source, place, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EMLINK, errno.EPERM}:  # what cannot be linked there can be held
+                raise
+            shutil.copy2(source, place, follow_symlinks=False)
         return place
 
     shutil.copytree(tree, target, symlinks=True, copy_function=link if linked else shutil.copy2)
