@@ -5,16 +5,19 @@ import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from dlkm.kernel.adopt import adopt
 from dlkm.kernel.facts import Facts
-from dlkm.kernel.installed import module_paths
+from dlkm.kernel.installed import all_module_paths, module_paths
 from dlkm.kernel.kernel import Kernel
+from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import NAME as RECORD
 from dlkm.kernel.record import Record
-from dlkm.kernel.symvers import KERNEL
+from dlkm.kernel.symvers import KERNEL, Symvers
 from dlkm.verdict import known
 from dlkm.verdict.batch import judge_all
 from dlkm.verdict.conditions import Conditions
@@ -23,6 +26,7 @@ from dlkm.verdict.known import Known, known_of, learn
 from dlkm.verdict.quick import Quick
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome, Verdict
+from dlkm.verdict.whole import look_at_whole
 
 pytestmark = pytest.mark.contract
 
@@ -62,6 +66,52 @@ def _copies(kernel: Kernel, folder: Path) -> Iterator[Path]:
     for number, path in enumerate(_some(kernel)):
         suffix = path.name[path.name.index(".ko") :]
         yield Path(shutil.copy(path, folder / f"other{number}{suffix}"))
+
+
+@pytest.fixture(scope="module")
+def added(kernel_61: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    """A kernel that is added anew with all modules that serve others, and some that are packed then."""
+    pool = Pool(tmp_path_factory.mktemp("added"), partial(look_at_whole, jobs=2))
+    with pool.locked(kernel_61.id), pool.scratch(kernel_61.id) as made:
+        assert kernel_61.tree is not None
+        assert kernel_61.modules is not None
+        assert kernel_61.symvers is not None
+        modules = made / kernel_61.modules.relative_to(kernel_61.tree.parent)
+        givers = {f"kernel/{one}.ko" for one in Symvers.read(kernel_61.symvers).providers - {KERNEL}}
+        for name in givers:
+            (modules / name).parent.mkdir(parents=True, exist_ok=True)
+            (modules / name).symlink_to(kernel_61.modules / name)
+        for path in _some(kernel_61):
+            name = str(path.relative_to(kernel_61.modules))
+            if name not in givers:
+                (modules / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, modules / name)
+        for path in kernel_61.modules.glob("modules.*"):
+            shutil.copy(path, modules)
+        parts = {"symvers": kernel_61.symvers, "image": kernel_61.image, "config_file": kernel_61.config_file}
+        copies = {part: Path(shutil.copy(path, made / "tree")) for part, path in parts.items() if path is not None}
+        there = replace(kernel_61, modules=modules, tree=made / "tree", headers=None, source=None)
+        there = replace(there, **copies)  # type: ignore[arg-type]
+        return adopt(pool, kernel_61.id, there, made)
+
+
+def test_modules_are_known_once_their_kernel_is_added_and_stay_packed_until_the_rules_are_asked(added: Kernel) -> None:
+    assert added.modules is not None
+    found = known_of(added, Conditions())
+    assert found is not None
+    names = sorted(all_module_paths(added.modules))
+    away = [name for name in names if not Path(name).exists()]
+    assert len(away) > SOME // 2
+    answers = list(judge_all(added, names, Conditions(), jobs=2))
+    assert not any(Path(name).exists() for name in away)
+    assert {answer.outcome for answer in answers if isinstance(answer, Verdict)} == {Outcome.LOADS}
+    (answer, *_) = judge_all(added, away, Conditions(lockdown="integrity"))
+    assert isinstance(answer, Verdict)
+    assert all(Path(name).exists() for name in away)
+    session = Session(added, Conditions())
+    assert (
+        dict(zip(names, answers, strict=True)).items() >= {name: session.verdict(Path(name)) for name in away}.items()
+    )
 
 
 def test_a_copy_under_another_name_has_the_rules_verdict(kernel: Kernel, tmp_path: Path) -> None:

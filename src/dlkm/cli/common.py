@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from dlkm.report.terminal import Colour, Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dlkm.kernel.kernel import Kernel
+    from dlkm.kernel.manifest import Manifest
+    from dlkm.kernel.pool import Pool
 
 
 def add_common_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
@@ -92,10 +96,22 @@ def terminal_of(arguments: argparse.Namespace) -> Terminal:
     return Terminal(colour=arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
 
 
+def pool_to_add_to() -> "Pool":
+    """The user's pool; what a kernel's own modules are is found when it is added, so that no check has to."""
+    from dlkm.kernel.pool import Pool
+
+    def look(kernel: "Kernel", made: Path, files: "Manifest") -> "Callable[[Kernel], None]":
+        from dlkm.verdict.whole import look_at_whole
+
+        return look_at_whole(kernel, made, files, os.cpu_count() or 1)
+
+    return Pool(while_whole=look)
+
+
 def kernels_of(arguments: argparse.Namespace, terminal: Terminal) -> "tuple[Kernel, ...]":
     """The kernels that `-k` names; SPECs are added to the pool on the way."""
     from dlkm.core.processes import Processes
-    from dlkm.kernel.pool import Pool
     from dlkm.kernel.select import Given, resolve
 
-    return resolve(arguments.kernels, Pool(), terminal.events, Processes(), given=Given(lock=arguments.locked))
+    given = Given(lock=arguments.locked)
+    return resolve(arguments.kernels, pool_to_add_to(), terminal.events, Processes(), given=given)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dlkm.cli.common import add_common_flags, add_locked_flag, positive
+from dlkm.cli.common import add_common_flags, add_locked_flag, pool_to_add_to, positive
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.core.files import tree_size
 from dlkm.core.processes import Processes
@@ -130,7 +130,7 @@ def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     )
     if not arguments.kernels and given.lock is None:
         raise UsageError("name a kernel", hint="dlkm kernel add debian:latest-6.1-amd64")
-    kernels = add(arguments.kernels, Pool(), terminal.events, Processes(), given=given)
+    kernels = add(arguments.kernels, pool_to_add_to(), terminal.events, Processes(), given=given)
     for kernel in kernels:
         _look_at_image(kernel, terminal)
     if arguments.all_modules:

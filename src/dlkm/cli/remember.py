@@ -13,7 +13,8 @@ from dlkm.cli.recall import keep
 from dlkm.cli.selection import Selection
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
-from dlkm.kernel.record import NAME
+from dlkm.kernel.record import NAME, PACK
+from dlkm.kernel.rest import LIST
 from dlkm.report.terminal import Terminal
 from dlkm.verdict.verdict import Outcome, Verdict
 
@@ -71,7 +72,8 @@ def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Se
 
 def _of_kernel(kernel: Kernel) -> Iterator[str]:
     pool = Pool()
-    yield from (str(pool.home(kernel.id)), str(pool.home(kernel.id) / NAME))
+    home = str(pool.home(kernel.id))
+    yield from (home, *(f"{home}/{name}" for name in (NAME, PACK, LIST)))
     if kernel.origin.startswith("rootfs:"):
         yield str(pool.root)  # its id is one that no kernel of the pool has
     parts = (kernel.headers, kernel.source, kernel.image, kernel.symvers, kernel.config_file, kernel.modules)

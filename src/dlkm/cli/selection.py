@@ -194,9 +194,9 @@ def _modules_of(path: Path) -> Iterator[str]:
 
         found = [str(module.path) for module in read_build(path).modules]
     elif path.is_dir():
-        from dlkm.kernel.installed import module_paths
+        from dlkm.kernel.installed import all_module_paths
 
-        found = sorted(module_paths(path))
+        found = sorted(all_module_paths(path))
     if not found:
         raise NothingSelectedError(
             f"there is no module in {path}", hint="give a .ko, a directory of them, a build, or a driver's source"

@@ -18,9 +18,11 @@ from dlkm.kernel.record import PARTS, Record, Unpacked
 def adopt(pool: Pool, name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked] = ()) -> Kernel:
     """Make what lies in `made` (below the pool's scratch) the kernel `name` of the pool."""
     files = Manifest.of(made)
-    pool.while_whole(kernel, made, files)
+    tell = pool.while_whole(kernel, made, files)
     files, packed = rest.put_away(kernel, made, files)
-    return pool.put(_record(name, replace(kernel, packed=packed), made, packages, files), made)
+    there = pool.put(_record(name, replace(kernel, packed=packed), made, packages, files), made)
+    tell(there)
+    return there
 
 
 def _record(name: str, kernel: Kernel, made: Path, packages: Sequence[Unpacked], files: Manifest) -> Record:

@@ -9,6 +9,7 @@ from dlkm.core.errors import FetchError, MalformedError
 from dlkm.core.events import telling
 from dlkm.core.files import StorageError, cannot_write
 from dlkm.kernel import rest
+from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.record import NAME, PACK, Record
 
 
@@ -22,6 +23,19 @@ def packed(path: Path) -> Iterator[str]:
         file = f"{home}/{name}"
         if file == real or file.startswith(f"{real}/"):
             yield f"{path}{file.removeprefix(real)}"
+
+
+def digests(path: Path) -> dict[str, str]:
+    """The SHA-256 of each of the files below a directory that are packed; none when their pack is not what it was."""
+    home = _home(path)
+    if home is None:
+        return {}
+    pack, files = rest.read(home)
+    if next(Manifest({PACK: pack}).differences(home, whole=True), None) is not None:
+        return {}
+    real = os.path.realpath(path)
+    listed = ((f"{home}/{name}", entry.sha256) for name, entry in files.entries.items())
+    return {f"{path}{name.removeprefix(real)}": digest for name, digest in listed if name.startswith(f"{real}/")}
 
 
 def complete(path: Path) -> None:

@@ -98,6 +98,13 @@ def record_files(kernel: Kernel, home: Path | None = None) -> tuple[Path, ...]:
     return _Cache(kernel, kernel.image, home or folder("images")).files
 
 
+def move(kernel: Kernel, there: Kernel) -> None:
+    """What is kept of a kernel's image is from now on of the same kernel as it lies in another place."""
+    for old, new in zip(record_files(kernel), record_files(there), strict=False):
+        with suppress(OSError):
+            old.replace(new)
+
+
 class _Cache:
     """The files of one image: the record, its exports in the form of a Module.symvers, its types and their names."""
 

@@ -157,6 +157,12 @@ def module_paths(modules_dir: Path) -> Iterator[str]:
     return _walk(modules_dir)
 
 
+def all_module_paths(modules_dir: Path) -> Iterator[str]:
+    """The same in no order, and what is packed is named without being unpacked."""
+    yield from _walk(modules_dir)
+    yield from packed(modules_dir)
+
+
 def _rank(path: str) -> tuple[list[tuple[bool, str]], str]:
     """The order in which the walk comes to a file."""
     folder, _, name = path.rpartition("/")

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +54,15 @@ class DamagedError(FetchError):
 class WhileWhole(Protocol):
     """What looks at a kernel while it is being added and all its files lie there unpacked."""
 
-    def __call__(self, kernel: Kernel, made: Path, files: Manifest, /) -> None:
-        """`kernel` lies below `made`, in the pool's scratch; `files` are all in it. What it leaves there is kept."""
+    def __call__(self, kernel: Kernel, made: Path, files: Manifest, /) -> Callable[[Kernel], None]:
+        """`kernel` lies below `made`, in the pool's scratch; `files` are all in it. What it leaves there is kept.
+
+        What it answers is called with the kernel once that is in the pool, still locked.
+        """
 
 
-def _leave(_kernel: Kernel, _made: Path, _files: Manifest) -> None:
-    return
+def _leave(_kernel: Kernel, _made: Path, _files: Manifest) -> Callable[[Kernel], None]:
+    return lambda _there: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from dlkm.core.children import Child
 from dlkm.core.errors import DlkmError
+from dlkm.kernel.demand import complete_for
+from dlkm.kernel.demand import digests as packed_digests
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.background import Background
 from dlkm.verdict.conditions import Conditions
@@ -35,19 +37,21 @@ def judge_all(
 ) -> Iterator[Answer]:
     """A verdict, or why there can be none, for each file. WorkerLostError when a process of ours is ended from outside.
 
-    `digested` gives the digests of files by so many processes, where they are asked for.
+    `digested` gives the digests of files by so many processes, where they are asked for. Files that a kernel of the
+    pool has packed are unpacked unless all are known by their content.
 
     With `jobs` above 1 and many files, this process forks; children only compute and answer through a pipe.
     """
     names = [os.fspath(file) for file in files]
-    with _without_collector():
+    with without_collector():
         known = _known(kernel, conditions, names, jobs, digested)
         asked = [name for name in names if name not in known]
         answers: dict[str, Answer] = {}
+        complete_for(Path(name) for name in asked if not os.path.exists(name))  # noqa: PTH110 — thousands of them
         if asked or (background is not None and background.companions):
             from dlkm.verdict.lookover import look_over
 
-            share = partial(_shared, jobs=jobs)
+            share = partial(shared, jobs=jobs)
             answers, known = look_over(kernel, names, known, conditions, share, background)
         return iter([answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names])
 
@@ -60,7 +64,11 @@ def _known(
     if known is None:
         leave()
         return {}
-    told = {name: known.plain.get(one or "") for name, one in zip(names, digested(names, jobs), strict=True)}
+    digests = dict(zip(names, digested(names, jobs), strict=True))
+    if kernel.modules is not None and None in digests.values():  # some may be packed
+        listed = packed_digests(kernel.modules)
+        digests |= {name: listed.get(name) for name, one in digests.items() if one is None}
+    told = {name: known.plain.get(one or "") for name, one in digests.items()}
     if home_of(kernel) is None and (kernel.modules is None or not known.is_whole(kernel.modules, told)):
         return {}
     good = {name: plain for name, plain in told.items() if plain is not None}
@@ -88,7 +96,7 @@ def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Nothing here makes rings; looking for some in millions of small values costs a third of the time."""
     was = gc.isenabled()
     gc.disable()
@@ -99,7 +107,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _shared(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked], jobs: int) -> list[_Told]:
+def shared(tell: Callable[[_Asked], _Told], asked: Sequence[_Asked], jobs: int) -> list[_Told]:
     """What is told of each, in order.
 
     Every `jobs`-th for each process; big files lie side by side in a tree, so that this spreads them.

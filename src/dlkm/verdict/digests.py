@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SHA-256 of many files by several processes, one of which may begin before it is known what is asked. Loads little.
+"""BLAKE3 of many files by several processes, one of which may begin before it is known what is asked. Loads little.
 
 Who comes to a file first digests it: a byte a file in memory that all of them share says that it is taken. Two that
 come at the same moment both digest it, and a file that is taken for another's is digested at the end: no harm.
@@ -9,10 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import sha256
 from mmap import mmap
 from stat import S_ISREG
 from typing import TypeVar
+
+from blake3 import blake3
 
 from dlkm.core.suffixes import MODULE_SUFFIXES
 
@@ -80,8 +81,8 @@ def digests_of(names: Sequence[str], jobs: int) -> list[str | None]:
 
 
 def digest(path: str) -> str | None:
-    """The SHA-256 of a regular file; None for what `from_file` has nothing of."""
-    return from_file(path, _sha256)
+    """The BLAKE3 of a regular file; None for what `from_file` has nothing of."""
+    return from_file(path, _blake3)
 
 
 def from_file(path: str, read: Callable[[int, int], _Read]) -> _Read | None:
@@ -102,8 +103,8 @@ def from_file(path: str, read: Callable[[int, int], _Read]) -> _Read | None:
         os.close(file)
 
 
-def _sha256(file: int, size: int) -> str:
-    told = sha256()
+def _blake3(file: int, size: int) -> str:
+    told = blake3()
     for _ in range(size // len(_PIECE) + 1):
         told.update(_PIECE[: os.readv(file, [_PIECE])])
     return told.hexdigest()

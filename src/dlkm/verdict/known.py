@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was found once of a kernel's modules, by their content: a digest instead of a look. Judges nothing itself.
 
-The pool keeps beside a kernel (`ID/known`) of each file that the first look said yes to (quick.py) the SHA-256 of its
-bytes as they lie there, packed or not, with the module's name and taint. A file is digested each time. What was found
+The pool keeps beside a kernel (`ID/known`) of each file that the first look said yes to (quick.py) the BLAKE3 of its
+bytes as they lie there, compressed or not, with the module's name and taint; of those that were looked at while the
+kernel was added (whole.py) the SHA-256 that its lists of files have, too. A file is digested each time. What was found
 by other rules, for another kernel of that id, or was damaged since counts as never found.
 """
 
@@ -28,7 +29,7 @@ from dlkm.verdict.digests import digest, from_file
 NAME = "known"
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
 
-_MARK = "dlkm known 1"
+_MARK = "dlkm known 2"
 _LIMIT = 16 << 20  # bytes of the list; that of 4,000 modules has 350 kB
 _ROOMS = ("core", "data", "kernel", "ko", "verdict")  # what a yes depends on
 _LISTS = ("modules.builtin", "modules.builtin.modinfo")
@@ -54,17 +55,25 @@ class Known:
             head, givers, lists, *rows = body.decode().splitlines()
             if head != _head(Record.read(home / RECORD)):
                 return None
-            plain = {digest: (name, taint) for digest, name, taint in (row.split("\t") for row in rows)}
+            cells = [row.split("\t") for row in rows]
+            plain = {digest: (name, taint) for digests, name, taint in cells for digest in digests.split(" ")}
             return cls(plain=plain, givers=frozenset(givers.split()), lists=tuple(lists.split()))
         except (OSError, DlkmError, ValueError):
             return None
 
     def write(self, home: Path) -> None:
         """Keep it in a kernel's directory of the pool."""
-        rows = (f"{digest}\t{name}\t{taint}" for digest, (name, taint) in sorted(self.plain.items()))
+        rows = (f"{' '.join(digests)}\t{name}\t{taint}" for digests, (name, taint) in self._rows())
         parts = (_head(Record.read(home / RECORD)), " ".join(sorted(self.givers)), " ".join(self.lists), *rows)
         body = "\n".join(parts).encode()
         write_atomically(home / NAME, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+    def _rows(self) -> list[tuple[list[str], Plain]]:
+        """Each module once, with all digests that it is known by."""
+        digests: dict[Plain, list[str]] = {}
+        for one, plain in sorted(self.plain.items()):
+            digests.setdefault(plain, []).append(one)
+        return [(found, plain) for plain, found in digests.items()]
 
     def but(self, names: Collection[str]) -> Self:
         """Without the modules of these names, which somebody speaks of."""
@@ -144,10 +153,14 @@ def learn(kernel: Kernel, found: Iterable[tuple[str, Plain]], givers: Iterable[s
         return
     from dlkm.kernel.pool import Pool
 
-    rows = {digest: plain for digest, plain in found if plain[0].isascii() and plain[0].isprintable()}
-    known = Known(plain=rows, givers=frozenset(givers), lists=lists_of(kernel))
     with suppress(OSError, DlkmError), Pool(home.parent).locked(kernel.id):
-        known.write(home)
+        keep(kernel, home, found, givers)
+
+
+def keep(kernel: Kernel, home: Path, found: Iterable[tuple[str, Plain]], givers: Iterable[str]) -> None:
+    """The same for who holds the kernel's lock. OSError or DlkmError when it cannot be written."""
+    rows = {digest: plain for digest, plain in found if plain[0].isascii() and plain[0].isprintable()}
+    Known(plain=rows, givers=frozenset(givers), lists=lists_of(kernel)).write(home)
 
 
 def _are_plain(conditions: Conditions) -> bool:

@@ -8,8 +8,9 @@ have. For 64-bit little-endian kernels with symbol versions.
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
+
+from blake3 import blake3
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name
@@ -90,10 +91,10 @@ class Quick:
         return None if data is None else self._answer_packed(data)
 
     def digest(self, path: str) -> tuple[str, Plain] | None:
-        """The same with the SHA-256 of the file's bytes; None for what needs a closer look."""
+        """The same with the BLAKE3 of the file's bytes; None for what needs a closer look."""
         data = contents(path)
         plain = None if data is None else self._answer_packed(data)
-        return None if data is None or plain is None else (sha256(data).hexdigest(), plain)
+        return None if data is None or plain is None else (blake3(data).hexdigest(), plain)
 
     def _answer_packed(self, data: bytes) -> Plain | None:
         try:

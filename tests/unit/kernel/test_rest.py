@@ -2,6 +2,7 @@
 """Modules that are packed until somebody asks for one: which, what is still known of them, what can go wrong."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,12 @@ from dlkm.core.events import Event, EventKind, Events, telling
 from dlkm.core.files import StorageError
 from dlkm.kernel import rest
 from dlkm.kernel.adopt import adopt
-from dlkm.kernel.demand import complete
+from dlkm.kernel.demand import complete, digests
 from dlkm.kernel.facts import Facts
-from dlkm.kernel.installed import Installed, module_paths
+from dlkm.kernel.installed import Installed, all_module_paths, module_paths
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.lockfile import digest_of
+from dlkm.kernel.manifest import Manifest
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import PACK
 from dlkm.package.split import in_tree
@@ -28,6 +30,7 @@ R = "6.1.0-9-amd64"
 SYMVERS = "0x1\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x2\tmdio\tdrivers/net/mdio-core\tEXPORT_SYMBOL_GPL\t\n"
 STAY = {"kernel/fs/first.ko", "kernel/drivers/net/mdio-core.ko", "kernel/drivers/firmware/qemu_fw_cfg.ko"}
 LEAVES = {f"kernel/drivers/net/leaf-{number}.ko" for number in range(20)}
+ALL = STAY | LEAVES | {"updates/given.ko"}
 
 
 def make(pool: Pool, symvers: str | None = SYMVERS, *, source: bool = False, odd: str = "") -> Kernel:
@@ -58,8 +61,12 @@ def make(pool: Pool, symvers: str | None = SYMVERS, *, source: bool = False, odd
 
 def there(kernel: Kernel) -> set[str]:
     """The module files that lie unpacked."""
-    assert kernel.modules is not None
-    return {str(path.relative_to(kernel.modules)) for path in kernel.modules.rglob("*.ko")}
+    return there_in(modules_of(kernel))
+
+
+def there_in(modules: Path) -> set[str]:
+    """The same of a modules directory."""
+    return {str(path.relative_to(modules)) for path in modules.rglob("*.ko")}
 
 
 def modules_of(kernel: Kernel) -> Path:
@@ -143,6 +150,32 @@ def test_questions_by_name_unpack_nothing(pool: Pool) -> None:
     assert installed.find("none") is None
     assert installed.find("mdio_core") == modules_of(kernel) / "kernel/drivers/net/mdio-core.ko"
     assert there(kernel) == STAY | {"updates/given.ko"}
+
+
+def test_what_is_packed_is_named_and_known_by_its_digest_and_stays_packed(pool: Pool) -> None:
+    modules = modules_of(make(pool))
+    assert {path.removeprefix(f"{modules}/") for path in all_module_paths(modules)} == ALL
+    assert digests(modules) == {f"{modules}/{name}": hashlib.sha256(name.encode() * 500).hexdigest() for name in LEAVES}
+    assert digests(modules / "kernel/fs") == {}
+    assert there_in(modules) == STAY | {"updates/given.ko"}
+    pack = pool.home(R) / PACK
+    pack.write_bytes(pack.read_bytes()[:-1] + b"\0")
+    assert digests(modules) == {}
+
+
+def test_who_looks_at_a_whole_kernel_is_told_once_it_is_in_the_pool(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    def look(kernel: Kernel, made: Path, files: Manifest) -> Callable[[Kernel], None]:
+        seen.append(
+            (there(kernel), {f"{made}/{name}" for name in files.entries} >= set(module_paths(modules_of(kernel))))
+        )
+        return lambda found: seen.append((found.modules, there(found), (pool.home(R) / "kernel.json").is_file()))
+
+    pool = Pool(tmp_path / "pool", look)
+    kernel = make(pool)
+    stays = STAY | {"updates/given.ko"}
+    assert seen == [(ALL, True), (kernel.modules, stays, True)]
 
 
 def test_the_digest_is_that_of_a_kernel_with_all_unpacked(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
