@@ -161,8 +161,8 @@ def test_another_compiler_is_seen(tmp_path: Path, kernel_61: Kernel) -> None:
 
 
 def _answers() -> list[list[str]]:
-    """What is kept of a compiler: its name, a status, and the words that it was given."""
-    (blob,) = (text for path in _kept("cas") if b"\x1f/dev/null\0" in (text := path.read_bytes()))
+    """What is kept of a toolchain: who was asked, a status, and the words; of make's own questions, the commands."""
+    (blob,) = (text for path in _kept("cas") if b"\0try-run\x1f" in (text := path.read_bytes()))
     return [row.split("\x1f") for row in blob.decode().split("\0") if row]
 
 
@@ -171,11 +171,16 @@ def test_a_kernel_hears_from_the_compiler_what_it_would_say(tmp_path: Path, kern
     plain = _cell(HELLO, "-k", kernel_61.id, "-o", tmp_path / "plain", "--no-cache")
     assert _sha256(_cell(HELLO, "-k", kernel_61.id, "-o", tmp_path / "out")) == _sha256(plain)
     rows = _answers()
-    assert {row[1] for row in rows} == {"0", "1"}
-    assert len(rows) > 15
+    by_make = [row for row in rows if row[0] == "try-run"]
+    for some in (by_make, [row for row in rows if row not in by_make]):
+        assert {row[1] for row in some} == {"0", "1"}
+        assert len(some) > 15
     for name, status, *words in rows:
-        tried = subprocess.run([name, *words, "-o", "/dev/null"], cwd=tmp_path, capture_output=True, check=False)
-        assert tried.returncode == int(status), words
+        asked = ["sh", "-c", *words] if name == "try-run" else [name, *words, "-o", "/dev/null"]
+        env = {"PATH": os.environ["PATH"], "TMP": str(tmp_path / "tried")}
+        tried = subprocess.run(asked, cwd=tmp_path, env=env, capture_output=True, check=False)
+        assert (tried.returncode != 0) == (status == "1"), words
+    assert {"gcc-12", "ld"} <= {row[2].split()[0] for row in by_make}
 
 
 def test_only_what_was_asked_word_for_word_is_answered(tmp_path: Path, kernel_61: Kernel) -> None:
@@ -201,16 +206,27 @@ def test_only_what_was_asked_word_for_word_is_answered(tmp_path: Path, kernel_61
 
 def test_make_says_only_what_was_asked_word_for_word(tmp_path: Path, kernel_61: Kernel) -> None:
     """The answers here are again not the compiler's own; what make or the shell might change is never said."""
-    words = (("1", "-Wall"), ("0", "-none"))
-    rows = (f"gcc-12\x1f{status}\x1f-Werror\x1f{word}\x1f-c\x1f-x\x1fc\x1f/dev/null" for status, word in words)
-    told = "\0".join(rows).encode()
+    commands = (
+        ("1", ' gcc-12 -Werror  -Wall -c -x c /dev/null -o "$TMP"'),
+        ("0", ' gcc-12 -Werror  -none -c -x c /dev/null -o "$TMP"'),
+        ("0", 'printf "%b\\n" "none $ at \\\\ all" | false'),
+        ("0", "false # with a comment"),
+        ("1", "true"),
+    )
+    told = "\0".join(f"try-run\x1f{status}\x1f{words}" for status, words in commands).encode()
     bind, covered, place = answer_in_make(Scratch(tmp_path), tree_on_the_target(kernel_61), told)
     assert (bind, place) == ("--ro-bind", "/usr/lib/linux-kbuild-6.1/scripts/Makefile.compiler")
-    asked = ("-Wall,no", "  -none,no", "-Wextra,no", "-fother,no", "-none,$$(echo shell)", "'-none',no")
-    lines = [f"$(info $(call __cc-option,gcc-12,,{one}))" for one in asked]
-    (tmp_path / "Makefile").write_text("\n".join([f"include {covered}", *lines, "all: ;", ""]))
+    options = ("-Wall,no", "-none,no", " -none,no", "-Wextra,no", "-fother,no", "-none,$$(echo shell)", "'-none',no")
+    asked = [f"call __cc-option,gcc-12,,{one}" for one in options]
+    others = ('printf "%b\\n" "none $$ at \\\\ all" | false', "false", "true", "tru", "true ", "false # with a comment")
+    asked += [f"call try-run,{one.replace('#', '$(hash)')},yes,no" for one in others]
+    lines = ["hash := \\#", "PAHOLE_FLAGS = $(shell echo one >>told)", f"include {covered}"]
+    lines += [f"$(info $({one}))" for one in asked] + ["export PAHOLE_FLAGS", "all: ; @echo; echo", ""]
+    (tmp_path / "Makefile").write_text("\n".join(lines))
     said = subprocess.run(["make", "-s"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == ["no", "  -none", "-Wextra", "no", "shell", "no"]
+    expected = ["no", "-none", "no", "-Wextra", "no", "shell", "no", "yes", "no", "no", "no", "yes", ""]
+    assert said.splitlines() == [*expected, "", ""]
+    assert (tmp_path / "told").read_text() == "one\n"
 
 
 @pytest.fixture(scope="module")

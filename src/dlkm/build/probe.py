@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel's Makefiles find out about the compiler before they compile: asked once, then answered at once.
+"""What a kernel's Makefiles find out about the toolchain before they compile: asked once, then answered at once.
 
-Kbuild starts the compiler some thirty times for each driver to learn which options it knows (scripts/Makefile.compiler:
-try-run), always with the same words: of a small driver's build that is a quarter. The answers follow from the compiler
-and the words alone. They are learnt from a build of no module, in a sandbox in which no driver's word is heard. Then
-they are said twice: to make, which then starts nothing at all, and to who asks the compiler in words of its own.
+Kbuild starts compiler and linker some thirty times for each driver to learn which options they know
+(scripts/Makefile.compiler: try-run), always with the same words: of a small driver's build that is a third. The answers
+follow from the toolchain and the words alone. They are learnt from a build of no module, in a sandbox in which no
+driver's word is heard. Then they are said twice: to make, which then starts nothing at all, and to who asks the compiler
+in words of its own.
 """
 
 import re
@@ -25,9 +26,11 @@ from dlkm.source.driver import find
 _BETWEEN = "\037"  # words
 _ANSWERS = ".answers"
 _ROW = 3  # who was asked, the status, the words
+_BY_MAKE = "try-run"  # in place of who was asked: make's own question to the shell
 _TRY_RUN = re.compile(rb"^try-run\s*=", re.MULTILINE)
 _DEFINED_IN = ("Makefile.compiler", "Kbuild.include")  # since 5.13; before
-_PLAIN = re.compile(r"[\w./=+,:@-]+", re.ASCII)  # a word that make and the shell leave as it is
+_MARK = "\036"  # no command holds it
+_NOT_FOR_MAKE = re.compile(rf"[#\n{_MARK}]")  # what cannot stand in a variable's value as it is
 
 
 def probe_order(order: Order) -> Order:
@@ -68,14 +71,13 @@ def answer_in_make(scratch: Scratch, tree: KernelTree, told: bytes) -> tuple[str
     if found is None:
         return ()
     path, place = found
-    answers = {"0": "", "1": ""}
+    answers = {"0": _MARK, "1": _MARK}
     for (who, words), status in _known(told).items():
-        row = [who, *words.split(_BETWEEN)]
-        if all(_PLAIN.fullmatch(word) for word in row):
-            answers[status] += f'<{" ".join(row)} -o "$$TMP">'
-    added = f"{_script('try-run.mk')}dlkm-yes := {answers['0']}\ndlkm-no := {answers['1']}\n"
+        if who == _BY_MAKE and not _NOT_FOR_MAKE.search(words):
+            answers[status] += words.replace("$", "$$") + _MARK
+    known = f"dlkm-mark := {_MARK}\ndlkm-yes := {answers['0']}\ndlkm-no := {answers['1']}\n"
     covered = scratch.path / path.name
-    covered.write_bytes(path.read_bytes() + added.encode())
+    covered.write_bytes(path.read_bytes() + f"\n{_script('try-run.mk')}{known}".encode("utf-8", "surrogateescape"))
     return ("--ro-bind", str(covered), place)
 
 
