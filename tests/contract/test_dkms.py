@@ -232,6 +232,24 @@ def test_every_word_of_a_conf(peer: Peer, kernel_61: Kernel) -> None:
     }
 
 
+def test_a_module_that_make_does_not_make(peer: Peer, kernel_61: Kernel) -> None:
+    """The driver fails, by name, and nothing comes after it: POST_BUILD would leave its mark in the log."""
+    driver = peer.sources / "partly-1.0"
+    driver.mkdir(parents=True)
+    (driver / "made.c").write_text('#include <linux/module.h>\nMODULE_LICENSE("GPL");\n')
+    (driver / "Kbuild").write_text("obj-m := made.o\n")
+    _script(driver / "after.sh", "echo was run\n")
+    lines = ["PACKAGE_NAME=partly", "PACKAGE_VERSION=1.0", "BUILT_MODULE_NAME[0]=made", "BUILT_MODULE_NAME[1]=unmade"]
+    lines += [f"DEST_MODULE_LOCATION[{number}]=/updates" for number in (0, 1)]
+    (driver / CONF).write_text("\n".join([*lines, "POST_BUILD=after.sh", ""]))
+    theirs = peer.build(driver, kernel_61)
+    cell = _build([driver], [kernel_61], peer.folder / "partly")[f"partly-1.0@{kernel_61.id}"]
+    assert (theirs.outcome, cell["outcome"]) == ("failed", "failed")
+    assert "unmade.ko" in theirs.said
+    assert cell["reason"] == "make succeeded, but dkms.conf's BUILT_MODULE_NAME is not there: unmade.ko"
+    assert "was run" not in theirs.said + Path(cell["log"]).read_text()
+
+
 def test_an_imported_recipe_skips_what_dkms_skips(peer: Peer, kernel_61: Kernel, kernel_61_rt: Kernel) -> None:
     driver = peer.sources / "picky-1.0"
     driver.mkdir(parents=True)

@@ -14,7 +14,12 @@ _Value = TypeVar("_Value")
 _VARINT, _BYTES = 0, 2  # protobuf's wire types
 
 
+_SMALL = tuple(bytes([value]) for value in range(0x80))  # nearly all: a kernel has a hundred thousand of them
+
+
 def _varint(value: int) -> bytes:
+    if value < len(_SMALL):
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -9,7 +9,7 @@ import tomllib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache, partial
 from importlib.resources import files
@@ -93,13 +93,13 @@ def kernel_content(tree: KernelTree, runner: Runner, store: Store | None) -> Ker
             assert stamp is not None
             remember(store, name, stamp, read.newest, known, began=began)
             remember(store, _blobs_name(name), stamp, read.newest, read.blobs_table(), began=began)
-        return KernelContent(places=_places(known), blobs=lambda: read.blobs)
+        return KernelContent(places=_places(known), blobs=read.blobs)
 
     def blobs() -> Blobs:
         assert store is not None
         assert stamp is not None
         rows = recall(store, _blobs_name(name), stamp)
-        return _read(binds, tree).blobs if rows is None else _blobs(rows)
+        return _read(binds, tree).blobs() if rows is None else _blobs(rows)
 
     return KernelContent(places=_places(known), blobs=blobs)
 
@@ -144,30 +144,40 @@ def _status_of_all(paths: list[Path], runner: Runner) -> str | None:
 class _Read:
     """What was read of a kernel."""
 
-    places: dict[str, tuple[Digest, bool]]
-    blobs: Blobs
-    newest: float
+    places: dict[str, tuple[Digest, bool]] = field(default_factory=dict)
+    messages: dict[Digest, bytes] = field(default_factory=dict)
+    files: dict[Digest, str] = field(default_factory=dict)
+    newest: float = 0.0
+
+    def see(self, digest: Digest, file: str, status: os.stat_result) -> None:
+        """A file, read or known."""
+        self.files[digest] = file
+        self.newest = max(self.newest, status.st_mtime, status.st_ctime)
+
+    def blobs(self) -> Blobs:
+        """What all that is made of."""
+        return Blobs(data=self.messages, paths={digest: Path(file) for digest, file in self.files.items()})
 
     def table(self) -> list[tuple[str, str, bool]]:
         return [(place, str(digest), folder) for place, (digest, folder) in self.places.items()]
 
     def blobs_table(self) -> dict[str, dict[str, str]]:
         return {
-            "data": {str(digest): b64encode(data).decode() for digest, data in self.blobs.data.items()},
-            "paths": {str(digest): str(path) for digest, path in self.blobs.paths.items()},
+            "data": {str(digest): b64encode(data).decode() for digest, data in self.messages.items()},
+            "paths": {str(digest): file for digest, file in self.files.items()},
         }
 
 
 def _read(binds: list[tuple[Path, str]], tree: KernelTree) -> _Read:
     """Read every byte, but those that the pool read when it unpacked them."""
-    read, listed = _Read({}, Blobs(), 0.0), _Listed.of(tree.manifest)
+    read, listed = _Read(), _Listed.of(tree.manifest)
     for path, place in binds:
         if path.is_dir():
-            read.places[place] = (_folder(path, read, listed, whole=tree.whole).digest(read.blobs.keep), True)
+            folder = _folder(path, read, listed, whole=tree.whole)
+            read.places[place] = (folder.digest(read.messages.__setitem__), True)
         else:
             digest = digest_of_file(path)
-            read.blobs.paths[digest] = path
-            read.newest = max(read.newest, path.stat().st_mtime, path.stat().st_ctime)
+            read.see(digest, str(path), path.stat())
             read.places[place] = (digest, False)
     return read
 
@@ -206,8 +216,7 @@ def _folder(path: Path, read: _Read, listed: _Listed, *, whole: bool) -> Folder:
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for chunk in pool.map(partial(_hashed, listed), chunks):
             for place, file, status, digest in chunk:
-                read.blobs.paths[digest] = Path(file)
-                read.newest = max(read.newest, status.st_mtime, status.st_ctime)
+                read.see(digest, file, status)
                 root.put_file(place, digest, executable=bool(status.st_mode & stat.S_IXUSR))
     return root
 

@@ -157,15 +157,15 @@ class Dkms:
         steps = list(self._steps(usual, usual))
         status, refused = 0, ""
         for (meaning, step), ended in zip(steps, ran.statuses, strict=False):
-            if meaning == "script" and ended != 0:
+            if meaning == "script" and ended != 0 and not refused:
                 events.warning(
                     f"{self._order.driver.name}: the script {step.shown.partition(' ')[0]} of dkms.conf failed; "
                     "going on, as DKMS does"
                 )
             elif meaning == "make":
                 status = ended
-            elif meaning == "there" and ended != 0:
-                refused = f"make succeeded, but dkms.conf's BUILT_MODULE_NAME is not there: {self._missing(ran)}"
+                if status == 0 and (missing := self._missing(ran)):
+                    refused = f"make succeeded, but dkms.conf's BUILT_MODULE_NAME is not there: {missing}"
             elif meaning == "patch" and ended != 0:
                 refused = f"dkms.conf: PATCH {step.environment['DKMS_PATCH']} does not apply: see the log"
         return Made(
@@ -224,20 +224,24 @@ class Dkms:
                 "patch",
                 self._run(view, 'patch -p1 < "./patches/$DKMS_PATCH"', environment, f"patch -p1 < patches/{name}"),
             )
-        yield from self._script(view, conf.pre_build, plain)
+        yield from self._script(view, conf.pre_build, ("run",), plain)
         clean = translated(conf.clean, usual, view)
         if not self._is_clean(clean):
             yield "clean", self._run(view, clean, plain, clean, required=False)
         command, variables = self._make(translated(conf.make, usual, view), plain)
-        yield "make", self._run(view, command, variables, command)
-        yield "there", self._finish(view, plain)
-        yield from self._script(view, conf.post_build, plain)
+        strip = f"{self._order.kernel.arch.cross_compile}strip"
+        stripped = (str(module.built) for module in conf.modules if module.strip)
+        yield "make", self._run(view, command, variables, command, how=("make", strip, *stripped))
+        made = (str(module.built) for module in conf.modules)
+        yield from self._script(view, conf.post_build, ("after", *made), plain)
 
-    def _script(self, view: View, words: str, plain: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
+    def _script(
+        self, view: View, words: str, how: Sequence[str], plain: Mapping[str, str]
+    ) -> Iterator[tuple[str, Step]]:
         """One of the driver's scripts; DKMS goes on when it fails, and so does this."""
         if words and self._has(words):
             environment = {**plain, "DKMS_WORDS": f"{self._yard.folder(view)}/{words}"}
-            yield "script", self._run(view, "exec $DKMS_WORDS", environment, words, required=False)
+            yield "script", self._run(view, "exec $DKMS_WORDS", environment, words, how=how, required=False)
 
     def _make(self, command: str, plain: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
         """The command, as DKMS begins it; variables of the user's go to every make below it."""
@@ -257,19 +261,19 @@ class Dkms:
             entry.place.endswith(_BUILT) for entry in self._source.entries
         )
 
-    def _finish(self, view: View, plain: Mapping[str, str]) -> Step:
-        """Look for all modules, then strip those that are to be; DKMS takes no notice when that fails."""
-        strip = f"{self._order.kernel.arch.cross_compile}strip"
-        there = (f"+{module.built}" for module in self._conf.modules)
-        stripped = (f"-{module.built}" for module in self._conf.modules if module.strip)
-        argv = ("sh", "-c", _FINISH, strip, *there, *stripped)
-        return Step(argv=argv, environment=plain, folder=self._yard.folder(view), silent=True)
-
     def _run(
-        self, view: View, command: str, environment: Mapping[str, str], shown: str, *, required: bool = True
+        self,
+        view: View,
+        command: str,
+        environment: Mapping[str, str],
+        shown: str,
+        *,
+        how: Sequence[str] = ("run",),
+        required: bool = True,
     ) -> Step:
+        """A command of the conf's; `how` is what our script does with it, and with what."""
         return Step(
-            argv=(SCRIPT, "run", self._yard.name, self._yard.version, command),
+            argv=(SCRIPT, how[0], self._yard.name, self._yard.version, command, *how[1:]),
             environment=environment,
             folder=self._yard.folder(view),
             shown=shown,
@@ -277,8 +281,6 @@ class Dkms:
         )
 
 
-# Arguments: +FILE must be there, then -FILE is to be stripped.
-_FINISH = 'for word; do case $word in +*) [ -f "${word#+}" ] || exit 1 ;; *) "$0" -g "./${word#-}" ;; esac; done; :'
 _CLEAN_GOAL = re.compile(r"make(?:\s+[^;&|<>`]*)?\s+clean")
 _BUILT = (".o", ".a", ".so", ".cmd", ".mod", ".d")  # what a clean goal is there for; Kbuild's own is not copied anyway
 

@@ -4,8 +4,8 @@
 Kbuild starts compiler and linker some thirty times for each driver to learn which options they know
 (scripts/Makefile.compiler: try-run), always with the same words: of a small driver's build that is a third. The answers
 follow from the toolchain and the words alone. They are learnt from a build of no module, in a sandbox in which no
-driver's word is heard. Then they are said twice: to make, which then starts nothing at all, and to who asks the compiler
-in words of its own.
+driver's word is heard. Then they are said twice: to make, which then starts nothing at all, and to who asks the
+compiler in words of its own.
 """
 
 import re

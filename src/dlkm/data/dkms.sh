@@ -3,6 +3,8 @@
 # Runs what a dkms.conf says, with the variables that DKMS promises it.
 #   dkms.sh conf NAME VERSION   source dkms.conf; on standard output: NAME NUL INDEX NUL VALUE NUL …
 #   dkms.sh run NAME VERSION COMMAND   evaluate a command in the current directory
+#   dkms.sh make NAME VERSION COMMAND STRIP [MODULE]...   then take debug information out of modules, as far as it goes
+#   dkms.sh after NAME VERSION COMMAND [MODULE]...   only where those modules were made
 # The environment has DKMS_RELEASE, DKMS_MACHINE, DKMS_KERNEL, DKMS_TREE, DKMS_SOURCE; DKMS_ARRAYS, DKMS_SINGLE and
 # DKMS_PATTERNS hold words of the table.
 kernelver=$DKMS_RELEASE arch=$DKMS_MACHINE kernel_source_dir=$DKMS_KERNEL
@@ -50,6 +52,24 @@ read_conf() {
     done
 }
 
+# DKMS takes no notice when strip fails.
+make_and_strip() {
+    local module strip=$2
+    (eval "$1") || exit
+    for module in "${@:3}"; do
+        [ ! -f "$module" ] || "$strip" -g "./$module"
+    done
+    exit 0
+}
+
+run_after() {
+    local module
+    for module in "${@:2}"; do
+        [ -f "$module" ] || exit 1
+    done
+    eval "$1"
+}
+
 # DKMS keeps the sources there too; in the sandbox nothing else is.
 case $DKMS_LINK in
     link) ln -sfn "$PWD" "$DKMS_SOURCE/$module-$module_version" ;;
@@ -62,4 +82,6 @@ esac
 case $action in
     conf) read_conf ;;
     run) eval "$4" ;;
+    make) make_and_strip "${@:4}" ;;
+    after) run_after "${@:4}" ;;
 esac
