@@ -26,6 +26,7 @@ ACME = {f"{UPDATES}/acme.ko": module("acme", aliases=NIC)}
 HELLO = {f"{UPDATES}/hello.ko": module("hello")}
 COUNTS, FIRM = with_parameter("int"), module("hello", more=[("firmware", "acme/a.fw")])
 PROBE, LOAD, DEP = "etc/modprobe.d/x.conf", "etc/modules-load.d/x.conf", "etc/depmod.d/x.conf"
+KMOD_30 = b"\0kmod version 30\0+ZSTD +XZ -ZLIB\0"  # what is read of its program
 VMLINUZ = f"boot/vmlinuz-{RELEASE}"
 BOOT = f"boot/initrd.img-{RELEASE}"
 INSIDE = {f"{BASE}/kernel/loop.ko": KERNEL[f"{BASE}/kernel/loop.ko"],
@@ -177,7 +178,7 @@ CASES = [
     ),
     Case(
         rule="module-packed",
-        bad=Plan(files={f"{UPDATES}/hello.ko.gz": b"\x1f\x8b\x08"}, kmod=b"\0kmod version 30\0+ZSTD +XZ -ZLIB\0"),
+        bad=Plan(files={f"{UPDATES}/hello.ko.gz": b"\x1f\x8b\x08"}, kmod=KMOD_30),
         also=("module-unreadable",),
     ),
     Case(rule="module-unreadable", bad=Plan(files={f"{UPDATES}/hello.ko.xz": b"\xfd7zXZ\0 is cut off"})),
@@ -309,8 +310,8 @@ CASES = [
     ),
     Case(
         rule="conf-not-read",
-        bad=Plan(files={"usr/lib/modprobe.d/x.conf": "blacklist loop"}),
-        near=Plan(files={"lib/modprobe.d/x.conf": "blacklist loop"}),
+        bad=Plan(files={"usr/lib/modprobe.d/x.conf": "blacklist loop"}, kmod=KMOD_30),
+        near=Plan(files={"lib/modprobe.d/x.conf": "blacklist loop"}, kmod=KMOD_30),
         says="kmod 30",
     ),
     Case(

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import random
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -118,6 +119,7 @@ ODD = (
     b"averyveryverylongkeyname=x\0key\xff\xfe=\xc3\x28v\0\0\0multi=line1\nline2\0parm=p1:second\0parm=:empty\0=v\0"
     b"fifteencharskey=v\0sixteencharskeyx=v\0filename=fake\0parmtype=p4\0parmtype=p3:int:x\0vermagic=\0esc=\x1b[1m"
 )
+LONG_KEY = re.compile(rb"^(averyveryverylongkeyname:|sixteencharskeyx:) *", re.MULTILINE)  # which kmod 30 pads, kmod 34 not
 
 
 @pytest.mark.parametrize("modinfo_section", [ODD, b"\0\0\0", b"\0\0a=b\0\0c=d", b"name=x\0vermagic=6.1\0"])
@@ -126,7 +128,7 @@ def test_odd_modinfo(kernel_61: Kernel, tmp_path: Path, capfdbinary: Capture, mo
     path = tmp_path / "odd.ko"
     section = f".modinfo={tmp_path / 'section'}"
     assert Processes().run(["objcopy", "--update-section", section, modules_of(kernel_61)[0], path]).ok
-    assert entries([path]) == modinfo(path)
+    assert entries([path]) == LONG_KEY.sub(rb"\1", modinfo(path))
     for words in (["-0"], ["-F", "parm"], ["-F", "parmtype"], ["-F", "noequals"], ["-F", ""]):
         assert inspect(capfdbinary, *words, path) == modinfo(*words, path)
 

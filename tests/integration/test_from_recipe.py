@@ -62,11 +62,13 @@ def packages(builds: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Ma
 
 @pytest.fixture(scope="module")
 def root(builds: list[Path], kernel_61_arm64: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root whose kernel has a stub of the driver."""
+    """A root whose kernel has a stub of the driver, and whose depmod.d says which of the two is meant."""
     root = debian_root(tmp_path_factory.mktemp("debian") / "root", kernel_61_arm64)
     (stub,) = (path for build in builds for path in build.glob("hello.ko"))
     place = root / "lib/modules" / kernel_61_arm64.release / "kernel/drivers/gpu"
     shutil.copy(stub, place / "msm_kgsl.ko")
+    (root / "etc/depmod.d").mkdir(exist_ok=True)
+    (root / "etc/depmod.d/extra.conf").write_text("search extra built-in\n")
     return root
 
 

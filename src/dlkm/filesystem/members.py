@@ -94,6 +94,8 @@ class Members:
             raise MalformedError(f"{self._where}: a name of more than {LONGEST_NAME} bytes: {name[:80]!r}")
         if member.kind is Kind.LINK and not 0 < len(member.target) < LONGEST_TARGET:
             raise MalformedError(f"{self._where}: {name!r} is a link of {len(member.target)} bytes")
+        if "\0" in member.target:  # libarchive 3.7 passes it on, where 3.6 cut it off
+            raise MalformedError(f"{self._where}: {name!r} is a link to a name with a zero byte")
         folder = self._folder("/".join(names[:-1]))
         return self._put(folder, names[-1], member)
 

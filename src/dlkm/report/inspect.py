@@ -82,9 +82,9 @@ def absolute(path: str, env: Mapping[str, str] = os.environ) -> str:
 
 
 def _line(key: str, value: str) -> str:
-    # printf's `%-*s` with 15 less the key's length: a negative width pads by as much.
-    width = abs(15 - len(key.encode("utf-8", "surrogateescape")))
-    return f"{key}:{'':{width}}{value}" if width else f"{key}:{value}"
+    # As kmod 34 does; kmod 30 pads after a key of more than 15 bytes by what it has too many.
+    width = 15 - len(key.encode("utf-8", "surrogateescape"))
+    return f"{key}:{'':{width}}{value}" if width > 0 else f"{key}:{value}"
 
 
 def _parameter(parameter: Parameter) -> str:
