@@ -119,7 +119,7 @@ ODD = (
     b"averyveryverylongkeyname=x\0key\xff\xfe=\xc3\x28v\0\0\0multi=line1\nline2\0parm=p1:second\0parm=:empty\0=v\0"
     b"fifteencharskey=v\0sixteencharskeyx=v\0filename=fake\0parmtype=p4\0parmtype=p3:int:x\0vermagic=\0esc=\x1b[1m"
 )
-LONG_KEY = re.compile(rb"^(averyveryverylongkeyname:|sixteencharskeyx:) *", re.MULTILINE)  # which kmod 30 pads, kmod 34 not
+LONG_KEY = re.compile(rb"^(averyveryverylongkeyname:|sixteencharskeyx:) *", re.MULTILINE)  # padded by kmod 30 only
 
 
 @pytest.mark.parametrize("modinfo_section", [ODD, b"\0\0\0", b"\0\0a=b\0\0c=d", b"name=x\0vermagic=6.1\0"])
