@@ -268,15 +268,15 @@ class Script:
         path.write_text("#!/bin/sh\n" + text)
         path.chmod(0o755)
 
-    def run(self, form: Format, env: Mapping[str, str], prefix: Sequence[str] = ()) -> list[str]:
-        """What was called."""
+    def run(self, form: Format, env: Mapping[str, str], prefix: Sequence[str] = (), said: str = "") -> list[str]:
+        """What was called; `said` is what an administrator is told."""
         self.log.unlink(missing_ok=True)
         text = guarded(Scripts(postinst=SCRIPT), R, form).postinst
         (self.folder / "script").write_text(text)
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         argv = [*prefix, *self.shell, str(self.folder / "script"), "configure"]
         done = subprocess.run(argv, env={"PATH": path, **env}, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, said)
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
@@ -341,3 +341,41 @@ def test_the_index_goes_with_the_last_module_of_a_kernel_that_is_gone(tmp_path: 
     (script.tree / "updates/other.ko.xz").unlink()
     assert script.run(Format.DEB, env) == []
     assert not script.tree.exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_a_depmod_that_fails_and_none_at_all(tmp_path: Path, shell: Sequence[str]) -> None:
+    script = Script(tmp_path, shell, R)
+    script.tree.mkdir(parents=True)
+    (script.tree / "modules.order").write_text("")
+    env = {"DPKG_ROOT": str(tmp_path / "root")}
+    (tmp_path / "bin/depmod").unlink()
+    none = f"no depmod here: modules of {R} are found once it was run\n"
+    hidden = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--tmpfs", "/usr/sbin"]
+    assert script.run(Format.DEB, env, hidden, said=none) == []
+    script._program("depmod", "exit 3\n")
+    with pytest.raises(AssertionError, match="3, ''"):
+        script.run(Format.DEB, env)
+
+
+@pytest.mark.parametrize("but", [{"busybox"}, {"busybox", "depmod"}], ids=["depmod", "no depmod"])
+def test_rpm_in_a_root_with_busybox_alone(tmp_path: Path, but: set[str]) -> None:
+    """Its shell says of every applet that it is there; without /proc only those with a link can be started."""
+    root = tmp_path / "root"
+    for folder in ("bin", "var/lib/rpm", "dev", TREE):
+        (root / folder).mkdir(parents=True)
+    (root / "bin/busybox").write_bytes(Path("/usr/bin/busybox").read_bytes())
+    (root / "bin/busybox").chmod(0o755)
+    for applet in set(_run("busybox", "--list").split()) - but:
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / TREE / "modules.order").write_text("")
+    scripts = guarded(Scripts(postinst="#!/bin/sh\nset -e\ndepmod -a " + R + "\n"), R, Format.RPM)
+    files = tuple(one for one in PACKAGE.files if one.path.endswith("hello.ko"))
+    path = _written(tmp_path, Format.RPM, replace(PACKAGE, files=files, conffiles=(), scripts=scripts))
+    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+    argv = [*as_root, "rpm", f"--root={root}", "--dbpath", "/var/lib/rpm", "--install", "--nodeps", path]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "warning" not in done.stderr
+    assert ("no depmod here" in done.stderr) is ("depmod" in but)
+    assert (root / TREE / "modules.dep").exists() is ("depmod" not in but)

@@ -12,8 +12,13 @@ depmod() {
 	[ -d "$dlkm_tree" ] || return 0
 	if [ -e "$dlkm_tree/modules.order" ] || [ -e "$dlkm_tree/modules.builtin" ] ||
 		find "$dlkm_tree/" -name '*.ko*' | grep -q .; then
-		dlkm_found=$(unset -f depmod && command -v depmod) || return 0
-		command depmod "$@"
+		# BusyBox's shell takes a depmod that it has itself for found even where it then cannot start it (127).
+		dlkm_status=127
+		if dlkm_found=$(unset -f depmod && command -v depmod); then
+			(unset -f depmod && depmod "$@") && dlkm_status=0 || dlkm_status=$?
+		fi
+		[ "$dlkm_status" -ne 127 ] || echo "no depmod here: modules of $dlkm_release are found once it was run" >&2
+		[ "$dlkm_status" -eq 127 ] || return "$dlkm_status"
 	else
 		# The kernel has gone, and now the last module: so does the index of what is no more.
 		rm -f "$dlkm_tree"/modules.*
@@ -23,7 +28,7 @@ depmod() {
 
 modprobe() {
 	dlkm_on_target || return 0
-	command modprobe "$@"
+	(unset -f modprobe && modprobe "$@")
 }
 
 # The kernel has a module of that name itself: what an initramfs holds would be loaded before ours is there.
