@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlkm.cli.build import add_build_flags, build_project
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
-from dlkm.cli.conditions import add_conditions, are_given, conditions_of, on
+from dlkm.cli.conditions import add_conditions, are_given, by_firmware, conditions_of, on
 from dlkm.cli.project import add_cell_flags, project_of, runs_project
 from dlkm.cli.selection import Selection, background_of, builds_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
@@ -62,6 +62,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         errors += [answer for answer in answers if isinstance(answer, DlkmError)]
         judged = [answer for answer in answers if isinstance(answer, Verdict)]
         verdicts += judged
+        told = by_firmware(kernel, conditions, judged)
+        if told is not None:
+            terminal.events.info(told)
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()

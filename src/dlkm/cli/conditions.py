@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.conditions import Conditions
+    from dlkm.verdict.verdict import Verdict
 
 _NONE = "none"  # of --trusted-cert: nothing is enrolled beside the kernel's own
 
@@ -80,4 +83,21 @@ def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
         sig_enforce=found.sig_enforce if conditions.sig_enforce is None else conditions.sig_enforce,
         lockdown=conditions.lockdown or found.lockdown,
         cmdline=conditions.cmdline or found.cmdline or "",
+        trusted_certs=found.enrolled if conditions.trusted_certs is None else conditions.trusted_certs,
+    )
+
+
+def by_firmware(kernel: "Kernel", conditions: "Conditions", verdicts: "Iterable[Verdict]") -> str | None:
+    """What a machine's firmware would change of verdicts on a kernel; None where it would change nothing."""
+    unsigned = sum("E" in verdict.taint for verdict in verdicts)
+    if not unsigned:
+        return None
+    from dlkm.verdict.signing import locks_with_firmware
+
+    if not locks_with_firmware(kernel, on(kernel, conditions)):
+        return None
+    many = f"{unsigned} modules load" if unsigned > 1 else "the module loads"
+    return (
+        f"{many} on {kernel.id} without a signature that it trusts; where Secure Boot is on it refuses that: "
+        "--lockdown integrity tells what it says then"
     )

@@ -245,12 +245,16 @@ def _lacks(snapshot: Snapshot) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """How a target ran when the snapshot was taken. None: it could not be read."""
+    """How a target ran when the snapshot was taken. None: it could not be read.
+
+    `enrolled` are variables of its firmware with the keys that it trusts besides the kernel's own.
+    """
 
     cmdline: str | None
     lockdown: str | None
     sig_enforce: bool | None
     loaded: frozenset[str]
+    enrolled: tuple[Path, ...] | None
 
 
 def live(kernel: Kernel) -> Live | None:
@@ -266,7 +270,15 @@ def live(kernel: Kernel) -> Live | None:
         lockdown=lockdown[1] if lockdown is not None else None,
         sig_enforce=enforced == "Y" if enforced in {"Y", "N"} else None,
         loaded=frozenset(line.split(" ")[0] for line in modules if line),
+        enrolled=_enrolled(folder / "efivars"),
     )
+
+
+def _enrolled(variables: Path) -> tuple[Path, ...] | None:
+    """What shim (MokListRT) and the firmware (db) vouch for; None for a machine whose firmware told nothing."""
+    if not variables.is_dir():
+        return None
+    return tuple(sorted(path for path in variables.iterdir() if path.name.startswith(("db-", "MokListRT-"))))
 
 
 def _read(path: Path) -> str | None:

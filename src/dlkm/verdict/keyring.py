@@ -9,11 +9,14 @@ from typing import Any
 
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.core.files import open_regular
+from dlkm.ko.efi import certificates_in
 from dlkm.ko.x509 import Certificate, read_certificate
 from dlkm.verdict.algorithms import digest_info, digest_of_certificate
 
 LIMIT = 1 << 20  # bytes of a file with certificates
 _PEM = b"-----BEGIN CERTIFICATE-----"
+# Attributes of the variables db and MokListRT (EFI_VARIABLE_…): kept, for boot services, at run time; authenticated
+_FIRMWARE = frozenset(number.to_bytes(4, "little") for number in (0x06, 0x07, 0x26, 0x27))
 _DIFFERS = "EKEYREJECTED"  # it is a signature, of something else
 _PADDING = 8  # bytes of 0xff at least
 
@@ -49,13 +52,18 @@ def _readable(raw: Iterable[bytes]) -> Iterator[Certificate]:
 
 @lru_cache(maxsize=64)
 def certificates_at(path: Path) -> tuple[Certificate, ...]:
-    """The certificates of a file, one in DER or some in PEM; UsageError or MalformedError when there are none."""
+    """The certificates of a file: one in DER, some in PEM, or those that firmware keeps, as efivarfs shows them.
+
+    UsageError or MalformedError when there are none, but for firmware's list, which may be empty.
+    """
     with open_regular(path) as stream:
         try:
             raw = stream.read(LIMIT)
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     try:
+        if raw[:4] in _FIRMWARE:
+            return tuple(_readable(certificates_in(raw)))
         return tuple(read_certificate(der) for der in (_unarmoured(raw) if _PEM in raw else [raw]))
     except (MalformedError, ValueError) as error:
         why = error.what if isinstance(error, MalformedError) else str(error)

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 from dlkm.kernel.facts import Facts
+from dlkm.kernel.kernel import Kernel
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.conditions import Conditions
@@ -134,6 +135,15 @@ def lockdown(facts: Facts, conditions: Conditions) -> str:
         if facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
             return level
     return "none"
+
+
+# Mainline has no such option: Debian, Fedora and Ubuntu patch it in.
+_BY_FIRMWARE = ("LOCK_DOWN_IN_EFI_SECURE_BOOT", "LOCK_DOWN_IN_SECURE_BOOT")
+
+
+def locks_with_firmware(kernel: Kernel, conditions: Conditions) -> bool:
+    """Whether Secure Boot locks a kernel down, and nobody said how far it is locked down."""
+    return conditions.lockdown is None and any(map(kernel.config.on, _BY_FIRMWARE))
 
 
 CHECKS: dict[str, Check] = {"signature": signature}

@@ -41,6 +41,8 @@ GOOD = whole(
     text("sig_enforce", "Y"),
     file("modprobe.d/etc/a.conf", b"options dummy numdummies=2\n"),
     file("modules/modules.builtin", b"kernel/fs/x.ko\n"),
+    file("efivars/MokListRT-605dab50-e046-4300-abb6-3dd810dd8b23", b"\6\0\0\0"),
+    file("efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\6\0\0\0\1"),
     b"none keys /proc/keys\n",
 )
 
@@ -66,6 +68,8 @@ def test_a_snapshot_is_a_kernel(pool: Pool, tmp_path: Path, said: list[Event], *
     assert found is not None
     assert (found.cmdline, found.lockdown, found.sig_enforce) == ("quiet module.sig_enforce=1", "integrity", True)
     assert found.loaded == {"virtio", "dummy"}
+    assert found.enrolled is not None
+    assert [path.name[:9] for path in found.enrolled] == ["MokListRT"]
     assert "exports" in kernel.lacks
     (warning,) = [event.text for event in said if event.kind is EventKind.WARNING]
     assert "image" in warning
