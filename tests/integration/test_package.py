@@ -234,6 +234,10 @@ def test_dpkg_installs_upgrades_removes_and_purges(
     assert options.read_text() == "options hello whom=admin\n"  # what the administrator wrote stays
     assert (options.with_suffix(".conf.dpkg-dist")).read_text() == "options hello whom=vendor\n"
 
+    bare = _made(tmp_path / "bare", module, "-k", kernel_61.id, "--format", "deb", "--version", "3.0")
+    debian.dpkg("--install", *bare.all("deb"))  # the other kernel's module still needs the configuration
+    assert debian.status("kernel-module-hello-conf") == "ii  2.0-1"
+
     debian.dpkg("--remove", "hello-modules", name)
     assert debian.loads(kernel_61) == ""
     assert debian.loads(kernel_61_rt).startswith("insmod ")  # the other kernel's module stays
