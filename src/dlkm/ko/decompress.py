@@ -14,7 +14,7 @@ from dlkm.core.errors import MalformedError
 if TYPE_CHECKING:
     import bz2
 
-LIMIT = 256 << 20  # bytes of output; the largest modules with debug information stay below it
+LIMIT = 232 << 20  # bytes of output: with all else below 300 MB; the largest modules with debug information are smaller
 _CHUNK = 1 << 20  # bytes of output at a time
 _STREAMS = 64  # in one file; a packer writes one
 _WINDOW = 128 << 20  # bytes of the largest window that kernel images are packed with; modules have 8 MiB at most

@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Any, ClassVar
 
 from dlkm.ko.elf import SHN_UNDEF
-from dlkm.verdict.candidate import SHF_EXECINSTR, Candidate
+from dlkm.verdict.candidate import SHF_EXECINSTR, SHT_NOBITS, Candidate
 from dlkm.verdict.era import Era
 
 Fault = tuple[str, dict[str, object]]  # a rule and its values
@@ -42,7 +42,10 @@ class Owners:
         self._symbols = Struct("<IBBHQQ")
 
     def leads(self, symbol: int, addend: int) -> str:
-        """To "code" or "data" of the module, to a "thing" of another or "into" it, or out of all sections ("")."""
+        """To "code" or "data" of the module ("struct" where it could begin one), to a "thing" of another or "into" it.
+
+        "" out of all sections.
+        """
         raw = self._candidate.symbol_bytes
         if (symbol + 1) * self._symbols.size > len(raw):
             return ""
@@ -54,26 +57,33 @@ class Owners:
         section = self._candidate.sections[owner]
         if not 0 <= value + addend <= section.size:
             return ""
-        return "code" if section.flags & SHF_EXECINSTR else "data"
+        if section.flags & SHF_EXECINSTR:
+            return "code"
+        return "data" if (value + addend) % _ALIGNED else "struct"
 
     def code(self, symbol: int, addend: int) -> str:
-        """The first bytes of what the file has there, as hexadecimal digits."""
+        """The first bytes of the module's code there, as hexadecimal digits; "" where there is none."""
+        if self.leads(symbol, addend) != "code":
+            return ""
         _, _, _, owner, value, _ = self._symbols.unpack_from(self._candidate.symbol_bytes, symbol * self._symbols.size)
-        start = value + addend
-        return self._candidate.contents(owner)[start : start + _WORD].hex()
+        section = self._candidate.sections[owner]
+        start = section.offset + value + addend
+        return self._candidate.data[start : start + _WORD].hex() if section.type != SHT_NOBITS else ""
 
 
 # The lowest two bits of a key's address tell of its use (linux/jump_label.h, linux/static_call_types.h); a key may lie
 # within something larger, such as a tracepoint.
 _OTHERS = (("thing", 4), ("into", 4096))
+_ALIGNED = 8  # bytes that a structure with addresses begins at a multiple of
 _WORD = 8  # bytes that tell an instruction
 _DISTANCE = 4  # bytes of a field
 _INSTRUCTION = 4  # bytes of one, where lengths are looked at
 _LEADS = {
     "code": frozenset({"code"}),
-    "own": frozenset({"code", "data"}),
-    "key": frozenset({"code", "data", "thing"}),
-    "any": frozenset({"code", "data", "thing", "into"}),
+    "struct": frozenset({"struct"}),
+    "own": frozenset({"code", "data", "struct"}),
+    "key": frozenset({"code", "data", "struct", "thing"}),
+    "any": frozenset({"code", "data", "struct", "thing", "into"}),
 }
 
 

@@ -130,11 +130,15 @@ def tables() -> Iterator[Trial]:
     data = _with(*_table("__mcount_loc", ((0, 1, 1, 0), good), 16, where=".bss"))
     yield _doubtful("table-damaged", "no code", data, SOUND)
     name = "__patchable_function_entries"
-    nop = Part(name=".text.own", data=struct.pack("<II", 0xD503201F, 0xD65F03C0), flags=CODE)
-    sound = _arm(nop, *_table(name, ((0, 257, 1, 0),), 8, where=".text.own"))
+    sound = _patchable(name, (0, 257, 1, 0))
     for label, kind, place in (("type", 261, 0), ("word", 257, 4)):
-        bad = _arm(nop, *_table(name, ((0, kind, 1, place),), 8, where=".text.own"))
+        bad = _patchable(name, (0, kind, 1, place))
         yield _doubtful("table-damaged", f"arm64 {label}", bad, sound, ARM)
+    for label, addend in (("a structure", 4), ("far in it", 12)):
+        bad, near = (
+            _with(*_table("_ftrace_events", ((0, 1, 1, one),), 8, where=".bss")) for one in (addend, addend * 2)
+        )
+        yield _doubtful("table-damaged", label, bad, near)
     yield from contents()
 
 
@@ -147,12 +151,8 @@ def contents() -> Iterator[Trial]:
         for lengths in (b"\4\x08", b"\4\4")
     )
     yield _doubtful("table-damaged", "arm64 lengths", bad, good, ARM)
-    calls = Part(name=".text.own", data=b"\xe8\0\0\0\0\xe9\0\0\0\0", flags=CODE)
     for label, place, key, sound in (("tail", 0, 1, 0), ("call", 5, 0, 1)):
-        bad, good = (
-            _with(calls, *_table(".static_call_sites", ((0, 2, 1, place), (4, 2, 1, one)), 8, where=".text.own"))
-            for one in (key, sound)
-        )
+        bad, good = (_calling(place, one) for one in (key, sound))
         yield _doubtful("table-damaged", label, bad, good)
 
 
@@ -172,6 +172,18 @@ def _symbols(parts: Sequence[Part | Sym]) -> list[Sym]:
     return [one for one in parts if isinstance(one, Sym)]
 
 
+def _calling(place: int, key: int) -> bytes:
+    code = Part(name=".text.own", data=b"\xe8\0\0\0\0\xe9\0\0\0\0", flags=CODE)
+    return _with(code, *_table(".static_call_sites", ((0, 2, 1, place), (4, 2, 1, key)), 8, where=".text.own"))
+
+
+def _patchable(name: str, *rows: tuple[int, int, int, int]) -> bytes:
+    code = Part(name=".text.own", data=struct.pack("<II", 0xD503201F, 0xD65F03C0), flags=CODE)
+    return _arm(code, *_table(name, rows, 8, where=".text.own"))
+
+
+CALLS = _calling(0, 0)
+STRAY = _patchable("__patchable_function_entries", (0, 257, 1, 0), (4, 257, 1 << 20, 0))  # the last is for no symbol
 SOUND = _with(
     *_table("__mcount_loc", ((0, 1, 1, 0), (8, 1, 1, 1)), 16),
     *_table(".altinstructions", ((0, 2, 1, 0), (4, 2, 4, 0), (14, 2, 1, 0), (18, 2, 1, 0)), 28)[:2],

@@ -14,6 +14,7 @@ from dlkm.verdict.check import judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.supply import Supply
 from dlkm.verdict.verdict import Outcome, Verdict
+from tests.unit.verdict.sound_trials import CALLS, SOUND, STRAY
 from tests.unit.verdict.trials import ARM, PLAIN, SIGNED, V612, World, arm_module
 from tests.unit.verdict.world import make_kernel
 
@@ -31,7 +32,9 @@ def test_arbitrary_bytes(data: bytes, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize(
-    ("data", "world"), [(PLAIN, World()), (SIGNED, V612), (arm_module(), ARM)], ids=["6.1", "6.12-signed", "arm64"]
+    ("data", "world"),
+    [(PLAIN, World()), (SIGNED, V612), (arm_module(), ARM), (SOUND, World()), (CALLS, World()), (STRAY, ARM)],
+    ids=["6.1", "6.12-signed", "arm64", "tables", "calls", "stray"],
 )
 def test_changed_bytes(data: bytes, world: World, tmp_path: Path) -> None:
     facts = Facts(make_kernel(tmp_path, world))
