@@ -110,6 +110,14 @@ def test_what_has_just_been_started_is_ended_too(monkeypatch: pytest.MonkeyPatch
         assert future.result(timeout=10).status == -signal.SIGTERM
 
 
+def test_nothing_is_started_once_all_is_to_end() -> None:
+    over = Event()
+    assert Processes().run(["true"], unless=over).ok
+    over.set()
+    with pytest.raises(KeyboardInterrupt):
+        Processes().run(["true"], unless=over)
+
+
 def test_a_program_left_running(tmp_path: Path) -> None:
     child = Processes().spawn(
         ["sh", "-c", f"echo here; sleep 60 & echo $! >{tmp_path}/pid; wait"], log=tmp_path / "log"

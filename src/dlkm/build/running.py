@@ -306,7 +306,9 @@ class Job:
         command = self._place.command(step.argv, environment, step.folder)
         inherit = jobs.descriptors if jobs is not None else ()
         seconds = _TELLING if step.told else None
-        return self.workshop.runner.run(command, cwd=self.scratch.path, log=log, inherit=inherit, timeout=seconds)
+        runner, unless = self.workshop.runner, self.workshop.stopping
+        folder = self.scratch.path
+        return runner.run(command, cwd=folder, log=log, inherit=inherit, timeout=seconds, unless=unless)
 
 
 def _in_words_of(usual: View, told: bytes, view: View) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import IO, Protocol
 
 from dlkm.core.errors import DlkmError, MissingToolError
@@ -97,6 +97,7 @@ class Foreman(Runner, Protocol):
         log: Path | None = None,
         stdin: bytes | None = None,
         inherit: Sequence[int] = (),
+        unless: Event | None = None,
     ) -> Completed:
         """Run to the end; see `Processes.run`."""
 
@@ -130,17 +131,21 @@ class Processes:
         log: Path | None = None,
         stdin: bytes | None = None,
         inherit: Sequence[int] = (),
+        unless: Event | None = None,
     ) -> Completed:
         """Run a program to its end. `env` adds to `environment()`; after `timeout` seconds it is killed with its group.
 
         With `log`, standard output and error are appended there together and not returned. `inherit` are descriptors
         that it gets beside the standard ones.
+        When `unless` is set it is not started: KeyboardInterrupt. Who sets it before `end_all` can miss no program.
         A program that does not exist is a MissingToolError; a failing one is a value.
         """
         words = tuple(str(word) for word in argv)
         sink = log.open("ab") if log is not None else None
         try:
             with self._starting:
+                if unless is not None and unless.is_set():
+                    raise KeyboardInterrupt
                 child = self._start(words, cwd, env, sink, stdin, inherit)
                 self._running.add(child)
             with child:

@@ -42,6 +42,7 @@ class Member:
 
     name: str
     path: Path
+    is_recipe: bool = False
     texts: Texts = field(compare=False, repr=False)
     asks: Mapping[Path, str] = field(default_factory=dict)
 
@@ -122,8 +123,7 @@ def _links(
     That is whom it names itself, else one of its kind, else the first.
     """
     taken: frozenset[bytes] = frozenset()
-    recipe = member.path.suffix == ".bb"
-    for one in sorted(members, key=lambda one: (one.path not in member.asks, (one.path.suffix == ".bb") != recipe)):
+    for one in sorted(members, key=lambda one: (one.path not in member.asks, one.is_recipe != member.is_recipe)):
         fresh = bool(used[one.path] - taken) and member.path not in asked[one.path]
         if one is not member and (one.path in member.asks or fresh):
             taken |= used[one.path]

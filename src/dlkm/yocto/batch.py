@@ -102,6 +102,7 @@ def members_of(runner: Runner, read: Sequence[Evaluation], fetched: Mapping[Path
         return Member(
             name=one.name,
             path=path,
+            is_recipe=True,
             texts=partial(texts_of, runner, one, fetched.get(path, Fetched())),
             asks={other: "says DEPENDS=" for other in asked if other != path},
         )
