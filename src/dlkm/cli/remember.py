@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import dlkm
@@ -16,6 +17,7 @@ from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import NAME, PACK
 from dlkm.kernel.rest import LIST
 from dlkm.report.terminal import Terminal
+from dlkm.verdict.known import NAME as KNOWN
 from dlkm.verdict.verdict import Outcome, Verdict
 
 _ENOUGH = 16  # files; fewer are judged anew as quickly
@@ -46,7 +48,9 @@ def remember(
     if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
         return
     text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
-    keep(arguments.kept_as, _grounds(arguments, kernels, [one.path for one in verdicts]), text, since)
+    by_content = all(one.by_content for one in verdicts)
+    files = [one.path for one in verdicts]
+    keep(arguments.kept_as, _grounds(arguments, kernels, files, by_content=by_content), text, since)
 
 
 def _is_followed(kernel: Kernel) -> bool:
@@ -54,26 +58,29 @@ def _is_followed(kernel: Kernel) -> bool:
     return kernel.origin.startswith(("debian:", "rootfs:")) and kernel.modules is not None and kernel.tree is not None
 
 
-def _grounds(arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Sequence[str]) -> Iterator[str]:
+def _grounds(
+    arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Sequence[str], *, by_content: bool
+) -> Iterator[str]:
     yield from files
     walked = {str(kernel.modules) for kernel in kernels}
     for word in arguments.paths:
         if word.rstrip("/") not in walked:
-            yield from (folder for folder, _, _ in os.walk(word))
+            yield from _folders(word)
     folders = {os.path.dirname(path) for path in files}  # noqa: PTH120 — thousands of them
     yield from folders
     # One that is not there yet changes its folder when it comes.
     yield from filter(os.path.exists, (f"{folder}/build.json" for folder in folders))
     yield from map(str, arguments.trusted_cert)
     for kernel in kernels:
-        yield from _of_kernel(kernel)
+        yield from _of_kernel(kernel, read=not by_content)
     yield from of_program()
 
 
-def _of_kernel(kernel: Kernel) -> Iterator[str]:
+def _of_kernel(kernel: Kernel, *, read: bool) -> Iterator[str]:
+    """All that is known of a kernel. `read`: the content of its installed modules, too, not only which there are."""
     pool = Pool()
     home = str(pool.home(kernel.id))
-    yield from (home, *(f"{home}/{name}" for name in (NAME, PACK, LIST)))
+    yield from (home, *(f"{home}/{name}" for name in (NAME, PACK, LIST, KNOWN)))
     if kernel.origin.startswith("rootfs:"):
         yield str(pool.root)  # its id is one that no kernel of the pool has
     parts = (kernel.headers, kernel.source, kernel.image, kernel.symvers, kernel.config_file, kernel.modules)
@@ -83,9 +90,8 @@ def _of_kernel(kernel: Kernel) -> Iterator[str]:
     assert kernel.modules is not None
     assert kernel.tree is not None
     yield from (f"{kernel.modules}/{name}" for name in _LISTS)
-    for folder, _, names in os.walk(kernel.modules):
-        yield folder
-        yield from (f"{folder}/{name}" for name in names)
+    for folder in _folders(str(kernel.modules)):
+        yield from _all_in(folder) if read else (folder,)
     yield from (f"{kernel.tree}/{name}" for name in _FOLDERS)
     for name in _TOLD:
         yield from _all_in(f"{kernel.tree}/{name}")
@@ -97,6 +103,16 @@ def of_program(*rooms: str) -> Iterator[str]:
     for room in (*_ROOMS, *rooms):
         yield from _all_in(f"{home}/{room}")
     yield from {path for path in sys.path if path.endswith("-packages")}
+
+
+def _folders(top: str) -> Iterator[str]:
+    """A directory and all below it; links are not followed."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        with suppress(OSError), os.scandir(folder) as entries:
+            waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _all_in(folder: str) -> Iterable[str]:

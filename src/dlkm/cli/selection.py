@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
+from dlkm.core.suffixes import MODULE_SUFFIXES
 from dlkm.report.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _is_source(path: Path, subdir: str) -> bool:
     """Whether it is a driver's source: as for the other verbs, whatever lies below it, unless it is a BUILD."""
     if _is_recipe(path):
         return True
-    if not path.is_dir() or _is_build(path) or _is_installed(path):
+    if not path.is_dir() or _is_build(path) or _is_installed(path) or not (subdir or _has_other_files(path)):
         return False
     from dlkm.source.driver import find
 
@@ -175,6 +176,12 @@ def _is_source(path: Path, subdir: str) -> bool:
 def _is_installed(path: Path) -> bool:
     """Whether it is the modules directory of a kernel, where nobody keeps a source; said without a closer look."""
     return (path / "modules.order").is_file() and (path / "kernel").is_dir() and not (path / "Makefile").exists()
+
+
+def _has_other_files(path: Path) -> bool:
+    """Whether a directory itself has files that are no modules, as every source has."""
+    with os.scandir(path) as entries:
+        return any(not entry.name.endswith(MODULE_SUFFIXES) and not entry.is_dir() for entry in entries)
 
 
 def _is_build(path: Path) -> bool:

@@ -53,7 +53,8 @@ def judge_all(
 
             share = partial(shared, jobs=jobs)
             answers, known = look_over(kernel, names, known, conditions, share, background)
-        return iter([answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names])
+        whole = partial(_whole, kernel, by_content=not asked)
+        return iter([answers[one] if one in answers else whole(one, known[one]) for one in names])
 
 
 def _known(
@@ -90,9 +91,9 @@ def _takes(kernel: Kernel, path: str, words: Sequence[str]) -> bool:
         return False
 
 
-def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
+def _whole(kernel: Kernel, path: str, plain: Plain, *, by_content: bool) -> Verdict:
     name, taint = plain
-    return Verdict(path=path, module=name, kernel=kernel.id, outcome=Outcome.LOADS, taint=taint)
+    return Verdict(path=path, module=name, kernel=kernel.id, outcome=Outcome.LOADS, taint=taint, by_content=by_content)
 
 
 @contextmanager
