@@ -284,6 +284,22 @@ def test_a_recipes_packages_in_a_real_root(recipes: Made, tmp_path: Path, kernel
     assert debian.loads(kernel_61) == debian.loads(kernel_61, "pair_front") == ""
 
 
+def test_an_image_that_dpkg_makes_from_outside(tmp_path: Path, kernel_61: Kernel) -> None:
+    """Scripts run on this machine, with DPKG_ROOT: depmod minds the image, and what is for the target waits for it."""
+    debian = Debian(tmp_path / "root", kernel_61)
+    made = _made(tmp_path / "made", RECIPES / "recipes-bsp/unit-tiny/unit-tiny_1.0.bb", "-k", kernel_61.id,
+                 *_formats("deb"))  # fmt: skip
+    outside = ("--force-script-chrootless",)
+    said = debian.dpkg(*outside, "--install", *made.all("deb"), fails=True)
+    assert "unit-tiny: is to be configured on the target itself" in said
+    assert debian.status("unit-tiny").startswith("iF")
+    assert debian.loads(kernel_61, "one") == f"insmod /lib/modules/{kernel_61.release}/extra/one.ko"
+    debian.dpkg("--configure", "--pending")
+    assert debian.status("unit-tiny").startswith("ii")
+    debian.dpkg(*outside, "--purge", *[one["name"] for one in made.document["packages"]])
+    assert debian.loads(kernel_61, "one") == ""
+
+
 def test_rpm_installs_upgrades_and_erases(hello: Made, module: Path, tmp_path: Path, kernel_61: Kernel) -> None:
     root = debian_root(tmp_path / "root", kernel_61)  # rpm needs a shell and depmod there, no more
 

@@ -26,6 +26,10 @@ depmod() {
 	fi
 }
 
+depmodwrapper() {
+	depmod -a -b "$D" "$dlkm_release"
+}
+
 modprobe() {
 	dlkm_on_target || return 0
 	(unset -f modprobe && modprobe "$@")

@@ -3,9 +3,9 @@
 pkg_postinst:modules () {
 if [ -z "$D" ]; then
 	depmod -a ${KERNEL_VERSION}
-else
-	# whoever builds the image runs depmod once for all
-	:
+elif [ -z "$INTERCEPT_DIR" ]; then
+	# an image that BitBake does not make; there it is run once for all
+	depmod -a -b "$D" ${KERNEL_VERSION}
 fi
 }
 

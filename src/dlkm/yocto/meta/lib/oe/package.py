@@ -338,10 +338,16 @@ def _script(d: Any, kind: str, key: str) -> str:
 
 
 def _at_first_boot(d: Any, key: str) -> str:
-    """What stands before pkg_postinst_ontarget: whoever makes an image has it run when that first starts."""
+    """What stands before pkg_postinst_ontarget: BitBake, making an image, has it run when that first starts.
+
+    For others the package stays unconfigured until then, which dpkg and opkg know how to end.
+    """
     name = d.getVar(f"PKG:{key}") or key
     return (
-        '\nif [ -n "$D" ]; then\n'
+        '\nif [ -n "$D" ] && [ -z "$INTERCEPT_DIR" ]; then\n'
+        f'\techo "{name}: is to be configured on the target itself, not in an image that is being made" >&2\n'
+        "\texit 1\nfi\n"
+        'if [ -n "$D" ]; then\n'
         f"\t$INTERCEPT_DIR/postinst_intercept delay_to_first_boot {name} mlprefix={d.getVar('MLPREFIX')}\n"
         "\texit 0\nfi\n"
     )
