@@ -82,7 +82,8 @@ _LEADS = {
     "code": frozenset({"code"}),
     "struct": frozenset({"struct"}),
     "own": frozenset({"code", "data", "struct"}),
-    "key": frozenset({"code", "data", "struct", "thing"}),
+    "key": frozenset({"data", "struct", "thing"}),
+    "patch": frozenset({"code", "thing"}),
     "any": frozenset({"code", "data", "struct", "thing", "into"}),
 }
 

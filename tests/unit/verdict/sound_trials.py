@@ -122,6 +122,8 @@ def tables() -> Iterator[Trial]:
             29,
         ),
         ("nothing", ".altinstructions", (), 14),
+        ("within another's function", ".altinstructions", ((0, 2, 1, 0), (4, 2, 4, 4)), 14),
+        ("a key in code", ".static_call_sites", ((0, 2, 1, 0), (4, 2, 1, 0)), 8),
         ("no address", ".data", ((0, 2, 1, 0),), 8),
     ):
         yield _doubtful("table-damaged", label, _with(*_table(name, rows, size)), SOUND)
@@ -174,7 +176,10 @@ def _symbols(parts: Sequence[Part | Sym]) -> list[Sym]:
 
 def _calling(place: int, key: int) -> bytes:
     code = Part(name=".text.own", data=b"\xe8\0\0\0\0\xe9\0\0\0\0", flags=CODE)
-    return _with(code, *_table(".static_call_sites", ((0, 2, 1, place), (4, 2, 1, key)), 8, where=".text.own"))
+    rows = ((0, 2, 1, place), (4, 2, 2, key))
+    data = Part(name=".data.own", data=bytes(8), flags=SHF_ALLOC | SHF_WRITE)
+    own = Sym(name="key", section=".data.own", bind=LOCAL)
+    return _with(code, data, *_table(".static_call_sites", rows, 8, where=".text.own"), own)
 
 
 def _patchable(name: str, *rows: tuple[int, int, int, int]) -> bytes:
