@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from dlkm.build.options import BuildOptions
     from dlkm.cli.recipe_new import answer
     from dlkm.core.processes import Processes
-    from dlkm.yocto.from_dkms import place_for, recipe_of_dkms
+    from dlkm.yocto.from_dkms import place_for, recipe_of_dkms, sources_of_others
     from dlkm.yocto.new import Draft, Wishes
 
     sources, kernels = _sources(arguments.directories), _kernels(arguments, terminal)
@@ -57,6 +57,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         own = readings[source.name]
         chosen = next((reading for reading in own if reading.conf.excluded is None), own[0])
         places[source.name] = place_for(source.driver, chosen, arguments.output)
+        for foreign in sources_of_others(chosen):
+            terminal.events.warning(
+                f"{source.name}: dkms.conf takes files of {foreign}, which a build of the recipe does not have: "
+                "it builds as a DKMS driver, not as a recipe, until they are in SRC_URI"
+            )
         files |= dict(recipe_of_dkms(source.driver, chosen, arguments.output, wishes, packages).files)
     recipes = sorted(path.name for path in files)
     project = _project(kernels, readings, recipes, places, arguments.output)

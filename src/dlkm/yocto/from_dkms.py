@@ -69,6 +69,18 @@ def recipe_of_dkms(driver: Driver, reading: Reading, folder: Path, wishes: Wishe
     return Draft(files={path: ("\n".join(lines) + "\n").encode()})
 
 
+def sources_of_others(reading: Reading) -> tuple[str, ...]:
+    """Directories of other drivers' sources that a conf's commands name: a recipe's build does not have them."""
+    commands = f"{reading.conf.clean} {reading.make} {reading.conf.pre_build} {reading.conf.post_build}"
+    named = re.findall(r"/usr/src/[^\s/;&|'\"]+", commands)
+    return tuple(sorted({place for place in named if place != _own_source(reading)}))
+
+
+def _own_source(reading: Reading) -> str:
+    """Where DKMS has the driver's own source."""
+    return f"/usr/src/{reading.own.name}-{reading.own.version}"
+
+
 def _facts(driver: Driver, wishes: Wishes) -> Facts:
     """As the sources tell; the wished licence is for those of several drivers that do not."""
     try:
@@ -95,6 +107,8 @@ class _Writer:
         yield f"# Made from {self._conf.package}'s dkms.conf, as it is for {self._reading.release}."
         if self._conf.obsolete_by:
             yield f"# OBSOLETE_BY={self._conf.obsolete_by}: from then on the kernel has its own."
+        for place in sources_of_others(self._reading):
+            yield f"# The commands take files of {place}: bring them along in SRC_URI, and name them there."
         yield f'SUMMARY = "{self._facts.summary}"'
         yield f'LICENSE = "{self._facts.licence}"'
         if self._facts.licence_line is not None:
@@ -184,7 +198,7 @@ class _Writer:
         """A command with BitBake's names for the places and the release that DKMS writes out."""
         reading = self._reading
         places = {reading.folder: "${S}", reading.usual.kernel_dir: "${STAGING_KERNEL_DIR}"}
-        places |= {f"/lib/modules/{reading.release}/source": "${STAGING_KERNEL_DIR}"}
+        places |= {f"/lib/modules/{reading.release}/source": "${STAGING_KERNEL_DIR}", _own_source(reading): "${S}"}
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(place, places[place])
         return text.replace(reading.release, "${KERNEL_VERSION}").strip()
