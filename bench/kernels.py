@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Adding a Debian kernel, its download excluded, against dpkg-deb -x of the same packages; comparing two kernels."""
+"""Adding a Debian kernel, its download excluded, its modules looked at, against dpkg-deb -x; comparing two kernels."""
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.figure import Figure, alone, pair
@@ -16,6 +18,7 @@ from dlkm.kernel.adopt import adopt
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.select import resolve
+from dlkm.verdict.whole import look_at_whole
 
 DLKM = Path(sys.executable).with_name("dlkm")
 
@@ -40,7 +43,7 @@ def _adding(kernel: Kernel, folder: Path) -> Figure:
     debs.mkdir()
     subprocess.run(["apt-get", "-qq", "download", *kernel.packages], cwd=debs, check=True, capture_output=True)
     files = sorted(debs.iterdir())
-    pool = Pool(folder / "pool")
+    pool = Pool(folder / "pool", partial(look_at_whole, jobs=os.cpu_count() or 1))
 
     def ours() -> None:
         with pool.scratch(kernel.release) as made:
