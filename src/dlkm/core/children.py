@@ -9,6 +9,7 @@ from typing import Generic, Self, TypeVar
 from dlkm.core.errors import WorkerLostError
 
 _Told = TypeVar("_Told")
+_pipes: set[int] = set()  # that we read: a child that held another's open would keep that one from finding nobody there
 
 
 class Child(Generic[_Told]):
@@ -24,10 +25,12 @@ class Child(Generic[_Told]):
         pid = os.fork()
         if pid:
             os.close(theirs)
+            _pipes.add(ours)
             return cls(pid, ours)
         status = 1
         try:
-            os.close(ours)
+            for pipe_of_ours in (ours, *_pipes):
+                os.close(pipe_of_ours)
             with os.fdopen(theirs, "wb") as pipe:
                 pickle.dump(compute(), pipe, pickle.HIGHEST_PROTOCOL)
             status = 0
@@ -37,6 +40,7 @@ class Child(Generic[_Told]):
 
     def collect(self) -> _Told:
         """The value, once it is there; WorkerLostError when the process was ended from outside."""
+        _pipes.discard(self._pipe)
         with os.fdopen(self._pipe, "rb") as stream:
             self._pipe = -1
             data = stream.read()
@@ -55,5 +59,6 @@ class Child(Generic[_Told]):
         Nothing to do once it was collected.
         """
         if self._pipe >= 0:
+            _pipes.discard(self._pipe)
             os.close(self._pipe)
             os.waitpid(self._pid, 0)
