@@ -187,6 +187,44 @@ def test_a_recipe_is_known_by_all_that_decides_it(tmp_path: Path, kernel_61: Ker
         assert [(cell["outcome"], cell["cached"]) for cell in _cells(done).values()] == [("failed", False)]
 
 
+def test_a_branch_that_moves_is_never_taken_for_what_it_was(tmp_path: Path, kernel_61: Kernel) -> None:
+    """SRCREV = AUTOREV: there and back, each time what the branch holds then."""
+    upstream = _sources(tmp_path / "upstream", "moving")
+    git = [
+        "git",
+        "-C",
+        str(upstream),
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@example.org",
+        "-c",
+        "init.defaultBranch=main",
+    ]
+    recipe = tmp_path / "moving.bb"
+    uri = f"git://{upstream};protocol=file;branch=main;destsuffix=moving"
+    recipe.write_text(RECIPE.format(name="moving", uri=uri, more='SRCREV = "${AUTOREV}"'))
+
+    def commit() -> None:
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *words], check=True)
+
+    def built() -> tuple[bool, bool]:
+        words = ("build", "--json", recipe, "-k", kernel_61.id, "-o", tmp_path / "out")
+        (cell,) = _cells(_dlkm(*words, store=tmp_path / "store")).values()
+        assert cell["outcome"] == "built", cell["reason"]
+        return cell["cached"], b"the second time" in Path(cell["modules"][0]["path"]).read_bytes()
+
+    commit()
+    assert [built(), built()] == [(False, False), (True, False)]
+    with (upstream / "moving.c").open("a") as stream:
+        stream.write('MODULE_DESCRIPTION("the second time");\n')
+    commit()
+    assert [built(), built()] == [(False, True), (True, True)]
+    subprocess.run([*git, "reset", "-q", "--hard", "HEAD~1"], check=True)
+    assert built() == (True, False)
+
+
 def test_a_cycle_across_kinds_is_named(tmp_path: Path, kernel_61: Kernel) -> None:
     layer = tmp_path / "layer"
     ring = [_sources(tmp_path / "egg", "egg", "hen"), _recipe(layer, "hen", "egg")]
