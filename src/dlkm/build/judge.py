@@ -29,6 +29,9 @@ class Run:
     sandboxed: bool
 
 
+_ONLY_OWN = "without the sandbox only this machine's own kernels are found there"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """`reason` is empty when the build gave what was asked for."""
@@ -59,6 +62,8 @@ def _why_failed(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, diag
         accused = _accused_by_log(driver, kernel, tree, run)
         if accused is not None:
             return f"{accused} ({said})"
+    if not run.sandboxed and "/lib/modules/" in said and "No such file" in said:
+        return f"{said}: {_ONLY_OWN}"  # whichever of its Makefiles looks there
     return said
 
 
@@ -92,9 +97,7 @@ def _accusation(suspect: Suspect, kernel: Kernel, run: Run) -> str:
         SuspectKind.PATH: f"this path is written in, and it is not that of {kernel.release}",
         SuspectKind.RELEASE: f"this release is written in, and it is not {kernel.release}",
         SuspectKind.RUNNING: (
-            f"the kernel that it finds to be running is not {kernel.release}"
-            if run.sandboxed
-            else "without the sandbox only this machine's own kernels are found there"
+            f"the kernel that it finds to be running is not {kernel.release}" if run.sandboxed else _ONLY_OWN
         ),
     }[suspect.kind]
     return f"{suspect.line.shown}: {why}: {_remedy(suspect, kernel)}"

@@ -80,6 +80,16 @@ def test_modules_for_another_kernel_are_no_success(tmp_path: Path, makefile: str
     assert "x.ko is for 5.10, not for 6.1.0-9-amd64" in reason
 
 
+def test_a_kernel_looked_for_further_down_without_a_sandbox(tmp_path: Path) -> None:
+    """No line of the driver's own Makefile can be named: one below it looks there."""
+    makefile, log = (
+        "all:\n\t$(MAKE) -C below\n",
+        "make: *** /lib/modules/6.1.0-9-amd64/build: No such file or directory.  Stop.\n",
+    )
+    told = "without the sandbox only this machine's own kernels are found there"
+    assert _reason(tmp_path, makefile, log, status=2, sandboxed=False).endswith(told)
+
+
 def test_modules_for_another_kernel_and_nobody_knows_why(tmp_path: Path) -> None:
     reason = _reason(tmp_path, "all:\n\t./build.sh\n", "", wrong="5.10")
     assert "nothing in Makefile says why" in reason
