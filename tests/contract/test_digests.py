@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dlkm.core.children import Child
 from dlkm.verdict import digests
 
 pytestmark = pytest.mark.contract
@@ -62,3 +63,11 @@ def test_what_nobody_asks_for_is_left(files: list[str]) -> None:
     assert digests.begun() is not None
     digests.leave()
     assert digests.begun() is None
+
+
+def test_one_that_is_left_while_another_waits_to_be_heard() -> None:
+    """Both have more to tell than a pipe holds, and nobody listens yet."""
+    first = Child.start(lambda: bytes(1 << 20))
+    second = Child.start(lambda: bytes(1 << 20))
+    first.abandon()
+    assert len(second.collect()) == 1 << 20
