@@ -127,7 +127,7 @@ def test_it_is_whole_and_nothing_else_is_left(home: Home, release: str) -> None:
     assert home.run("verify", release)[0] == 0
     assert list(home.pool.glob(".scratch/*")) == list(home.pool.glob(".downloads/*")) == []
     files = {entry.name for entry in (home.pool / release).iterdir()}
-    assert files == {"kernel.json", "manifest.json", "rest.json", "rest.zst", "tree"}
+    assert files == {"kernel.json", "known", "manifest.json", "rest.json", "rest.zst", "tree"}
 
 
 def test_show_says_what_the_packages_say(home: Home, release: str) -> None:

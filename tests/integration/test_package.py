@@ -109,6 +109,16 @@ def _formats(*forms: str) -> list[str]:
     return [word for form in forms for word in ("--format", form)]
 
 
+def _lint(*debs: Path) -> None:
+    """lintian finds no error.
+
+    Files go where the kernel's own package has its modules: below /lib for 6.1, which a later Debian's calls aliased.
+    """
+    done = _run("lintian", "--allow-root", "--fail-on", "error", *debs)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("E: ") and "aliased-location" not in line]
+    assert (errors, done.returncode in {0, 2}) == ([], True), done.stdout + done.stderr
+
+
 def _names(made: Made, form: str, role: str) -> list[str]:
     return sorted(one["name"] for one in made.document["packages"] if (one["format"], one["role"]) == (form, role))
 
@@ -131,10 +141,7 @@ def test_one_for_each_kernel_and_one_after_the_newest(hello: Made, kernel_61: Ke
 
 def test_checkers_find_no_errors(hello: Made, recipes: Made, tmp_path: Path) -> None:
     debs = [path for made in (hello, recipes) for path in made.all("deb")]
-    done = _run("lintian", "--allow-root", "--fail-on", "error", *debs)
-    # Modules go where the kernel's own package has its: /lib for 6.1, which a later Debian's checker calls aliased.
-    errors = [line for line in done.stdout.splitlines() if line.startswith("E: ") and "aliased-location" not in line]
-    assert (errors, done.returncode in {0, 2}) == ([], True), done.stdout
+    _lint(*debs)
     rpms = [shutil.copy(path, tmp_path) for made in (hello, recipes) for path in made.all("rpm")]
     env = _with_key(tmp_path)
     try:  # the one thing that rpmlint wants and only the packager can give is a signature
@@ -430,7 +437,7 @@ def test_firmware_and_rules(module: Path, tmp_path: Path, kernel_61: Kernel) -> 
         listed = _good("dpkg-deb", "--contents", path)
         assert "./lib/firmware/hello/v1.bin\n" in listed
         assert "./lib/udev/rules.d/70-hello.rules\n" in listed
-    _good("lintian", "--allow-root", "--fail-on", "error", made.path("hello-modules-conf"))
+    _lint(made.path("hello-modules-conf"))
     bad = _package(module, "--format", "deb", "--udev-rules", tmp_path / "hello.bin", "-o", tmp_path / "none")
     assert bad.returncode == 2
 

@@ -121,11 +121,14 @@ def _initramfs(kernel: Kernel, keys: Path, root: Path, initrd: Path) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "lib64").symlink_to("lib/x86_64-linux-gnu")
     shutil.copy(shutil.which("busybox") or "", root / "bin/busybox")
-    shutil.copy("/usr/sbin/sshd", root / "usr/sbin/sshd")
-    for line in subprocess.check_output(["ldd", "/usr/sbin/sshd"], text=True).splitlines():
-        path = next((word for word in line.split() if word.startswith("/")), None)
-        if path is not None:
-            shutil.copy(path, root / "lib/x86_64-linux-gnu")
+    # Since OpenSSH 9.8 it is several programs.
+    for program in ("/usr/sbin/sshd", *map(str, Path("/usr/lib/openssh").glob("sshd-*"))):
+        (root / program[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(program, root / program[1:])
+        for line in subprocess.check_output(["ldd", program], text=True).splitlines():
+            path = next((word for word in line.split() if word.startswith("/")), None)
+            if path is not None:
+                shutil.copy(path, root / "lib/x86_64-linux-gnu")
     modules = root / "lib/modules" / release
     shutil.copytree(kernel.modules, modules, symlinks=True, ignore=_only_some)
     for name in ("ethernet/intel/e1000/e1000.ko", "dummy.ko"):

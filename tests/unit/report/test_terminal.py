@@ -24,6 +24,11 @@ def _terminal(
     return Terminal(colour=colour, quiet=quiet, verbose=verbose, out=out, err=err), out, err
 
 
+@pytest.fixture(autouse=True)
+def _able(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # whatever runs the tests: nothing is drawn on a dumb one
+
+
 @pytest.mark.parametrize(
     ("colour", "screen", "no_color", "coloured"),
     [
