@@ -342,6 +342,13 @@ CASES = [
     ),
     Case(rule="autoload-unresolved/near", bad=Plan(files={LOAD: "acme-odl.ko"}), says="write acme_old"),
     Case(
+        rule="autoload-unresolved/unlisted",
+        bad=Plan(files={LOAD: "hello"}, after=_write(f"{UPDATES}/hello.ko", module("hello"))),
+        near=Plan(files={LOAD: "hello", f"{UPDATES}/hello.ko": module("hello")}),
+        says="updates/hello.ko is there",
+        also=("depmod-stale",),
+    ),
+    Case(
         rule="autoload-unresolved/parameters",
         bad=Plan(files={LOAD: "loop max_loop=8"}),
         says="'options loop max_loop=8'",

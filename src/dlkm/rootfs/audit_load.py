@@ -69,7 +69,11 @@ def _unresolved(release: Release, wanted: Autoload) -> Found:
     words: dict[str, object] = {"name": wanted.name, "release": release.release, "first": first}
     if rest and release.lookup.ask(first).by is not By.NOTHING:
         return _of_autoload("autoload-unresolved/parameters", release, wanted, words)
-    near = get_close_matches(first.replace("-", "_").removesuffix(".ko"), release.tree.by_name, n=1, cutoff=0.8)
+    name = first.replace("-", "_")
+    if name in release.tree.by_name:
+        words |= {"path": release.tree.by_name[name][0].real}
+        return _of_autoload("autoload-unresolved/unlisted", release, wanted, words)
+    near = get_close_matches(name.removesuffix(".ko"), release.tree.by_name, n=1, cutoff=0.8)
     if near:
         return _of_autoload("autoload-unresolved/near", release, wanted, words | {"near": near[0]})
     return _of_autoload("autoload-unresolved", release, wanted, words)
