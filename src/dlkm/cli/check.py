@@ -57,18 +57,19 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         selection, expected = _selection(arguments, kernels, terminal), {}
     errors = selection.errors
     verdicts: list[Verdict] = []
+    firmware: list[str] = []
     for kernel in kernels:
         answers = list(_judged(kernel, selection, kernels, conditions, arguments))
         errors += [answer for answer in answers if isinstance(answer, DlkmError)]
         judged = [answer for answer in answers if isinstance(answer, Verdict)]
         verdicts += judged
-        told = by_firmware(kernel, conditions, judged)
-        if told is not None:
-            terminal.events.info(told)
+        firmware += by_firmware(kernel, conditions, judged)
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()
     _show(verdicts, expected, errors, arguments, terminal)
+    for told in firmware:
+        terminal.events.info(told)
     if arguments.kept_as is not None:
         from dlkm.cli.remember import remember
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dlkm.kernel.kernel import Kernel
     from dlkm.verdict.conditions import Conditions
@@ -87,17 +87,16 @@ def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
     )
 
 
-def by_firmware(kernel: "Kernel", conditions: "Conditions", verdicts: "Iterable[Verdict]") -> str | None:
-    """What a machine's firmware would change of verdicts on a kernel; None where it would change nothing."""
+def by_firmware(kernel: "Kernel", conditions: "Conditions", verdicts: "Iterable[Verdict]") -> "Iterator[str]":
+    """What a machine's firmware would change of verdicts on a kernel; nothing where it would change nothing."""
     unsigned = sum("E" in verdict.taint for verdict in verdicts)
     if not unsigned:
-        return None
+        return
     from dlkm.verdict.signing import locks_with_firmware
 
-    if not locks_with_firmware(kernel, on(kernel, conditions)):
-        return None
-    many = f"{unsigned} modules load" if unsigned > 1 else "the module loads"
-    return (
-        f"{many} on {kernel.id} without a signature that it trusts; where Secure Boot is on it refuses that: "
-        "--lockdown integrity tells what it says then"
-    )
+    if locks_with_firmware(kernel, on(kernel, conditions)):
+        many = f"{unsigned} of them have" if unsigned > 1 else "the module has"
+        yield (
+            f"with Secure Boot on, {kernel.id} refuses what has no signature that it trusts, and {many} none: "
+            "--lockdown integrity tells what it says then"
+        )
