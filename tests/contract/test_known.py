@@ -102,9 +102,9 @@ def test_modules_are_known_once_their_kernel_is_added_and_stay_packed_until_the_
     names = sorted(all_module_paths(added.modules))
     away = [name for name in names if not Path(name).exists()]
     assert len(away) > SOME // 2
-    answers = list(judge_all(added, names, Conditions(), jobs=2))
+    answers = judge_all(added, names, Conditions(), jobs=2)
     assert not any(Path(name).exists() for name in away)
-    assert all(answer.by_content for answer in answers if isinstance(answer, Verdict))
+    assert answers.by_content
     assert {answer.outcome for answer in answers if isinstance(answer, Verdict)} == {Outcome.LOADS}
     (answer, *_) = judge_all(added, away, Conditions(lockdown="integrity"))
     assert isinstance(answer, Verdict)

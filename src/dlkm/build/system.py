@@ -8,7 +8,7 @@ from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlkm.build.kerneltree import KernelTree
@@ -46,9 +46,14 @@ def _library(host: Path) -> Iterator[str]:
 
 
 @cache
+def toolchain_table() -> dict[str, Any]:
+    """What a build needs of this machine, as data/toolchain.toml has it."""
+    return tomllib.loads(files("dlkm.data").joinpath("toolchain.toml").read_text("utf-8"))
+
+
+@cache
 def _own_path() -> re.Pattern[str]:
-    table = tomllib.loads(files("dlkm.data").joinpath("toolchain.toml").read_text("utf-8"))
-    return re.compile("|".join(translate(pattern) for pattern in table["host"]["own_path"]))
+    return re.compile("|".join(map(translate, toolchain_table()["host"]["own_path"])))
 
 
 def _children(host: Path, folder: str, *, without: tuple[str, ...]) -> Iterator[str]:

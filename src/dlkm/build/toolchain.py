@@ -2,12 +2,10 @@
 """The programs and files of this machine that take part in a build, by content. Runs the compiler only to ask it."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.resources import files
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from dlkm.action.digest import Digest, digest_of, digest_of_file
 from dlkm.action.remembered import remembered
 from dlkm.action.store import Store, walk
 from dlkm.build.compiler import Compiler
+from dlkm.build.system import toolchain_table
 from dlkm.core.arch import Arch
 from dlkm.core.processes import Runner
 
@@ -66,17 +65,12 @@ def toolchain_of(compiler: Compiler, arch: Arch, runner: Runner, store: Store | 
     found = remembered(store, name, (str(path) for path in called.values()), look)
     parts = tuple((name, Path(path), Digest.parse(digest)) for name, path, digest in found["parts"])
     links = tuple((place, target) for place, target in found["links"])
-    return Toolchain(parts=parts, links=links, binutils=frozenset(_table()["binutils"][compiler.family]))
-
-
-@cache
-def _table() -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("toolchain.toml").read_text("utf-8"))
+    return Toolchain(parts=parts, links=links, binutils=frozenset(toolchain_table()["binutils"][compiler.family]))
 
 
 def _called(compiler: Compiler, arch: Arch, runner: Runner) -> dict[str, Path]:
     """The programs that are called by name, and where they are found."""
-    table = _table()
+    table = toolchain_table()
     names = {name: name for name in table["host"]["programs"]}
     names |= {name: _prefixed(name, arch, compiler) for name in table["binutils"][compiler.family]}
     found = {name: runner.find(program) for name, program in names.items()}
@@ -115,14 +109,14 @@ def _chain(path: Path) -> Iterator[tuple[str, str]]:
 
 def _folders() -> Iterator[tuple[str, Path]]:
     """What programs read beside libraries."""
-    for pattern in _table()["host"]["folders"]:
+    for pattern in toolchain_table()["host"]["folders"]:
         for folder in sorted(Path("/").glob(pattern.lstrip("/"))):
             yield from ((str(path), path) for path in walk(folder) if path.is_file())
 
 
 def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
     """What the compiler calls and reads by itself."""
-    table = _table()[compiler.family]
+    table = toolchain_table()[compiler.family]
     for flag, names in (("-print-prog-name", table["programs"]), ("-print-file-name", table["files"])):
         for name in names:
             path = Path(runner.run([compiler.path, f"{flag}={name}"], timeout=_SECONDS).text().strip())

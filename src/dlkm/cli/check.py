@@ -3,7 +3,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from dlkm.verdict.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from dlkm.matrix.plan import Expected
+    from dlkm.verdict.batch import Answers
     from dlkm.verdict.conditions import Conditions
 
 
@@ -58,8 +59,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     errors = selection.errors
     verdicts: list[Verdict] = []
     firmware: list[str] = []
+    by_content = True
     for kernel in kernels:
-        answers = list(_judged(kernel, selection, kernels, conditions, arguments))
+        answers = _judged(kernel, selection, kernels, conditions, arguments)
+        by_content = by_content and answers.by_content
         errors += [answer for answer in answers if isinstance(answer, DlkmError)]
         judged = [answer for answer in answers if isinstance(answer, Verdict)]
         verdicts += judged
@@ -73,7 +76,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.kept_as is not None:
         from dlkm.cli.remember import remember
 
-        remember(arguments, kernels, selection, verdicts, terminal, since)
+        remember(arguments, kernels, selection, verdicts, terminal, since, by_content=by_content)
     for cell in selection.failed:
         terminal.events.warning(f"{cell.id} was not built, so it is not judged: {cell.reason} (log: {cell.log})")
     for error in {error.what: error for error in errors}.values():
@@ -159,7 +162,7 @@ def _judged(
     kernels: Sequence[Kernel],
     conditions: "Conditions",
     arguments: argparse.Namespace,
-) -> "Iterator[Verdict | DlkmError]":
+) -> "Answers":
     from dlkm.verdict.batch import judge_all
 
     return judge_all(

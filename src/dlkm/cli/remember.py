@@ -36,8 +36,13 @@ def remember(
     verdicts: Sequence[Verdict],
     terminal: Terminal,
     since: int,
+    *,
+    by_content: bool,
 ) -> None:
-    """Keep the answer that was just given; `since` is when the first file was read, in nanoseconds since the epoch."""
+    """Keep the answer that was just given; `since` is when the first file was read, in nanoseconds since the epoch.
+
+    `by_content`: the files were known by their bytes, and no installed module was read.
+    """
     plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
     whole = plain and not terminal.told and not selection.errors and not selection.failed
     reports = arguments.sarif is not None or arguments.junit is not None
@@ -48,7 +53,6 @@ def remember(
     if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
         return
     text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
-    by_content = all(one.by_content for one in verdicts)
     files = [one.path for one in verdicts]
     keep(arguments.kept_as, _grounds(arguments, kernels, files, by_content=by_content), text, since)
 

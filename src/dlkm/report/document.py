@@ -8,13 +8,11 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: dataclasses become objects of the fields that they are
-    compared by, tuples and sets lists, paths and enums strings.
-    """
+    """A value as JSON has it: dataclasses become objects, tuples and sets lists, paths and enums strings."""
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.compare}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list | set | frozenset):

@@ -7,10 +7,10 @@ By content: every module's digest is taken each time, on the way to its verdict.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 
+from dlkm.core.files import sha256_file
 from dlkm.core.kept import Kept
+from dlkm.core.rooms import digest_of_rooms
 from dlkm.core.tools import find_program
 from dlkm.rootfs.depmod import INPUTS
 from dlkm.rootfs.modtree import ModuleFile
@@ -79,11 +79,7 @@ def _path(file: ModuleFile) -> bytes:
     return file.path.encode("utf-8", "surrogateescape")
 
 
-@cache
 def _program() -> bytes:
     """This machine's depmod, and what compares here."""
     depmod = find_program("depmod")
-    told = hashlib.sha256()
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), *([depmod] if depmod is not None else [])):
-        told.update(hashlib.sha256(path.read_bytes()).digest())
-    return told.hexdigest().encode()
+    return f"{digest_of_rooms('rootfs')} {sha256_file(depmod) if depmod is not None else '-'}".encode()

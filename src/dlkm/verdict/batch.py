@@ -5,7 +5,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,20 @@ _Asked = TypeVar("_Asked")
 _Told = TypeVar("_Told")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """One for each file, in their order. `by_content`: the bytes of all were known (known.py).
+
+    No installed module was read then to tell what they export.
+    """
+
+    each: tuple[Answer, ...]
+    by_content: bool
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.each)
+
+
 def judge_all(
     kernel: Kernel,
     files: Sequence[Path | str],
@@ -34,7 +48,7 @@ def judge_all(
     jobs: int = 1,
     background: Background | None = None,
     digested: Digested = digests_of,
-) -> Iterator[Answer]:
+) -> Answers:
     """A verdict, or why there can be none, for each file. WorkerLostError when a process of ours is ended from outside.
 
     `digested` gives the digests of files by so many processes, where they are asked for. Files that a kernel of the
@@ -53,8 +67,8 @@ def judge_all(
 
             share = partial(shared, jobs=jobs)
             answers, known = look_over(kernel, names, known, conditions, share, background)
-        whole = partial(_whole, kernel, by_content=not asked)
-        return iter([answers[one] if one in answers else whole(one, known[one]) for one in names])
+        each = tuple(answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names)
+        return Answers(each=each, by_content=not asked and not answers)
 
 
 def _known(
@@ -91,9 +105,9 @@ def _takes(kernel: Kernel, path: str, words: Sequence[str]) -> bool:
         return False
 
 
-def _whole(kernel: Kernel, path: str, plain: Plain, *, by_content: bool) -> Verdict:
+def _whole(kernel: Kernel, path: str, plain: Plain) -> Verdict:
     name, taint = plain
-    return Verdict(path=path, module=name, kernel=kernel.id, outcome=Outcome.LOADS, taint=taint, by_content=by_content)
+    return Verdict(path=path, module=name, kernel=kernel.id, outcome=Outcome.LOADS, taint=taint)
 
 
 @contextmanager

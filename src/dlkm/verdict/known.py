@@ -12,13 +12,12 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Self
 
-import dlkm
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import sha256_file, write_atomically
+from dlkm.core.rooms import digest_of_rooms
 from dlkm.core.suffixes import MODULE_SUFFIXES
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.record import NAME as RECORD
@@ -180,17 +179,9 @@ def _identity(record: Record) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-@cache
 def _rules() -> str:
-    """What this program's rules are: the digest of the rooms that a yes depends on."""
-    told = hashlib.sha256()
-    for room in _ROOMS:
-        folder = Path(dlkm.__file__).parent / room
-        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-            if entry.is_file():
-                with open(entry.path, "rb") as stream:  # noqa: PTH123 — a hundred files before anything else
-                    told.update(entry.name.encode() + b"\0" + hashlib.sha256(stream.read()).digest())
-    return told.hexdigest()
+    """What this program's rules are."""
+    return digest_of_rooms(*_ROOMS)
 
 
 def _twin(kernel: Kernel) -> Path | None:

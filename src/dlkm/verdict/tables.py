@@ -108,18 +108,13 @@ def table_faults(
         if why is not None:
             yield "table-damaged", {"subject": name, "why": why}
     for index, table in entries.items():
-        if _of_addresses(names[index], era) and set(table.kinds) - {types["address"]} - idle_types(era):
+        if names[index] in era.words("address-sections") and set(table.kinds) - {types["address"]} - idle_types(era):
             yield "table-damaged", {"subject": names[index], "why": "holds relocations that are no addresses"}
 
 
 def idle_types(era: Era) -> frozenset[int]:
     """The relocation types that write nothing."""
     return frozenset(number for size, numbers in era.words("relocations") if not size for number in numbers)
-
-
-def _of_addresses(name: str, era: Era) -> bool:
-    """Whether a section, or a part of one by its name (`.data..read_mostly`), holds addresses."""
-    return any(name == one or name.startswith(f"{one}..") for one in era.words("address-sections"))
 
 
 def _fault(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The answer of a check as a value: what the kernel will do, and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -38,8 +38,7 @@ class Verdict:
 
     `errno` is the name ("ENOEXEC") that the system call returns, None when it loads or nobody can tell.
     `log` holds the lines with which the kernel refuses, word for word, `<addr>` and `<comm>` as place-holders.
-    `taint` holds the letters that loading adds. `by_content`, which is no such field: its bytes were known (known.py),
-    so that no installed module was read for it.
+    `taint` holds the letters that loading adds.
     """
 
     path: str
@@ -50,4 +49,3 @@ class Verdict:
     log: tuple[str, ...] = ()
     taint: str = ""
     findings: tuple[Finding, ...] = ()
-    by_content: bool = field(default=False, compare=False)
