@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels with their full source: Debian's own, proven to be the shipped one; any tree with a configuration."""
 
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from dlkm.core.errors import FetchError
 from dlkm.core.processes import Processes, environment
+from dlkm.kernel.debian_source import apply_patches
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.sameness import PROBE, verify
 from dlkm.kernel.workbench import Workbench, compiler_for
@@ -78,6 +80,34 @@ def test_the_source_of_another_kernel_is_noticed(full: Kernel, kernel_612: Kerne
     )
     with pytest.raises(FetchError, match="the source is not that of 6"):
         verify(bench, replace(kernel_612, vermagic=full.vermagic), tmp_path / "probe")
+
+
+def _packed(path: Path, files: dict[str, str]) -> Path:
+    """A .debian.tar.xz of these files."""
+    with tarfile.open(path, "w:xz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"debian/{name}")
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def test_patches_of_a_flavour_are_applied_in_their_order(kernel_61: Kernel, tmp_path: Path) -> None:
+    real_time = replace(kernel_61, release="6.1.0-56-rt-amd64")
+    one, two = (f"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-{old}\n+{new}\n" for old, new in (("one", "two"), ("two", "three")))
+    files = {"patches-rt/series": "# first\nb.patch\n\na.patch\n", "patches-rt/b.patch": one, "patches-rt/a.patch": two}
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "f").write_text("one\n")
+    packed = _packed(tmp_path / "x.debian.tar.xz", files)
+    apply_patches(real_time, packed, tree, tmp_path, Processes())
+    assert (tree / "f").read_text() == "three\n"
+    assert [path.name for path in tree.iterdir()] == ["f"]
+    with pytest.raises(FetchError, match=r"cannot apply b\.patch of x\.debian\.tar\.xz"):
+        apply_patches(real_time, packed, tree, tmp_path, Processes())
+    none = _packed(tmp_path / "y.debian.tar.xz", {"control": ""})
+    with pytest.raises(FetchError, match="no patches-rt/series"):
+        apply_patches(real_time, none, tree, tmp_path / "y", Processes())
 
 
 @pytest.fixture

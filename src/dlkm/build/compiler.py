@@ -11,6 +11,7 @@ from dlkm.core.arch import Arch
 from dlkm.core.errors import MissingToolError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
+from dlkm.kernel.hosttools import require_own_tools
 from dlkm.kernel.kernel import Kernel
 
 _NAMED = re.compile(r"\b(gcc|clang)-([0-9]+)\b")
@@ -62,7 +63,11 @@ def wanted_by(kernel: Kernel) -> Wanted:
 
 
 def choose(kernel: Kernel, runner: Runner, events: Events) -> Compiler:
-    """The compiler for a kernel: the one it wants, else the nearest with a warning; MissingToolError for none."""
+    """The compiler for a kernel: the one it wants, else the nearest with a warning.
+
+    MissingToolError for none, and where the tools that came with the kernel do not run on this machine.
+    """
+    require_own_tools(kernel)
     wanted = wanted_by(kernel)
     prefix = kernel.arch.cross_compile if wanted.family == "gcc" else ""
     called = runner.find(prefix + wanted.called)
@@ -117,13 +122,18 @@ def _compiler(path: Path, wanted: Wanted, major: int | None, stand_in: str | Non
 
 
 def package_hint(arch: Arch, wanted: Wanted) -> str:
-    """The command that installs it on Debian."""
+    """The command that installs the very one on Debian, where its suite has it."""
     if wanted.family == "clang":
         return f"apt-get install {wanted.called} lld llvm"
-    if arch.is_host:
-        return f"apt-get install gcc{'' if wanted.major is None else f'-{wanted.major}'}"
-    return f"apt-get install {arch.compiler_package}"
+    plain = _package(arch)
+    return f"apt-get install {plain if wanted.major is None else plain.replace('gcc', f'gcc-{wanted.major}', 1)}"
+
+
+def _package(arch: Arch) -> str:
+    return "gcc" if arch.is_host else arch.compiler_package
 
 
 def _missing(arch: Arch, wanted: Wanted, prefix: str) -> MissingToolError:
-    return MissingToolError(f"no compiler for {arch.name}: {prefix}{wanted.called}", hint=package_hint(arch, wanted))
+    """Any of the family would do: the package that each suite has."""
+    hint = package_hint(arch, wanted) if wanted.family == "clang" else f"apt-get install {_package(arch)}"
+    return MissingToolError(f"no compiler for {arch.name}: {prefix}{wanted.called}", hint=hint)

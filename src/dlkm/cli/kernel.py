@@ -11,6 +11,7 @@ from dlkm.cli.common import add_common_flags, add_locked_flag, pool_to_add_to, p
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.core.files import tree_size
 from dlkm.core.processes import Processes
+from dlkm.kernel.hosttools import own_tools_trouble
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.select import Given, add, present, resolve
@@ -133,6 +134,8 @@ def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     kernels = add(arguments.kernels, pool_to_add_to(), terminal.events, Processes(), given=given)
     for kernel in kernels:
         _look_at_image(kernel, terminal)
+        if (trouble := own_tools_trouble(kernel)) is not None:
+            terminal.events.warning(f"kernel {kernel.id}: {trouble}")
     if arguments.all_modules:
         kernels = tuple(map(_completed, kernels))
     _answer(kernels, arguments, terminal)

@@ -27,8 +27,11 @@ LISTS_KEPT = 60 * 86400.0
 FAILURE_LASTS = 60.0  # how long lists of which some could not be fetched are made do with
 DOWNLOAD_TIMEOUT = 7200.0
 QUERY_TIMEOUT = 120.0
+TRY_AGAIN = "look at the network and the mirror, then try again"
 REASONS = 4  # as many of apt's own words of one kind as an error quotes
 REFUSED_LIST = re.compile(r"^Err:\d+ (.+ Packages)\n +(.+)$", re.MULTILINE)
+SOURCE_PART = re.compile(r"^'([^'\s]+)' ([^\s/]+) [0-9]+ (SHA256:[0-9a-f]{64})$", re.MULTILINE)
+HELPER = "/usr/lib/apt/apt-helper"
 PASSED_ON = re.compile(r"Acquire::(?:http|https|ftp|tor|Retries|ForceIPv[46]|Proxy-Auto-Detect)\b", re.IGNORECASE)
 
 # What apt is told first; the machine's own configuration (hooks, pins, sources) is left out, its proxies are added.
@@ -48,9 +51,13 @@ APT::Sandbox::User "root";
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One package of the archive. `depends` holds alternatives; sizes are bytes; `sha256` is that of the .deb."""
+    """One package of the archive. `depends` holds alternatives; sizes are bytes; `sha256` is that of the .deb.
+
+    `source` is the name of the source package that it was made from, always of the same version for a kernel's.
+    """
 
     name: str
+    source: str
     version: str
     architecture: str
     depends: tuple[tuple[str, ...], ...]
@@ -60,14 +67,25 @@ class Package:
 
 
 class Archive:
-    """Debian's archive for one architecture and some sources, with lists of its own below `home`."""
+    """Debian's archive for one architecture and some sources, with lists of its own below `home`.
+
+    `kind` is apt's word for what the lists are of: "deb", or "deb-src" for source packages.
+    """
 
     def __init__(
-        self, architecture: str, sources: Sequence[Source], home: Path, runner: Runner, events: Events
+        self,
+        architecture: str,
+        sources: Sequence[Source],
+        home: Path,
+        runner: Runner,
+        events: Events,
+        kind: str = "deb",
     ) -> None:
         self.architecture = architecture
         self.sources = tuple(sources)
+        self._kind = kind
         text = "".join(f"{source.uri} {source.suite} {source.components}\n" for source in self.sources)
+        text += "" if kind == "deb" else kind
         self.home = home / f"{architecture}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         self.trouble: FetchError | None = None
         self._runner = runner
@@ -93,7 +111,7 @@ class Archive:
         except OSError:
             return float("inf")
         if failure:
-            self.trouble = FetchError(failure)
+            self.trouble = FetchError(failure, hint=TRY_AGAIN)
         return float("inf") if failure and age > FAILURE_LASTS else age
 
     def names(self, prefix: str) -> tuple[str, ...]:
@@ -142,6 +160,24 @@ class Archive:
             raise _trouble(done, f"cannot fetch {', '.join(package.name for package in packages)}")
         return tuple(_checked(package, folder) for package in packages)
 
+    def source_part(self, name: str, version: str, ending: str, folder: Path) -> Path:
+        """The part of a source package whose name ends so, with the digest that the signed list names, in `folder`.
+
+        FetchError when there is none, or it cannot be had.
+        """
+        with lock(self.home / "lock"):
+            done = self._run("apt-get", "source", "--print-uris", "--download-only", f"{name}={version}")
+        part = next((found for found in SOURCE_PART.finditer(done.text()) if found[2].endswith(ending)), None)
+        if not done.ok or part is None:
+            raise _trouble(done, f"cannot find the source package {name}={version}")
+        path = folder / part[2]
+        with self._events.task(f"downloading {path.name}"):
+            done = self._run(HELPER, "download-file", part[1], str(path), part[3], timeout=DOWNLOAD_TIMEOUT)
+        if not done.ok or not path.is_file():
+            path.unlink(missing_ok=True)
+            raise _trouble(done, f"cannot fetch {path.name}")
+        return path
+
     @property
     def _stamp(self) -> Path:
         return self.home / "fetched"
@@ -165,10 +201,8 @@ class Archive:
 
     def _write_configuration(self) -> None:
         keyring = debian_keyring()
-        lines = [
-            f"deb [arch={self.architecture} signed-by={keyring}] {source.uri} {source.suite} {source.components}\n"
-            for source in self.sources
-        ]
+        start = f"{self._kind} [arch={self.architecture} signed-by={keyring}]"
+        lines = [f"{start} {source.uri} {source.suite} {source.components}\n" for source in self.sources]
         for folder in ("state", "lists/partial", "cache/archives/partial"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         write_atomically(self.home / "status", "")
@@ -224,6 +258,7 @@ def parse_packages(text: str) -> Iterator[Package]:
         if {"Package", "Version", "Architecture", "Size", "SHA256"} <= fields.keys():
             yield Package(
                 name=fields["Package"],
+                source=fields.get("Source", fields["Package"]).split(" ", 1)[0],
                 version=fields["Version"],
                 architecture=fields["Architecture"],
                 depends=parse_depends(fields.get("Depends", "")),
@@ -272,6 +307,4 @@ def _trouble(done: Completed, doing: str) -> FetchError:
     said += [f"{item}: {why}" for item, why in REFUSED_LIST.findall(done.text())][:REASONS]
     reason = "it took too long" if done.timed_out else "; ".join(said) or f"apt ended with status {done.status}"
     command = shell_line(done.argv)
-    return FetchError(
-        f"{doing}: {reason}", hint=f"look at the network and the mirror, then try again; it was: {command}"
-    )
+    return FetchError(f"{doing}: {reason}", hint=f"{TRY_AGAIN}; it was: {command}")

@@ -5,7 +5,7 @@ import difflib
 import fnmatch
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,40 +107,20 @@ def add_from_folders(text: str, folders: Sequence[Path], pool: Pool, events: Eve
     if not releases:
         where = ", ".join(map(str, folders))
         raise NothingSelectedError(f"debian:{text}: no such kernel among the .deb files of {where}")
-    only = re.compile("|".join(map(re.escape, releases)))
-    return packages.add(paths, pool, events, origin=f"debian:{text}" if wanted.exact else None, only=only)
-
-
-def fetch_source(
-    kernel: Kernel, pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str], folder: Path
-) -> Path:
-    """The package of the very source that a Debian kernel was built from, as a file in `folder`.
-
-    FetchError when Debian no longer offers that version, or it cannot be fetched.
-    """
-    name, version = source_package(kernel)
-    adder = _Adder(pool, events, runner, tuple(mirrors), pool.root.parent / "apt")
-    offered: list[str] = []
-    for everywhere in (False, True):
-        archive = adder.archive(host_arch().debian, everywhere=everywhere)
-        archive.refresh(FRESH)
-        found = {package.version: package for package in archive.versions(name)}
-        if version in found:
-            return archive.download([found[version]], folder)[0]
-        offered += found
-    raise FetchError(
-        f"Debian does not offer {name}={version}, the source of kernel {kernel.release}; it offers "
-        f"{', '.join(dict.fromkeys(offered)) or 'none'}",
-        hint=f"a newer kernel has its source: dlkm kernel add source:latest-{kernel.version}-…",
+    return tuple(
+        _from_pool(pool, release)
+        or packages.add(paths, pool, events, origin=f"debian:{release}", only=re.compile(re.escape(release)))[0]
+        for release in releases
     )
 
 
-def source_package(kernel: Kernel) -> tuple[str, str]:
-    """The name and the version of the source package of a Debian kernel."""
-    versions = [package.partition("=")[2] for package in kernel.packages if package.startswith(HEADERS)]
-    if not versions:
-        raise UsageError(f"{kernel.id}: has no headers package, so the version of its source is not known")
-    return f"linux-source-{kernel.version}", versions[0]
+def archives(
+    pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str], kind: str = "deb"
+) -> Iterator[Archive]:
+    """This machine's own suites for its own architecture, then all that are known; with mirrors these alone."""
+    adder = _Adder(pool, events, runner, tuple(mirrors), pool.root.parent / "apt")
+    for everywhere in (False, True):
+        yield adder.archive(host_arch().debian, everywhere=everywhere, kind=kind)
 
 
 def _from_pool(pool: Pool, release: str) -> Kernel | None:
@@ -169,7 +149,7 @@ class _Adder:
         self._pool, self._events, self._runner = pool, events, runner
         self._mirrors, self._apt_home, self._verify = mirrors, apt_home, verify
         self._debian = Debian.read()
-        self._archives: dict[tuple[str, bool], Archive] = {}
+        self._archives: dict[tuple[str, bool, str], Archive] = {}
         self._everywhere = bool(mirrors)
 
     def present(self, release: str) -> Kernel | None:
@@ -201,6 +181,8 @@ class _Adder:
             have |= _offered(archive)
             found = wanted.among([release for release, complete in have.items() if complete])
             if found:
+                if archive.trouble is not None and not wanted.exact:
+                    self._events.warning(f"debian:{wanted.text}: there may be newer ones: {archive.trouble.what}")
                 return found
         return self._instead(wanted, have)
 
@@ -305,13 +287,13 @@ class _Adder:
                 hint="make room, for instance with dlkm kernel rm, or set XDG_CACHE_HOME to a larger disk",
             )
 
-    def archive(self, architecture: str, *, everywhere: bool) -> Archive:
+    def archive(self, architecture: str, *, everywhere: bool, kind: str) -> Archive:
         """The archive for an architecture: the machine's own suites, or all that are known."""
         self._everywhere = everywhere or bool(self._mirrors)
-        return self._archive(architecture)
+        return self._archive(architecture, kind)
 
-    def _archive(self, architecture: str) -> Archive:
-        key = architecture, self._everywhere
+    def _archive(self, architecture: str, kind: str = "deb") -> Archive:
+        key = architecture, self._everywhere, kind
         if key not in self._archives:
             sources = host_sources(self._runner, self._debian) if not self._mirrors else ()
             if self._everywhere:
@@ -320,7 +302,7 @@ class _Adder:
                 raise UsageError(
                     "this machine's apt has no source of Debian's", hint="name a mirror: dlkm kernel add --mirror URL …"
                 )
-            self._archives[key] = Archive(architecture, sources, self._apt_home, self._runner, self._events)
+            self._archives[key] = Archive(architecture, sources, self._apt_home, self._runner, self._events, kind)
         return self._archives[key]
 
     def _free_id(self, release: str) -> str:
@@ -340,7 +322,7 @@ def _offered(archive: Archive) -> dict[str, bool]:
 
 def _no_such(wanted: Wanted, have: dict[str, bool]) -> DlkmError:
     complete = sorted((release for release, whole in have.items() if whole), key=natural)
-    close = difflib.get_close_matches(wanted.text, complete, n=4, cutoff=0.8) or complete[-4:]
+    close = sorted(difflib.get_close_matches(wanted.text, complete, n=4, cutoff=0.8), key=natural) or complete[-4:]
     hint = f"there are {', '.join(close)}: dlkm kernel add debian:{close[-1]}" if close else None
     incomplete = wanted.among([release for release, whole in have.items() if not whole])
     if incomplete:

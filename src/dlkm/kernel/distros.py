@@ -30,6 +30,7 @@ class Debian:
     host_parts: tuple[str, ...]
     suites: Mapping[str, str]
     flavours: Mapping[str, str]
+    patches: Mapping[str, str]
 
     @classmethod
     def read(cls) -> Self:

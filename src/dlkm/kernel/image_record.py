@@ -194,14 +194,18 @@ class _Cache:
                 sysfs=sysfs_names(image),
             )
         except DlkmError as error:
-            return ImageRecord(fault=error.what)
+            return ImageRecord(fault=self._without_place(error))
         try:
             self._keep_names(image)
             self._keep_types(image)
             exports = self._keep_exports(image)
             return replace(record, exports=True, stale=_compare(self._kernel.symvers, exports))
         except DlkmError as error:
-            return replace(record, fault=error.what)
+            return replace(record, fault=self._without_place(error))
+
+    def _without_place(self, error: DlkmError) -> str:
+        """What is wrong, without where the image lies: a kernel that is being added moves afterwards."""
+        return error.what.removeprefix(f"{self._image}: ")
 
     def _read_exports(self) -> Mapping[str, KernelSymbol]:
         from dlkm.kernel.image import read_image

@@ -3,7 +3,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -137,9 +137,12 @@ def rootfs_kernels(root: Path) -> tuple[Kernel, ...]:
 
 def modules_of(root: Path, release: str) -> Path | None:
     """The modules directory of a release below a root; one that holds only the links of a headers package is none."""
-    found = _first(root, [f"{folder}/{release}" for folder in MODULES], directory=True)
-    names = _names(found) if found is not None else []
-    return None if names and set(names) <= {"build", "source"} else found
+    found = (_first(root, [f"{folder}/{release}"], directory=True) for folder in MODULES)
+    return next((path for path in found if path is not None and not _is_headers_only(_names(path))), None)
+
+
+def _is_headers_only(names: Sequence[str]) -> bool:
+    return bool(names) and set(names) <= {"build", "source"}
 
 
 def _image(root: Path, release: str, modules: Path | None) -> Path | None:

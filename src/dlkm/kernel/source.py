@@ -21,6 +21,7 @@ from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
 from dlkm.kernel.adopt import adopt, free_id, present
 from dlkm.kernel.config import Config, text_of
+from dlkm.kernel.debian_source import apply_patches, fetch_source, source_package
 from dlkm.kernel.demand import complete
 from dlkm.kernel.directory import arch_of, vermagic_of
 from dlkm.kernel.kernel import Kernel
@@ -78,9 +79,14 @@ def add(argument: str, pool: Pool, events: Events, runner: Runner, asked: Asked)
 
 
 def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: Sequence[str]) -> Kernel:
+    if not debian.is_flavoured(release):
+        raise UsageError(
+            f"source:{release}: is no release of a Debian kernel, and no directory or file lies there",
+            hint="source:6.1.0-56-amd64, or any kernel's source: source:PATH --config FILE",
+        )
     (shipped,) = debian.add(release, pool, events, runner, mirrors)[-1:]
     origin = f"source:{shipped.release}"
-    package, version = debian.source_package(shipped)
+    package, version = source_package(shipped)
     if (known := _made_before(pool, origin, f"{package}={version}")) is not None:
         return known
     require_tools(runner)
@@ -93,10 +99,13 @@ def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: S
         if (known := _made_before(pool, origin, f"{package}={version}")) is not None:  # by another process
             return known
         with pool.downloads(name) as folder:
-            deb = debian.fetch_source(shipped, pool, events, runner, mirrors, folder)
+            deb, patches = fetch_source(shipped, pool, events, runner, mirrors, folder)
             packages = (Unpacked(name=package, version=version, sha256=sha256_file(deb)),)
             with events.task(f"unpacking {deb.name}"):
                 tree = _unpack_deb(deb, made, shipped.release, runner)
+            if patches is not None:
+                with events.task(f"applying the patches of {patches.name}"):
+                    apply_patches(shipped, patches, tree, made, runner)
         work = _Work(
             pool=pool,
             events=events,
@@ -227,7 +236,7 @@ def _tell_changes(before: Config, after: Config, events: Events) -> None:
 def _put(work: _Work, name: str, origin: str, release: str, tree: Path, packages: Sequence[Unpacked]) -> Kernel:
     (work.made / "prepare.log").unlink(missing_ok=True)
     root = work.made / "tree"
-    modules = root / "lib/modules" / release
+    modules = rooted.modules_of(root, release) or root / "lib/modules" / release
     modules.mkdir(parents=True, exist_ok=True)
     for link in ("build", "source"):
         (modules / link).unlink(missing_ok=True)

@@ -74,13 +74,28 @@ def test_the_nearest_stands_in_with_a_warning(debian: Kernel, present: tuple[int
 def test_none_at_all_is_told_with_the_command(debian: Kernel, tmp_path: Path) -> None:
     with pytest.raises(MissingToolError) as caught:
         choose(debian, FakeRunner({}), Events())
-    assert caught.value.hint == "apt-get install gcc-12"
+    assert caught.value.hint == "apt-get install gcc"
     arm = kernel(tmp_path / "arm", "6.1.0-9-arm64", "arm64")
     if arm.arch.is_host:
         return
     with pytest.raises(MissingToolError) as caught:
         choose(arm, FakeRunner({"gcc-12": "/usr/bin/gcc-12"}), Events())
     assert caught.value.hint == f"apt-get install {arm.arch.compiler_package}"
+
+
+def test_the_package_of_the_very_version_is_named(debian: Kernel, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    arm = kernel(tmp_path / "arm", "6.1.0-9-arm64", "arm64")
+    if arm.arch.is_host:
+        return
+    (tmp_path / "config").write_text('CONFIG_CC_VERSION_TEXT="aarch64-linux-gnu-gcc-14 (Debian) 14.2.0"\n')
+    plain = f"{arm.arch.triplet}-gcc"
+    choose(
+        replace(arm, config_file=tmp_path / "config"),
+        FakeRunner({plain: f"/usr/bin/{plain}"}, {"-dumpversion": (0, "12\n")}),
+        Events(heard.append),
+    )
+    assert "(apt-get install gcc-14-aarch64-linux-gnu brings the right one)" in _said(heard)[0]
 
 
 def test_the_warning_says_what_another_compiler_risks(debian: Kernel, tmp_path: Path) -> None:

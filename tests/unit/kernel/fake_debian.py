@@ -41,7 +41,7 @@ class FakeDebian:
     def find(self, program: str) -> Path | None:
         return None if program in {*self.missing, "setpriv"} else Path("/usr/bin") / program
 
-    def run(  # noqa: PLR0911 — one answer a program
+    def run(  # noqa: C901, PLR0911, PLR0912 — one answer a program
         self,
         argv: Sequence[str | Path],
         *,
@@ -64,6 +64,16 @@ class FakeDebian:
                 return _done(words, "\n".join(name for name in self._names() if name.startswith(prefix)))
             case ("apt-cache", "show", "--no-all-versions", *names):
                 return _done(words, "\n".join(_stanza(name) for name in names if name in self._names()))
+            case ("apt-cache", "show", "--all-versions", name):
+                return _done(words, _stanza(name).replace("Architecture", "Source: linux-own (1)\nArchitecture"))
+            case ("apt-get", "source", "--print-uris", "--download-only", wanted):
+                file = f"{wanted.replace('=', '_')}.debian.tar.xz"
+                line = f"'http://mirror.example/{file}' {file} 1 SHA256:{'0' * 64}\n"
+                return _done(words, line if "deb-src" in _sources(env) else "")
+            case ("/usr/lib/apt/apt-helper", "download-file", _uri, path, digest) if digest.startswith("SHA256:"):
+                if self.wrong_bytes != "patches":
+                    Path(path).write_bytes(b"patches")
+                return _done(words, "", 100 if self.wrong_bytes == "patches" else 0, "E: Hash Sum mismatch\n")
             case ("apt-get", "download", *wanted) if cwd is not None:
                 for word in wanted:
                     name = word.split(":")[0]
@@ -85,6 +95,11 @@ class FakeDebian:
         names = [f"linux-image-{release}" for release in (*self.releases, *self.images)]
         names += [f"linux-headers-{release}" for release in self.releases]
         return [*names, "linux-headers-6.1.0-10-common", "linux-kbuild-6.1", "linux-image-amd64"]
+
+
+def _sources(env: Mapping[str, str] | None) -> str:
+    """The list of sources of the apt that is asked."""
+    return Path((env or {})["APT_CONFIG"]).with_name("sources.list").read_text()
 
 
 def _done(words: tuple[str, ...], output: str, status: int = 0, errors: str = "") -> Completed:

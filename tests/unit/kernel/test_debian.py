@@ -159,6 +159,26 @@ def test_without_network_the_newest_of_the_pool_serves(pool: Pool, said: list[Ev
     assert any(event.kind is EventKind.WARNING and "using what the pool has" in event.text for event in said)
 
 
+def test_lists_of_which_some_could_not_be_fetched_are_said_where_newer_ones_may_be(
+    pool: Pool, said: list[Event]
+) -> None:
+    partly = FakeDebian(update_fails=True)
+    (kernel,) = add("6.1.0-9-amd64", pool, Events(said.append), partly)
+    assert (kernel.id, [event for event in said if event.kind is EventKind.WARNING]) == ("6.1.0-9-amd64", [])
+    (kernel,) = add("latest-6.1-amd64", pool, Events(said.append), partly)
+    (warning,) = [event.text for event in said if event.kind is EventKind.WARNING]
+    assert kernel.id == "6.1.0-10-amd64"
+    assert "there may be newer ones" in warning
+    assert "Failed to fetch mirror.example" in warning
+
+
+def test_the_newest_of_those_that_are_nearly_meant_is_named(pool: Pool) -> None:
+    archive = FakeDebian(releases=[f"6.1.0-{number}-amd64" for number in (8, 9, 10, 11)])
+    with pytest.raises(UsageError) as caught:
+        add("6.1.0-99-amd64", pool, Events(), archive)
+    assert (caught.value.hint or "").endswith("dlkm kernel add debian:6.1.0-11-amd64")
+
+
 @pytest.mark.parametrize(
     "victim", ["tree/boot/vmlinuz-6.1.0-10-amd64", "tree/lib/modules/6.1.0-10-amd64/modules.builtin"]
 )

@@ -84,6 +84,7 @@ def test_a_directory_of_packages_is_a_mirror(pool: Pool, tmp_path: Path) -> None
     }.items():
         found = select.resolve([word], pool, Events(), nothing, given=given)
         assert sorted(kernel.id for kernel in found) == sorted(ids)
+        assert {kernel.origin for kernel in found} == {f"debian:{name}" for name in ids}, "as from the archive"
     with pytest.raises(NothingSelectedError):
         select.resolve(["debian:latest-6.12-amd64"], pool, Events(), nothing, given=given)
     with pytest.raises(UsageError, match="is no directory"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.kernel.rooted import rootfs_kernels
+from dlkm.kernel.rooted import modules_of, rootfs_kernels
 from tests.unit.ko.elf_builder import tiny_module
 
 RELEASE = "6.1.0-56-amd64"
@@ -38,3 +38,11 @@ def test_a_list_of_the_kernels_own_goes_before_that_of_headers(modules: Path, tm
     (modules / "symvers").write_text(ROW * 1 + ROW.replace("_printk", "printk"))
     (kernel,) = rootfs_kernels(tmp_path)
     assert (kernel.symvers, kernel.exports) == (modules / "symvers", 2)
+
+
+def test_links_to_headers_hide_no_modules(tmp_path: Path) -> None:
+    """A root with both /lib and /usr/lib, one of them with a headers package's links alone."""
+    for folder in ("lib/modules/6.1.0", "usr/lib/modules/6.1.0/kernel"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "lib/modules/6.1.0/build").symlink_to("/usr/src/linux-headers-6.1.0")
+    assert modules_of(tmp_path, "6.1.0") == tmp_path / "usr/lib/modules/6.1.0"
