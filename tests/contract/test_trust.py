@@ -5,6 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dlkm.core.arch import arch_named
 from dlkm.kernel.facts import Facts
@@ -14,7 +18,7 @@ from dlkm.ko.signature import signature_of
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import era_of
 from dlkm.verdict.faults import Trust
-from dlkm.verdict.keyring import certificates_at
+from dlkm.verdict.keyring import certificates_at, swift_key, verify
 from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.trust import trust_of
 from tests.unit.ko.elf_builder import tiny_module, trailer
@@ -134,3 +138,16 @@ def test_the_kernels_own_modules(name: str, request: pytest.FixtureRequest) -> N
             changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
             assert _trust(changed, facts) is Trust.WRONG
         assert _trust(data, _facts((), kernel.release)) is Trust.UNKNOWN_KEY
+
+
+def test_both_libraries_decide_alike_on_p384() -> None:
+    private = ec.generate_private_key(ec.SECP384R1())
+    key = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = bytes(range(64))
+    value = private.sign(digest, ec.ECDSA(Prehashed(SHA512())))
+    swift = swift_key(key)
+    assert swift is not None
+    for other in (value, value[:-1], value + b"\0", bytes(len(value)), b"", value[:40] + b"\1" + value[41:]):
+        assert swift.verify(digest, other) is (other == value) is verify(key, "sha512", digest, other)
+    assert not swift.verify(digest[::-1], value)
+    assert verify(key, "sha512", digest[::-1], value) is False

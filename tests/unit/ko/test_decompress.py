@@ -6,11 +6,21 @@ import lzma
 import tracemalloc
 from collections.abc import Callable
 
+import lzma_mt
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError
-from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress
+from dlkm.ko.decompress import (
+    Compression,
+    Incremental,
+    Limited,
+    compression_of,
+    compression_of_name,
+    decompress,
+)
 
 
 def _zstd_without_size(data: bytes) -> bytes:
@@ -104,3 +114,21 @@ def test_what_is_unpacked_is_held_once(pack: Callable[[bytes], bytes]) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1.3 * size + (9 << 20)  # xz looks back over 8 MiB, which its decoder holds
+
+
+@given(st.binary(max_size=300), st.integers(0, 1 << 20), st.integers(1, 255), st.integers(0, 40))
+def test_the_library_that_unpacks_xz_does_as_the_standard_one(data: bytes, place: int, change: int, cut: int) -> None:
+    packed = bytearray(lzma.compress(data * 50))
+    packed[place % len(packed)] ^= change
+    packed = packed[: len(packed) - cut] if cut < len(packed) // 2 else packed
+    assert _unpacked(lzma_mt.LZMADecompressor, bytes(packed)) == _unpacked(lzma.LZMADecompressor, bytes(packed))
+
+
+def _unpacked(make: Callable[[int, int], Incremental], packed: bytes) -> tuple[bytes, bool, int] | None:
+    """All that comes out, whether it ended there, and how much was left; None for damaged data."""
+    decoder = Limited(make(lzma.FORMAT_XZ, 144 << 20))
+    try:
+        parts = list(decoder.feed(packed))
+    except lzma.LZMAError:
+        return None
+    return b"".join(parts), decoder.eof, decoder.unused
