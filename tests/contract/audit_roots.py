@@ -10,6 +10,7 @@ from pathlib import Path
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes, environment
 from dlkm.rootfs.audit import Audit, Auditor
+from dlkm.rootfs.begun import begun
 from dlkm.rootfs.glance import Glance
 from dlkm.rootfs.opened import opened
 from tests.unit.ko.elf_builder import Exported, tiny_module
@@ -104,8 +105,8 @@ def run_depmod(root: Path, release: str = RELEASE) -> None:
 def audited(root: Path, *asked: str) -> Audit:
     """What the audit says of a directory, an image or an archive."""
     auditor = Auditor(runner=Processes(), events=Events(), asked=asked)
-    with opened(root, Processes(), Events()) as one:
-        return auditor.audit(Glance(one))
+    with opened(root, Processes(), Events()) as one, begun(Glance(one), Processes(), jobs=1) as start:
+        return auditor.audit(start)
 
 
 def initramfs(root: Path, into: str, files: Mapping[str, bytes | str], *, depmod: bool = True) -> None:

@@ -14,7 +14,8 @@ from dlkm.core.events import Events
 from dlkm.core.processes import Processes
 from dlkm.filesystem.place import Kind
 from dlkm.kernel.kernel import Kernel
-from dlkm.rootfs.opened import kernels_in, opened
+from dlkm.rootfs.installed import kernels_in
+from dlkm.rootfs.opened import opened
 from dlkm.rootfs.root import HeldRoot
 from tests.contract.images import FORMS, made, make_tree, told, true
 

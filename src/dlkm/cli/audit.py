@@ -30,7 +30,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Open it, look at all of it, show; whoever only asks for names is answered with those first."""
     from dlkm.core.processes import Processes
-    from dlkm.rootfs.audit import Auditor
+    from dlkm.rootfs.begun import begun
     from dlkm.rootfs.glance import Glance
     from dlkm.rootfs.opened import opened
 
@@ -40,23 +40,26 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if not arguments.root.exists():
         raise UsageError(f"{arguments.root}: no such file or directory")
     runner = Processes()
-    auditor = Auditor(
-        runner=runner,
-        events=terminal.events,
-        conditions=conditions_of(arguments),
-        asked=tuple(arguments.asked),
-        jobs=arguments.jobs,
-    )
-    with opened(arguments.root, runner, terminal.events) as root:
-        seen = Glance(root)
-        audit = auditor.audit(seen)
+    with opened(arguments.root, runner, terminal.events) as root, begun(Glance(root), runner, arguments.jobs) as start:
+        # What all of this needs is loaded while depmod runs.
+        from dlkm.cli.remember_audit import Grounds
+        from dlkm.rootfs.audit import Auditor
+
+        grounds = Grounds(arguments, start.seen, since)
+        auditor = Auditor(
+            runner=runner,
+            events=terminal.events,
+            conditions=conditions_of(arguments),
+            asked=tuple(arguments.asked),
+            jobs=arguments.jobs,
+            idle=grounds.look,
+        )
+        audit = auditor.audit(start)
     terminal.close()
     _show(audit, arguments, terminal)
     status = _status(audit, strict=arguments.strict)
-    if arguments.kept_as is not None and status is ExitStatus.OK:
-        from dlkm.cli.remember_audit import remember
-
-        remember(arguments, seen, audit, terminal, since)
+    if status is ExitStatus.OK:
+        grounds.keep(audit, terminal)
     return status
 
 

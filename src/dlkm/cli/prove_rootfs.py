@@ -22,7 +22,8 @@ from dlkm.prove.rooted.subject import Fate, Trial
 from dlkm.prove.rooted.weigh import agreement, as_meant
 from dlkm.report import prove_rootfs as report
 from dlkm.report.terminal import Terminal
-from dlkm.rootfs.opened import kernels_in, opened
+from dlkm.rootfs.installed import kernels_in
+from dlkm.rootfs.opened import opened
 from dlkm.rootfs.root import Root
 
 

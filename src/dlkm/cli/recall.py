@@ -16,6 +16,8 @@ TYPE_CHECKING = False  # typing's own takes as long to load as the rest of this
 if TYPE_CHECKING:
     from dlkm.core.kept import Kept
 
+    States = dict[bytes, bytes | None]
+
 _FACTS = Struct("<QQQqq").pack
 _ABSENT = bytes(40)
 _HEAD = Struct("<4sII")  # mark, number of files, bytes of their names
@@ -44,13 +46,28 @@ def recalled(argv: Sequence[str], kept: "Kept | None" = None) -> bytes | None:
     return raw[end + len(facts) :]
 
 
-def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kept: "Kept | None" = None) -> bool:
-    """Keep an answer that rests on these files and directories, absent ones included, all read after `since`.
-
-    Relative names are of the directory that is part of the question;
-    `since` is in nanoseconds since the epoch.
+def keep(argv: Sequence[str], states: "States", text: bytes, kept: "Kept | None" = None) -> bool:
+    """Keep an answer that rests on the files and directories with these states.
 
     Not kept when one of them changed so late that a second change could go unnoticed; gives whether it was.
+    """
+    names = sorted(states)
+    found = [state for name in names if (state := states[name]) is not None]
+    if len(found) < len(names):
+        return False
+    blob = b"\0".join(names)
+    answer = _HEAD.pack(_MARK, len(names), len(blob)) + blob + b"".join(found) + text
+    from dlkm.core.kept import Kept
+
+    (kept or Kept()).put(question(argv), answer)
+    return True
+
+
+def states_of(files: Iterable[str], since: int) -> "States":
+    """What files and directories are, absent ones included; None for one whose change could go unnoticed.
+
+    Relative names are of the directory that is part of the question; `since` is when the first of all was read, in
+    nanoseconds since the epoch. They may be read before or after this: what changes in between is no longer so.
     """
     names = sorted({os.fsencode(name) for name in files})
     from dlkm.core.children import Child
@@ -59,15 +76,7 @@ def keep(argv: Sequence[str], files: Iterable[str], text: bytes, since: int, kep
     child = Child.start(lambda: [_settled(name, since) for name in names[:half]]) if half else None
     states = [_settled(name, since) for name in names[half:]]
     states = (child.collect() if child is not None else []) + states
-    if None in states:
-        return False
-    blob = b"\0".join(names)
-    facts = b"".join(state for state in states if state is not None)
-    answer = _HEAD.pack(_MARK, len(names), len(blob)) + blob + facts + text
-    from dlkm.core.kept import Kept
-
-    (kept or Kept()).put(question(argv), answer)
-    return True
+    return dict(zip(names, states, strict=True))
 
 
 def question(argv: Sequence[str]) -> bytes:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import dlkm
-from dlkm.cli.recall import keep
+from dlkm.cli.recall import keep, states_of
 from dlkm.cli.selection import Selection
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
@@ -54,7 +54,8 @@ def remember(
         return
     text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
     files = [one.path for one in verdicts]
-    keep(arguments.kept_as, _grounds(arguments, kernels, files, by_content=by_content), text, since)
+    grounds = _grounds(arguments, kernels, files, by_content=by_content)
+    keep(arguments.kept_as, states_of(grounds, since), text)
 
 
 def _is_followed(kernel: Kernel) -> bool:

@@ -2,9 +2,11 @@
 """What an answer of `dlkm audit` rests on, so that it can be given again: all that was asked of a directory."""
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from dlkm.cli.recall import keep
+from dlkm.cli.recall import keep, states_of
 from dlkm.cli.remember import of_program
 from dlkm.core.tools import find_program
 from dlkm.filesystem.members import Form
@@ -12,25 +14,46 @@ from dlkm.report.terminal import Terminal
 from dlkm.rootfs.audit import Audit
 from dlkm.rootfs.glance import Glance
 
-
-def remember(arguments: argparse.Namespace, seen: Glance, audit: Audit, terminal: Terminal, since: int) -> None:
-    """Keep the answer that was just given; `since` is when the first file was read, in nanoseconds since the epoch."""
-    if terminal.told or arguments.sarif is not None or seen.form is not Form.DIRECTORY:
-        return
-    text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
-    keep(arguments.kept_as, _grounds(arguments, seen, audit), text, since)
+if TYPE_CHECKING:
+    from dlkm.cli.recall import States
 
 
-def _grounds(arguments: argparse.Namespace, seen: Glance, audit: Audit) -> Iterator[str]:
-    """Every path that was asked for, with the directories above it: a link on the way lies in one of those."""
-    for kernel in audit.kernels:
-        for path in (kernel.image or "boot", f"lib/modules/{kernel.release}/build/.config"):
-            seen.place(path)  # its parts were found by another way
-    asked = {above for path in seen.asked for above in _with_those_above(path)}
-    yield from (f"{seen.tree}/{path}" for path in (*asked, *seen.files))
-    yield from map(str, arguments.trusted_cert)
-    yield str(find_program("depmod"))
-    yield from of_program("rootfs")
+class Grounds:
+    """What an answer rests on, as it is found; `since` is when the first file was read, in nanoseconds since the epoch.
+
+    Nothing is kept of a root that has to be unpacked, and of a run that writes a report.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, seen: Glance, since: int) -> None:
+        self._arguments, self._seen, self._since = arguments, seen, since
+        self._states: States = {}
+        self._is_wanted = arguments.kept_as is not None and arguments.sarif is None and seen.form is Form.DIRECTORY
+
+    def look(self) -> None:
+        """See what the files are that were asked for so far: nobody waits for it now."""
+        if self._is_wanted:
+            self._look(self._of_root())
+
+    def keep(self, audit: Audit, terminal: Terminal) -> None:
+        """Keep the answer that was just given."""
+        if not self._is_wanted or terminal.told:
+            return
+        for kernel in audit.kernels:
+            for path in (kernel.image or "boot", f"lib/modules/{kernel.release}/build/.config"):
+                self._seen.place(path)  # its parts were found by another way
+        self._look(self._of_root())
+        self._look((*map(str, self._arguments.trusted_cert), str(find_program("depmod")), *of_program("rootfs")))
+        text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
+        keep(self._arguments.kept_as, self._states, text)
+
+    def _look(self, files: Iterable[str]) -> None:
+        new = (file for file in files if os.fsencode(file) not in self._states)
+        self._states |= states_of(new, self._since)
+
+    def _of_root(self) -> Iterator[str]:
+        """Every path that was asked for, with the directories above it: a link on the way lies in one of those."""
+        asked = {above for path in self._seen.asked for above in _with_those_above(path)}
+        yield from (f"{self._seen.tree}/{path}" for path in (*asked, *self._seen.files))
 
 
 def _with_those_above(path: str) -> Iterator[str]:

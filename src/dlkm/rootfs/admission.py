@@ -8,8 +8,8 @@ from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.depmod import modules_dir
+from dlkm.rootfs.installed import kernel_of
 from dlkm.rootfs.modtree import OWN
-from dlkm.rootfs.opened import kernel_of
 from dlkm.rootfs.root import Kind, Root
 from dlkm.rootfs.stage import Given
 from dlkm.verdict.admission import refusal

@@ -6,8 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlkm.core.children import Child
-from dlkm.core.errors import DlkmError, InputError, UsageError
+from dlkm.core.errors import InputError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
@@ -16,25 +15,22 @@ from dlkm.kernel import rooted
 from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.audit_boot import boot_findings
 from dlkm.rootfs.audit_conf import conf_findings, depmod_lines
-from dlkm.rootfs.audit_depmod import depmod_findings
 from dlkm.rootfs.audit_files import file_findings
 from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of, own_wishes
 from dlkm.rootfs.audit_load import load_findings
 from dlkm.rootfs.audit_verdicts import Judgement, judge, settled, verdict_findings
 from dlkm.rootfs.auditrules import Finding, Found, finding
+from dlkm.rootfs.begun import Begun, unusable
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
-from dlkm.rootfs.depmod import Depmod, depmod
-from dlkm.rootfs.fresh import Fresh
 from dlkm.rootfs.glance import Glance
-from dlkm.rootfs.opened import kernel_of, opened
-from dlkm.rootfs.release import Release, releases_in
+from dlkm.rootfs.installed import kernel_of
+from dlkm.rootfs.opened import opened
+from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import Kind, Root
-from dlkm.rootfs.settings import Settings
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.verdict import Outcome, Severity
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-_OWN_FILES = ("modules.builtin", "modules.order")  # come with the kernel, and go with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,28 +75,26 @@ class Audit:
 
 @dataclass(frozen=True, kw_only=True)
 class Auditor:
-    """What an audit needs beside the root. `asked` are names, aliases and patterns to be answered too."""
+    """What an audit needs beside the root. `asked` are names, aliases and patterns to be answered too.
+
+    `idle` is what else the caller has to do: it is done while depmod is waited for.
+    """
 
     runner: Runner
     events: Events
     conditions: Conditions = field(default_factory=Conditions)
     asked: tuple[str, ...] = ()
     jobs: int = 1
+    idle: Callable[[], None] = lambda: None
 
-    def audit(self, seen: Glance) -> Audit:
-        """Look at all of a root; changes nothing. UsageError for one without any kernel's modules.
-
-        MalformedError for what cannot be a root filesystem; MissingToolError without kmod on this machine.
-        """
-        settings = Settings.of(seen)
-        releases = [Release(root=seen, release=name, settings=settings) for name in releases_in(seen)]
-        if not releases:
-            raise UsageError(f"{seen.path}: no kernel's modules below lib/modules or usr/lib/modules")
+    def audit(self, start: Begun) -> Audit:
+        """Look at all of a root; changes nothing. MissingToolError without kmod on this machine."""
+        seen, settings, releases = start.seen, start.settings, start.releases
         found = [*conf_findings(seen, settings), *_kernels_without_modules(seen, releases)]
         kernels, choices, answers = [], [], []
         for release in releases:
             with self.events.task(f"looking at {release.release}"):
-                kernel, one_found = self._release(release)
+                kernel, one_found = self._release(release, start)
             found += one_found
             kernels.append(kernel)
             asked = list(queries(release, self.asked))
@@ -117,26 +111,12 @@ class Auditor:
             findings=_sorted([*found, *_unreadable(seen)]),
         )
 
-    def _release(self, release: Release) -> tuple[KernelFound, list[Found]]:
+    def _release(self, release: Release, start: Begun) -> tuple[KernelFound, list[Found]]:
         """One kernel, and all that is found of it."""
-        unusable = _unusable(release)
-        if unusable is not None:
-            return _kernel_found(release, None, (), Judgement()), [unusable, *_damaged(release)]
-        release.root.host_path(release.folder)  # unpacked at once, where it has to be
-        fresh = Fresh(release)
-        if self.jobs == 1 or fresh.is_likely:
-            return self._all(release, fresh, lambda: self._depmod(release))
-        making = Child.start(lambda: self._depmod(release))
-        try:
-            return self._all(release, fresh, making.collect)
-        except BaseException:
-            making.abandon()
-            raise
-
-    def _all(
-        self, release: Release, fresh: Fresh, made: Callable[[], Depmod | DlkmError]
-    ) -> tuple[KernelFound, list[Found]]:
-        """The same for one that can be used; `made` gives depmod's answer, which another process may be working on."""
+        useless = unusable(release)
+        if useless is not None:
+            return _kernel_found(release, None, (), Judgement()), [useless, *_damaged(release)]
+        remaking = start.remaking(release)
         files = [*file_findings(release), *load_findings(release), *boot_findings(release, self.conditions.cmdline)]
         files += own_wishes(release) if release.root.form is Form.CPIO else ()
         lacking = {one.module for one in files if one.rule == "dependency-missing" and one.module is not None}
@@ -152,19 +132,9 @@ class Auditor:
         held = initramfs_of(release.root, release.release)
         for one in held:
             found += initramfs_findings(release, one, self._open)
-        if not fresh.holds(judgement.digests):
-            of_tables = list(depmod_findings(release, made()))
-            found += of_tables
-            if not of_tables:
-                fresh.keep(judgement.digests)
+        self.idle()
+        found += remaking.findings(judgement.digests)
         return _kernel_found(release, kernel, held, judgement), found
-
-    def _depmod(self, release: Release) -> Depmod | DlkmError:
-        """What depmod makes, or why it makes nothing; says nothing, as another process may be speaking."""
-        try:
-            return depmod(release.root, release.release, runner=self.runner, events=Events(), tree=release.tree)
-        except DlkmError as error:
-            return error
 
     def _open(self, path: Path) -> AbstractContextManager[Root]:
         return opened(path, self.runner, self.events)
@@ -185,17 +155,6 @@ def _kernels_without_modules(root: Root, releases: Sequence[Release]) -> Iterato
             if name.startswith(start) and is_release(release) and release not in known and entry.kind is Kind.FILE:
                 words = {"path": entry.path, "release": release}
                 yield Found(rule="no-modules", kernel=release, path=entry.path, words=words)
-
-
-def _unusable(release: Release) -> Found | None:
-    """Why nothing more need be said: modules where nobody looks, or left over from a kernel that was removed."""
-    words: dict[str, object] = {"release": release.release}
-    if release.root.place(release.folder).kind is not Kind.DIRECTORY:
-        return _about("modules-elsewhere", release, words | {"path": f"usr/{release.folder}"})
-    own = any(file.is_own for file in release.tree.files)
-    if not own and not any(release.table(name) for name in _OWN_FILES):
-        return _about("no-kernel", release, words | {"path": release.folder})
-    return None
 
 
 def _damaged(release: Release) -> Iterator[Found]:

@@ -3,9 +3,11 @@
 
 from collections.abc import Iterator
 
-from dlkm.core.errors import DlkmError, MalformedError
+from dlkm.core.errors import MalformedError
+from dlkm.core.events import Events
+from dlkm.core.processes import Runner
 from dlkm.rootfs.auditrules import Found, listed
-from dlkm.rootfs.depmod import Depmod
+from dlkm.rootfs.depmod import depmod
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.staleness import differences, missing
 
@@ -19,13 +21,13 @@ _WITHOUT = {
 }
 
 
-def depmod_findings(release: Release, made: Depmod | DlkmError) -> Iterator[Found]:
-    """`made` is what depmod makes of the root now, or why it fails. Where it could not be run, that is raised."""
-    if isinstance(made, MalformedError):
-        yield _found("depmod-fails", release, {"why": made.what})
+def depmod_findings(release: Release, runner: Runner) -> Iterator[Found]:
+    """Has depmod make them, which says nothing, as another process may be speaking. MissingToolError without it."""
+    try:
+        made = depmod(release.root, release.release, runner=runner, events=Events(), tree=release.tree)
+    except MalformedError as error:
+        yield _found("depmod-fails", release, {"why": error.what})
         return
-    if isinstance(made, DlkmError):
-        raise made
     gone = missing(made.files, release.table, release.settings.kmod.loader)
     if gone:
         what = next((_WITHOUT[name] for name in gone if name in _WITHOUT), "modprobe does not find all")

@@ -8,14 +8,8 @@ from pathlib import Path
 from dlkm.core.events import Events
 from dlkm.core.files import cannot_write, held_dir, temporary_dir
 from dlkm.core.processes import Runner
-from dlkm.filesystem.ext import trouble_of
 from dlkm.filesystem.members import Form
-from dlkm.filesystem.opening import open_holder
-from dlkm.kernel import rooted
-from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.root import DirectoryRoot, HeldRoot, Root
-
-KERNEL_FOLDERS = ("boot", "lib/modules", "usr/lib/modules")
 
 
 @contextmanager
@@ -29,6 +23,9 @@ def opened(path: Path, runner: Runner, events: Events) -> Iterator[Root]:
         with DirectoryRoot(path) as root:
             yield root
         return
+    from dlkm.filesystem.ext import trouble_of
+    from dlkm.filesystem.opening import open_holder
+
     with held_dir(temporary_dir(), "dlkm-rootfs-") as scratch:
         with events.task(f"reading {path.name}"):
             try:
@@ -45,21 +42,3 @@ def require(path: Path) -> None:
     if not path.exists():
         with DirectoryRoot(path):
             pass
-
-
-def kernels_in(root: Root) -> tuple[Kernel, ...]:
-    """All kernels that are installed in it (modules, image, configuration); none where there are no modules."""
-    _bring_kernels(root)
-    return tuple(kernel_of(root, release) for release in rooted.releases_in(root.tree))
-
-
-def kernel_of(root: Root, release: str) -> Kernel:
-    """The kernel of a release as it is installed there; MalformedError where not even its architecture can be told."""
-    _bring_kernels(root)
-    return rooted.kernel_in(root.tree, release, origin=f"rootfs:{root.path}")
-
-
-def _bring_kernels(root: Root) -> None:
-    """Have at hand below `tree` what a kernel consists of."""
-    for folder in KERNEL_FOLDERS:
-        root.host_path(folder)

@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import is_release
-from dlkm.ko.module import Module, read_module
 from dlkm.rootfs.index import LIMIT
 from dlkm.rootfs.kmod import Loader
 from dlkm.rootfs.lookup import Answer, Lookup
@@ -14,6 +14,9 @@ from dlkm.rootfs.modtree import ModuleFile, ModuleTree, module_of_path, module_t
 from dlkm.rootfs.precedence import Precedence
 from dlkm.rootfs.root import Root
 from dlkm.rootfs.settings import Settings, read
+
+if TYPE_CHECKING:
+    from dlkm.ko.module import Module
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +77,11 @@ class Release:
         """The file that `modprobe NAME` loads now."""
         return self.file(self.lookup.module(name).path)
 
-    def module(self, file: ModuleFile) -> Module | None:
+    def module(self, file: ModuleFile) -> "Module | None":
         """What a file holds; None for one that cannot be read."""
         if file.real not in self._modules:
+            from dlkm.ko.module import read_module
+
             try:
                 self._modules[file.real] = _whole(read_module(self.root.host_path(file.real)))
             except DlkmError:
@@ -84,7 +89,7 @@ class Release:
         return self._modules[file.real]
 
     @cached_property
-    def _modules(self) -> dict[str, Module | None]:
+    def _modules(self) -> "dict[str, Module | None]":
         return {}
 
     def aliases(self, name: str) -> dict[str, Answer]:
@@ -100,7 +105,7 @@ class Release:
         return path is not None and path.startswith("kernel/") and module_of_path(path) == name
 
 
-def _whole(module: Module) -> Module:
+def _whole(module: "Module") -> "Module":
     """The module itself; MalformedError for one that is cut off, which shows when its parts are asked for."""
     module.all("name")
     return module

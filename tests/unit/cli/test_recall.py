@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.cli.recall import keep, recalled
+from dlkm.cli.recall import keep, recalled, states_of
 from dlkm.core.kept import Kept
 
 ARGV = ("check", "modules", "-k", "6.1")
@@ -32,7 +32,8 @@ class Case:
         return [str(path) for path in (self.folder, self.one, self.two, self.absent)]
 
     def keep(self, since: int | None = None) -> bool:
-        return keep(ARGV, self.grounds(), TEXT, time.time_ns() + LATER if since is None else since, self.kept)
+        states = states_of(self.grounds(), time.time_ns() + LATER if since is None else since)
+        return keep(ARGV, states, TEXT, self.kept)
 
     def recalled(self) -> bytes | None:
         return recalled(ARGV, self.kept)
