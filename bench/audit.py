@@ -22,7 +22,7 @@ AIM = 2.0
 
 
 def figures() -> Iterator[Figure]:
-    """A root never seen before whose kernel's modules are known by content, then such a one beside it, then again."""
+    """A root never seen before whose kernel's modules are known by content, or are not; one like it, then again."""
     (kernel,) = resolve(["debian:latest-6.1-amd64"], Pool(), Events(), Processes())
     _run([str(DLKM), "check", str(kernel.modules), "-k", kernel.id])
     with TemporaryDirectory() as scratch:
@@ -35,6 +35,13 @@ def figures() -> Iterator[Figure]:
             lambda: _run(peer),
             aim=AIM,
             note="depmod's own files compared with what depmod makes, all modules digested and judged",
+        )
+        yield pair(
+            "the same, of a kernel that no pool knows",
+            lambda: _unknown(folder),
+            lambda: _run(peer),
+            aim=AIM,
+            note="the image is unpacked, all modules are read and judged with their signatures",
         )
         again = {**os.environ, "XDG_STATE_HOME": f"{scratch}/again"}
         yield pair(
@@ -61,6 +68,12 @@ def _depmod(root: Path, kernel: Kernel) -> list[str]:
 
 def _run(command: Sequence[str], env: dict[str, str] | None = None) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+
+
+def _unknown(folder: Path) -> None:
+    """With an empty cache and a new seal."""
+    with TemporaryDirectory() as home:
+        _run(_audit(folder), {**os.environ, "XDG_CACHE_HOME": home, "XDG_STATE_HOME": home})
 
 
 def _afresh(folder: Path) -> None:

@@ -27,6 +27,7 @@ class Facts:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.origins: dict[str, str] = {}
+        self._read_beside: Symvers | None = None
 
     @cached_property
     def symvers(self) -> Symvers | None:
@@ -211,12 +212,34 @@ class Facts:
         """What the kernel itself exports, read off its image; empty where there is none that can be read."""
         return recorded_symvers(self.kernel)
 
-    @cached_property
-    def _of_modules(self) -> Symvers:
-        """From the installed modules: what they export, and what they expect of the kernel (never the whole)."""
+    def read_beside(self) -> None:
+        """Have another process read what the modules export while this one reads the image, as both will be asked for.
+
+        For a kernel of which no list tells it.
+        """
+        installed = self.installed
+        if self.kernel.symvers is not None or self.kernel.image is None or installed is None:
+            return
+        from dlkm.core.children import Child
         from dlkm.kernel.modules_record import symvers_of_modules
 
-        return symvers_of_modules(self.installed) if self.installed is not None else Symvers.of(())
+        child = Child.start(lambda: symvers_of_modules(installed, expected=False))
+        try:
+            is_told = len(self._of_image) > 0
+        except BaseException:
+            child.abandon()
+            raise
+        told = child.collect()
+        self._read_beside = told if is_told else None
+
+    @cached_property
+    def _of_modules(self) -> Symvers:
+        """What the installed modules export, and where no image tells it, what they expect of the kernel."""
+        from dlkm.kernel.modules_record import symvers_of_modules
+
+        if self._read_beside is not None or self.installed is None:
+            return self._read_beside or Symvers.of(())
+        return symvers_of_modules(self.installed, expected=len(self._of_image) == 0)
 
 
 def _first_line(path: Path) -> str:

@@ -197,7 +197,8 @@ class _Cache:
             return ImageRecord(fault=self._without_place(error))
         try:
             self._keep_names(image)
-            self._keep_types(image)
+            if not self._kernel.origin.startswith("rootfs:"):  # where a no is rare, and asks for them then
+                self._keep_types(image)
             exports = self._keep_exports(image)
             return replace(record, exports=True, stale=_compare(self._kernel.symvers, exports))
         except DlkmError as error:

@@ -27,17 +27,17 @@ def exports_of_modules(installed: Installed, home: Path | None = None) -> Mappin
     return symvers_of_modules(installed, home).symbols
 
 
-def symvers_of_modules(installed: Installed, home: Path | None = None) -> Symvers:
-    """What the modules export, and what the kernel's own expect of the kernel: these have no provider.
+def symvers_of_modules(installed: Installed, home: Path | None = None, *, expected: bool = True) -> Symvers:
+    """What the modules export; where `expected`, what the kernel's own expect of the kernel, too, with no provider.
 
     Modules that cannot be read are passed over. What others were built for says nothing of this kernel.
     """
     path = exports_file(installed.modules_dir, home)
-    listing = _listing(installed)
+    listing = _listing(installed) + (b"" if expected else b"\nexports alone")
     kept = _load(path, listing)
     if kept is not None:
         return kept
-    known = _read(installed)
+    known = _read(installed, expected=expected)
     text = symvers_text(known.values())
     with suppress(DlkmError):
         # A name that is none would break the form: then there is nothing to keep.
@@ -77,13 +77,14 @@ def _seal(listing: bytes, data: bytes) -> bytes:
     return hashlib.sha256(FORMAT + hashlib.sha256(listing).digest() + data).hexdigest().encode()
 
 
-def _read(installed: Installed) -> dict[str, KernelSymbol]:
+def _read(installed: Installed, *, expected: bool) -> dict[str, KernelSymbol]:
     known: dict[str, KernelSymbol] = {}
     own = installed.modules_dir / "kernel"
     for path in installed.files():
         try:
             module = read_module(path)
-            for symbol, crc in (module.versions or {}).items() if path.is_relative_to(own) else ():
+            wanted = (module.versions or {}) if expected and path.is_relative_to(own) else {}
+            for symbol, crc in wanted.items():
                 known.setdefault(symbol, KernelSymbol(symbol, crc, "", gpl=False, namespace=""))
             for one in module.exports:
                 known[one.name] = KernelSymbol(one.name, one.crc or 0, module.name, one.gpl, one.namespace)

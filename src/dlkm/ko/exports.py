@@ -29,6 +29,8 @@ def exports_of(elf: Elf) -> tuple[Export, ...]:
     `__ksymtab` or `__ksymtab_gpl` (newer kernels: one table, and a byte of flags each in `__kflagstab`), its CRC at
     the same place of `__kcrctab` or `__kcrctab_gpl`, its namespace at the symbol `__kstrtabns_NAME`.
     """
+    if b"__ksymtab" not in elf.section_names:  # of most modules that is all there is to see
+        return ()
     if elf.section("__ksymtab") is None and elf.section("__ksymtab_gpl") is None:
         return ()
     return tuple(_Tables(elf).exports())

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an audit finds, as values, and the table that gives each finding its weight and its words (data/audit.toml)."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from dlkm.verdict.verdict import Severity
@@ -89,6 +87,9 @@ def loaders() -> tuple[Loader, ...]:
 @cache
 def table() -> dict[str, Any]:
     """The whole table."""
+    import tomllib  # what begins an audit (begun.py) needs no words yet
+    from importlib.resources import files
+
     return tomllib.loads(files("dlkm.data").joinpath("audit.toml").read_text("utf-8"))
 
 

@@ -66,7 +66,9 @@ def judge_all(
             from dlkm.verdict.lookover import look_over
 
             share = partial(shared, jobs=jobs)
-            answers, known = look_over(kernel, names, known, conditions, share, background)
+            answers, known = look_over(
+                kernel, names, known, conditions, share, background, alone=jobs == 1 or len(asked) < FEW
+            )
         each = tuple(answers[one] if one in answers else _whole(kernel, one, known[one]) for one in names)
         return Answers(each=each, by_content=not asked and not answers)
 

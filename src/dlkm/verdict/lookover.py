@@ -34,14 +34,19 @@ def look_over(
     conditions: Conditions,
     share: Share,
     background: Background | None,
+    *,
+    alone: bool,
 ) -> tuple[dict[str, Verdict | DlkmError], dict[str, Plain]]:
     """The verdicts on those that need one, and name and taint of the others.
 
     What is known without the modules that are given may be served by one of them: then all are looked at anew.
+    `alone`: no other process may help.
     """
     from dlkm.verdict.session import Session
 
     facts = Facts(kernel)
+    if not alone:
+        facts.read_beside()
     plain = {**known, **_plain(Quick(facts, conditions, era_of(kernel)), _left(names, known), share, conditions)}
     session = Session(kernel, conditions, list(map(Path, _left(names, plain))), background, facts)
     if session.touched:
