@@ -114,6 +114,8 @@ def test_rpms_make_a_kernel_that_builds_and_judges(rpms: dict[str, Path], tmp_pa
     assert kernel["headers"] == str(tree / "usr/src/kernels" / R)
     assert kernel["image"] == str(tree / "lib/modules" / R / "vmlinuz")
     assert kernel["exports"] == len((tree / "usr/src/kernels" / R / "Module.symvers").read_text().splitlines())
+    status, out, err = _dlkm(tmp_path, "kernel", "lock", *rpms.values(), "-o", tmp_path / "dlkm.lock")
+    assert (status, out.count(f": {R} ")) == (0, 1), err
     status, _, err = _dlkm(tmp_path, "build", HELLO, "-k", R, "-o", tmp_path / "out")
     assert status == 0, err
     status, out, err = _dlkm(tmp_path, "check", tmp_path / f"out/hello@{R}/hello.ko", "-k", R, "--json")

@@ -217,6 +217,39 @@ def test_the_script_in_other_shells_changes_nothing(shell: list[str], tmp_path: 
     assert {"machine", "version", "cmdline", "files", "loaded"} <= taken.entries.keys()
 
 
+def test_busybox_alone_and_any_user_are_enough(kernel_61: Kernel, tmp_path: Path) -> None:
+    """A root of busybox and one module, without depmod's lists, for a user who owns nothing."""
+    root = tmp_path / "root"
+    folder = root / "lib/modules" / os.uname().release / "kernel/drivers/net"
+    for place in (folder, root / "bin", root / "proc", root / "dev"):
+        place.mkdir(parents=True)
+    assert kernel_61.modules is not None
+    shutil.copy(kernel_61.modules / "kernel/drivers/net/dummy.ko", folder)
+    (root / "s.sh").write_text(script())
+    shutil.copy(shutil.which("busybox") or "", root / "bin/bb")
+    for applet in subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
+        (root / "bin" / applet).symlink_to("bb")
+    enter = [
+        "bwrap",
+        "--ro-bind",
+        str(root),
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--unshare-user",
+        "--uid",
+        "1000",
+    ]
+    done = subprocess.run([*enter, "/bin/sh", "/s.sh"], capture_output=True, check=True, timeout=60)
+    assert done.stderr == b""
+    (tmp_path / "s").write_bytes(done.stdout)
+    taken = Snapshot.read(tmp_path / "s")
+    assert taken.entries["module/kernel/drivers/net/dummy.ko"] == (folder / "dummy.ko").read_bytes()
+    assert taken.text("files") == "./kernel/drivers/net/dummy.ko"
+
+
 def test_ssh_that_fails_says_why(keys: Path, tmp_path: Path) -> None:
     port = _free_port()
     words = ("kernel", "snapshot", f"ssh://127.0.0.1:{port}", "--ssh-config", keys / "config")

@@ -14,7 +14,7 @@ from dlkm.core.processes import Processes
 from dlkm.kernel.hosttools import own_tools_trouble
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
-from dlkm.kernel.select import Given, add, present, resolve
+from dlkm.kernel.select import Given, add, packages_together, present, resolve
 from dlkm.kernel.spec import is_glob
 from dlkm.report.kernel import (
     HEADS,
@@ -227,7 +227,7 @@ def _lock(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     pool = Pool()
     lock = Lock.read(arguments.output) if arguments.output.exists() or not arguments.kernels else Lock(())
-    words = list(dict.fromkeys(arguments.kernels or [pin.spec for pin in lock.pins]))
+    words = packages_together(list(dict.fromkeys(arguments.kernels or [pin.spec for pin in lock.pins])))
     added = ((word, kernel) for word in words for kernel in add([word], pool, terminal.events, Processes()))
     pins = [pin_of(word, kernel, pool) for word, kernel in added]
     lock.with_pins(pins).write(arguments.output)

@@ -75,7 +75,7 @@ word() {
     esac
 }
 
-names() { cd "$1" && find . -name '*.ko' -o -name '*.ko.gz' -o -name '*.ko.xz' -o -name '*.ko.zst'; }
+names() { cd "$1" 2>/dev/null && find . -name '*.ko' -o -name '*.ko.gz' -o -name '*.ko.xz' -o -name '*.ko.zst'; }
 
 facts() {
     names "$1" | sort | (cd "$1" && xargs modinfo) |
@@ -85,11 +85,11 @@ facts() {
 # One of the kernel's own modules, whole: it carries the vermagic, the size of struct module, the key it is signed with.
 sample() {
     name=$(head -n 1 "$modules/modules.order" 2>/dev/null)
-    for path in "$modules/$name" "$modules/$name.xz" "$modules/$name.zst" "$modules/$name.gz"; do
-        if [ -n "$name" ] && [ -r "$path" ]; then
-            file "module/${path#"$modules"/}" "$path"
-            return
-        fi
+    for name in "$name" "$name.xz" "$name.zst" "$name.gz" "$(names "$modules" | grep '^\./kernel/' | head -n 1)"; do
+        name=${name#./}
+        case $name in
+            kernel/*) if [ -r "$modules/$name" ]; then file "module/$name" "$modules/$name" && return; fi ;;
+        esac
     done
 }
 

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlkm.core.errors import DlkmError, NothingSelectedError, UsageError
+from dlkm.core.errors import DlkmError, FetchError, NothingSelectedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.names import is_release
 from dlkm.core.processes import Runner
@@ -15,6 +16,9 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Broken, Pool
 from dlkm.kernel.record import Record
 from dlkm.kernel.spec import Spec, SpecKind, is_glob, split_directory
+
+if TYPE_CHECKING:
+    from dlkm.kernel.lockfile import Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +101,20 @@ def _locked(patterns: Sequence[str], pool: Pool, events: Events, runner: Runner,
     free = replace(given, lock=None)
     kernels: dict[str, Kernel] = {}
     for pin in pins.values():
-        for kernel in resolve([pin.origin], pool, events, runner, given=free):
-            if kernel.release == pin.release:
-                require(pin, kernel, pool)
-                kernels[kernel.id] = kernel
+        found = resolve([word := _where(pin)], pool, events, runner, given=free)
+        kernel = next((kernel for kernel in found if kernel.release == pin.release), None)
+        if kernel is None:
+            raise FetchError(f"{word}: holds no kernel {pin.release}, which {given.lock} pins for {pin.spec}")
+        require(pin, kernel, pool)
+        kernels[kernel.id] = kernel
     if not kernels:
         raise NothingSelectedError(f"{given.lock}: pins no kernel that is asked for")
     return tuple(kernels.values())
+
+
+def _where(pin: "Pin") -> str:
+    """Where a pinned kernel comes from: as it came, or, where that path is not on this machine, the user's own word."""
+    return pin.origin if all(path.exists() for path in Spec.parse(pin.origin).paths) else pin.spec
 
 
 def packages_together(patterns: Sequence[str]) -> list[str]:

@@ -140,7 +140,7 @@ class _Reader:
 
     def _bytes(self, size: bytes) -> bytes:
         if not size.isdigit() or len(size) > 12 or self._place + int(size) > len(self._data):
-            raise self._malformed(f"a file of {size[:20]!r} bytes does not lie within it")
+            raise self._malformed(f"a file of {size[:20].decode('ascii', 'replace')!r} bytes does not lie within it")
         start = self._place
         self._place += int(size)
         return self._data[start : self._place]

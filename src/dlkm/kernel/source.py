@@ -100,10 +100,11 @@ def _debian(release: str, pool: Pool, events: Events, runner: Runner, mirrors: S
             return known
         with pool.downloads(name) as folder:
             deb, patches = fetch_source(shipped, pool, events, runner, mirrors, folder)
-            packages = (Unpacked(name=package, version=version, sha256=sha256_file(deb)),)
+            packages: tuple[Unpacked, ...] = (Unpacked(name=package, version=version, sha256=sha256_file(deb)),)
             with events.task(f"unpacking {deb.name}"):
                 tree = _unpack_deb(deb, made, shipped.release, runner)
             if patches is not None:
+                packages += (Unpacked(name=patches.name, version=version, sha256=sha256_file(patches)),)
                 with events.task(f"applying the patches of {patches.name}"):
                     apply_patches(shipped, patches, tree, made, runner)
         work = _Work(

@@ -49,6 +49,19 @@ class Spec:
             return cls(SpecKind.DIRECTORY, text)
         return cls(SpecKind.NAME, text)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files or directories that it names, be they there or not; none for one of a network or an id."""
+        if self.kind in {SpecKind.NAME, SpecKind.DEBIAN, SpecKind.RUNNING}:
+            return ()
+        if self.kind is SpecKind.SOURCE and "/" not in self.argument and not Path(self.argument).exists():
+            return ()
+        if self.kind is SpecKind.PACKAGES:
+            return tuple(Path(part).expanduser() for part in self.argument.split(","))
+        if self.kind is SpecKind.DIRECTORY:
+            return tuple(path.expanduser() for path in dict.fromkeys(split_directory(self.argument)))
+        return (Path(self.argument).expanduser(),)
+
 
 def is_glob(text: str) -> bool:
     """Whether the text is a pattern of fnmatch, not a name."""

@@ -196,6 +196,23 @@ def test_a_pinned_kernel_is_the_same_elsewhere(pool: Pool, pinned: Path, tmp_pat
         select.resolve(["debian:6.1.0-9-amd64"], elsewhere, Events(), FakeDebian(), given=Given(lock=pinned))
 
 
+def test_what_lay_elsewhere_is_looked_for_where_the_users_word_says(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel_debs(tmp_path / "here/debs")
+    (kernel,) = select.resolve([str(tmp_path / "here/debs")], pool, Events(), FakeDebian())
+    lock = tmp_path / "there/dlkm.lock"
+    lock.parent.mkdir()
+    Lock((pin_of("debs/", kernel, pool),)).write(lock)
+    (tmp_path / "here/debs").rename(lock.parent / "debs")
+    monkeypatch.chdir(lock.parent)
+    given = Given(lock=lock)
+    assert [one.id for one in select.resolve([], Pool(tmp_path / "pool"), Events(), FakeDebian(), given=given)] == [R]
+    Lock((pin_of("debs/", replace(kernel, release="6.1.0-9-amd64"), pool),)).write(lock)
+    with pytest.raises(FetchError, match=r"debs/: holds no kernel 6\.1\.0-9-amd64, which .*dlkm\.lock pins"):
+        select.resolve([], pool, Events(), FakeDebian(), given=given)
+
+
 def test_other_bytes_are_refused(pool: Pool, pinned: Path, tmp_path: Path) -> None:
     kernel_debs(tmp_path / "debs")["image"].write_bytes((tmp_path / "debs/linux-kbuild-6.1_1_amd64.deb").read_bytes())
     elsewhere = Pool(tmp_path / "elsewhere")
