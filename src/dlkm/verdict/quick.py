@@ -304,7 +304,7 @@ class Quick:
         """Whether it looks as a linker wrote it."""
         from dlkm.verdict.soundness import is_sound
 
-        return is_sound(Candidate(Path(), data, self._facts.kernel.arch), self._era)
+        return is_sound(Candidate(Path(), data, self._facts.kernel.arch), self._facts, self._era)
 
 
 def _is_bare(file: View) -> bool:

@@ -4,8 +4,9 @@ can tell. For 64-bit little-endian modules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
+from dlkm.kernel.facts import Facts
 from dlkm.ko.elf import SHN_UNDEF, text
 from dlkm.verdict.candidate import (
     SHF_ALLOC,
@@ -13,41 +14,55 @@ from dlkm.verdict.candidate import (
     SHF_RELA_LIVEPATCH,
     SHF_WRITE,
     SHT_NOBITS,
+    SHT_NULL,
     SHT_RELA,
     Candidate,
 )
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.contents import Known, struct_places
 from dlkm.verdict.era import Era
 from dlkm.verdict.layout import moved_in, moved_sections
-from dlkm.verdict.tables import Entries, Fault, Owners, idle_types, table_faults
+from dlkm.verdict.owners import Entries, Owners
+from dlkm.verdict.references import reference_faults
+from dlkm.verdict.tables import Fault, idle_types, table_faults
 
 _RELOCATIONS = ".rela"
 _FUNCTION, _SECTION, _FILE = 2, 3, 4  # symbol types: STT_FUNC, STT_SECTION, STT_FILE
+_PADDING = 8  # bytes that may lie between two sections, whatever is in them
 _NEEDED = {"run": SHF_EXECINSTR, "written": SHF_WRITE}
 
 
 def soundness(case: Case) -> Iterator[Trip]:
     """What the loader would follow into nowhere (kernel/module/main.c: post_relocation, prepare_coming_module)."""
-    for rule, values in faults(case.candidate, case.era, moved_sections(case)):
+    for rule, values in faults(case.candidate, case.era, moved_sections(case), known_of(case.facts, case.era)):
         yield case.trip(rule, **values)  # type: ignore[arg-type]
 
 
-def is_sound(candidate: Candidate, era: Era) -> bool:
+def is_sound(candidate: Candidate, facts: Facts, era: Era) -> bool:
     """Whether none of the signs is there, for a kernel with SMP."""
-    return next(faults(candidate, era, moved_in(candidate, smp=True)), None) is None
+    return next(faults(candidate, era, moved_in(candidate, smp=True), known_of(facts, era)), None) is None
 
 
-def faults(candidate: Candidate, era: Era, moved: frozenset[int]) -> Iterator[Fault]:
-    """The first sign of each kind. `moved` are the sections that get memory."""
+def known_of(facts: Facts, era: Era) -> Known:
+    """What this kernel's configuration and one of its own modules tell of the tables in others."""
+    entry, own = era.entry("aligned-sites"), facts.own_module
+    return Known(
+        aligned=dict(entry.get("list", ())) if facts.option(entry.get("option", "")) else {},
+        struct_places=struct_places(own.elf) if own is not None else {},
+    )
+
+
+def faults(candidate: Candidate, era: Era, moved: frozenset[int], known: Known | None = None) -> Iterator[Fault]:
+    """The first sign of each kind. `moved` are the sections that get memory, `known` is the kernel's own."""
     if candidate.layout.bits != 64 or candidate.layout.big_endian:
         return
     names = [candidate.section_name(index) for index in range(len(candidate.sections))]
-    owners = Owners(candidate, moved)
     entries = {
         section.info: Entries(candidate.contents(index))
         for index, section in enumerate(candidate.sections)
         if section.type == SHT_RELA and section.info in moved and not section.flags & SHF_RELA_LIVEPATCH
     }
+    owners = Owners(candidate, moved, _called(candidate, era, entries))
     for kind in (
         _unnamed(candidate),
         _overlap(candidate, moved, names),
@@ -55,12 +70,23 @@ def faults(candidate: Candidate, era: Era, moved: frozenset[int]) -> Iterator[Fa
         _astray(candidate, names),
         _symbols(candidate, moved, names),
         _lost(candidate, era, moved, names, entries),
-        table_faults(candidate, era, names, entries, owners),
+        table_faults(candidate, era, names, entries, owners, known or Known()),
         _instructions(candidate, era, names, entries),
+        reference_faults(candidate, era, names, entries),
+        _unclaimed(candidate, names),
     ):
         found = next(kind, None)
         if found is not None:
             yield found
+
+
+def _called(candidate: Candidate, era: Era, entries: Mapping[int, Entries]) -> frozenset[int]:
+    """The symbols that code calls."""
+    calls = frozenset(number for number, *_ in era.words("relocation-calls"))
+    code = (table for target, table in entries.items() if candidate.sections[target].flags & SHF_EXECINSTR)
+    return frozenset(
+        symbol for table in code for symbol in compress(table.symbols, [kind in calls for kind in table.kinds])
+    )
 
 
 def _unnamed(candidate: Candidate) -> Iterator[Fault]:
@@ -85,6 +111,26 @@ def _overlap(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) 
     for (start, size, name), (following, _, other) in pairwise(sorted(parts)):
         if start + size > following:
             yield "sections-overlap", {"subject": name, "other": other}
+
+
+def _unclaimed(candidate: Candidate, names: Sequence[str]) -> Iterator[Fault]:
+    """Bytes that no section has, though something is in them: a linker leaves nothing there but what aligns."""
+    header = candidate.header
+    parts = [
+        (0, candidate.header_size, "the ELF header"),
+        (header.shoff, header.shnum * candidate.layout.section.size, "the section headers"),
+        *(
+            (section.offset, section.size, name)
+            for section, name in zip(candidate.sections, names, strict=True)
+            if section.type not in {SHT_NULL, SHT_NOBITS} and section.size
+        ),
+    ]
+    end, before = 0, ""
+    for start, size, name in sorted(parts):
+        if start - end > _PADDING and any(candidate.data[end:start]):
+            yield "bytes-unclaimed", {"subject": before, "place": end, "size": start - end}
+        if start + size > end:
+            end, before = start + size, name
 
 
 def _access(candidate: Candidate, era: Era, names: Sequence[str]) -> Iterator[Fault]:
@@ -112,8 +158,12 @@ def _astray(candidate: Candidate, names: Sequence[str]) -> Iterator[Fault]:
 def _symbols(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
     """Symbols outside their sections, functions outside code, own symbols with a version."""
     versions, strings = candidate.versions or {}, candidate.symbol_names
+    if any(candidate.symbol_bytes[: candidate.layout.symbol.size]):
+        yield "symbol-astray", {"subject": "0", "why": "is not empty"}
     for start, info, _, owner, value, size in candidate.layout.symbol.iter_unpack(candidate.symbol_bytes):
         kind, where = info & 15, names[owner] if owner < len(names) else "no section"
+        if start >= len(strings):
+            yield "symbol-astray", {"subject": f"of {where}", "why": "has its name outside the table of names"}
         section = candidate.sections[owner] if owner < len(names) else None
         if owner == SHN_UNDEF or kind == _FILE:
             continue

@@ -2,96 +2,38 @@
 """The tables of a module that the kernel follows: whether each entry's relocations lead to where such entries lead."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from struct import Struct
-from typing import Any, ClassVar
+from typing import Any
 
-from dlkm.ko.elf import SHN_UNDEF
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHT_NOBITS, Candidate
+from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.contents import FUNCTIONS, STRUCT, Known, more_faults, struct_places
 from dlkm.verdict.era import Era
+from dlkm.verdict.owners import Entries, Owners
 
 Fault = tuple[str, dict[str, object]]  # a rule and its values
 
 
-class Entries:
-    """The relocations of one section as columns: places, types, symbols, addends (Elf64_Rela, little-endian)."""
-
-    SIZE: ClassVar[int] = 24
-
-    def __init__(self, raw: bytes) -> None:
-        whole = raw[: len(raw) - len(raw) % self.SIZE]
-        words = memoryview(whole).cast("I")
-        self.places: list[int] = memoryview(whole).cast("Q")[0::3].tolist()
-        self.kinds: list[int] = words[2::6].tolist()
-        self.symbols: list[int] = words[3::6].tolist()
-        self.addends: list[int] = memoryview(whole).cast("q")[2::3].tolist()
-
-    @cached_property
-    def by_place(self) -> dict[int, int]:
-        """The number of the entry for each place."""
-        return dict(zip(self.places, range(len(self.places)), strict=True))
-
-
-class Owners:
-    """Where a module's symbols lie. `moved` are the sections that get memory."""
-
-    def __init__(self, candidate: Candidate, moved: frozenset[int]) -> None:
-        self._candidate = candidate
-        self._moved = moved
-        self._percpu = candidate.find(".data..percpu") or SHN_UNDEF
-        self._symbols = Struct("<IBBHQQ")
-
-    def leads(self, symbol: int, addend: int) -> str:
-        """To "code" or "data" of the module ("struct" where it could begin one), to a "thing" of another or "into" it.
-
-        "" out of all sections.
-        """
-        raw = self._candidate.symbol_bytes
-        if (symbol + 1) * self._symbols.size > len(raw):
-            return ""
-        _, _, _, owner, value, _ = self._symbols.unpack_from(raw, symbol * self._symbols.size)
-        if owner == SHN_UNDEF:
-            return next((word for word, limit in _OTHERS if symbol and 0 <= addend < limit), "")
-        if owner not in self._moved and owner != self._percpu:
-            return ""
-        section = self._candidate.sections[owner]
-        if not 0 <= value + addend <= section.size:
-            return ""
-        if section.flags & SHF_EXECINSTR:
-            return "code"
-        return "data" if (value + addend) % _ALIGNED else "struct"
-
-    def code(self, symbol: int, addend: int) -> str:
-        """The first bytes of the module's code there, as hexadecimal digits; "" where there is none."""
-        if self.leads(symbol, addend) != "code":
-            return ""
-        _, _, _, owner, value, _ = self._symbols.unpack_from(self._candidate.symbol_bytes, symbol * self._symbols.size)
-        section = self._candidate.sections[owner]
-        start = section.offset + value + addend
-        return self._candidate.data[start : start + _WORD].hex() if section.type != SHT_NOBITS else ""
-
-
-# The lowest two bits of a key's address tell of its use (linux/jump_label.h, linux/static_call_types.h); a key may lie
-# within something larger, such as a tracepoint.
-_OTHERS = (("thing", 4), ("into", 4096))
-_ALIGNED = 8  # bytes that a structure with addresses begins at a multiple of
-_WORD = 8  # bytes that tell an instruction
 _DISTANCE = 4  # bytes of a field
-_INSTRUCTION = 4  # bytes of one, where lengths are looked at
 _LEADS = {
     "code": frozenset({"code"}),
-    "struct": frozenset({"struct"}),
-    "own": frozenset({"code", "data", "struct"}),
-    "key": frozenset({"data", "struct", "thing"}),
-    "patch": frozenset({"code", "thing"}),
-    "any": frozenset({"code", "data", "struct", "thing", "into"}),
+    "struct": frozenset({"struct", "written"}),
+    "own": frozenset({"code", "data", "struct", "written"}),
+    "key": frozenset({"struct", "written", "thing", "function"}),  # or what calls by it
+    "label": frozenset({"written", "thing", "into"}),
+    "patch": frozenset({"code", "thing", "function"}),
+    "any": frozenset({"code", "data", "struct", "written", "thing", "into"}),
 }
+_FLAGS = {"key": 3, "label": 3}  # bits of an address that tell of its use
 
 
 def table_faults(
-    candidate: Candidate, era: Era, names: Sequence[str], entries: Mapping[int, Entries], owners: Owners
+    candidate: Candidate,
+    era: Era,
+    names: Sequence[str],
+    entries: Mapping[int, Entries],
+    owners: Owners,
+    known: Known,
 ) -> Iterator[Fault]:
-    """Entries that lead elsewhere, or nowhere; sections of addresses with anything else."""
+    """Entries that lead elsewhere, or nowhere; a struct module with other addresses than its two functions'."""
     types = dict(era.words("field-types"))
     tables = {name: (size, fields) for name, size, fields in era.words("kernel-tables")}
     words = {name: rest for name, *rest in era.words("site-words")}
@@ -102,14 +44,25 @@ def table_faults(
             continue
         table = entries.get(index, none)
         why = _fault(section.size, *tables[name], types, table, owners) or _site(table, words.get(name, ()), owners)
-        lengths = era.words("alternative-lengths") if name == ".altinstructions" else ()
-        if why is None and lengths:
-            why = _lengths(candidate.contents(index), tables[name][0], lengths)
+        why = why or more_faults(candidate, era, index, name, table, owners, known)
         if why is not None:
             yield "table-damaged", {"subject": name, "why": why}
     for index, table in entries.items():
-        if names[index] in era.words("address-sections") and set(table.kinds) - {types["address"]} - idle_types(era):
-            yield "table-damaged", {"subject": names[index], "why": "holds relocations that are no addresses"}
+        why = _struct(candidate, types["address"], table, known) if names[index] == STRUCT else None
+        if why is not None:
+            yield "table-damaged", {"subject": STRUCT, "why": why}
+
+
+def _struct(candidate: Candidate, address: int, table: Entries, known: Known) -> str | None:
+    """What is wrong with struct module's relocations (scripts/mod/modpost.c: add_header)."""
+    found = struct_places(candidate.elf)
+    if set(table.kinds) - {address}:
+        return "holds relocations that are no addresses"
+    if not found.keys() <= FUNCTIONS or len(found) != len(table.places) or any(table.addends):
+        return "has addresses of others than its init and exit functions"
+    if any(place != known.struct_places.get(name, place) for name, place in found.items()):
+        return "has the addresses of its init and exit functions at other places than the kernel's own modules"
+    return None
 
 
 def idle_types(era: Era) -> frozenset[int]:
@@ -129,7 +82,7 @@ def _fault(
             row = table.by_place.get(place)
             if row is None:
                 return f"has an entry at {place:#x} that leads nowhere"
-            leads = owners.leads(table.symbols[row], table.addends[row])
+            leads = owners.leads(table.symbols[row], table.addends[row] & ~_FLAGS.get(where, 0))
             if table.kinds[row] != types[way] or leads not in _LEADS[where]:
                 return f"has an entry at {place:#x} that does not lead where it should"
     return None
@@ -144,12 +97,4 @@ def _site(table: Entries, words: Sequence[Sequence[str]], owners: Owners) -> str
         wanted = words[0] if key is None else words[table.addends[key] & 1]
         if not owners.code(table.symbols[row], table.addends[row]).startswith(tuple(wanted)):
             return f"has an entry at {place:#x} that leads to other code than it is for"
-    return None
-
-
-def _lengths(content: bytes, entry: int, places: Sequence[int]) -> str | None:
-    for start in range(0, len(content), entry):
-        old, new = (content[start + place] for place in places)
-        if new not in {0, old} or not old or old % _INSTRUCTION:
-            return f"has an entry at {start:#x} for {old} bytes of code, with {new} in their place"
     return None

@@ -160,25 +160,31 @@ def add_exports(image: Image, exports: Sequence[Exported], *, flags_table: bool 
         if all(one.crc is not None for one in rows):
             data = b"".join((one.crc or 0).to_bytes(4, order) for one in rows)  # type: ignore[arg-type]
             image.parts.append(Part(name=crcs, data=data, align=4))
-        _lead_somewhere(image, table, entry * len(rows))
         if flags_table:
             image.parts.append(Part(name="__kflagstab", data=bytes(int(one.gpl) for one in rows)))
+        first = 1 + sum(symbol.bind == LOCAL for symbol in image.symbols)
         for number, one in enumerate(rows):
-            strings += one.name.encode() + b"\0"
+            spaces = len(strings) + len(one.name.encode()) + 1
             image.symbols += [
                 Sym(name=f"__ksymtab_{one.name}", section=table, value=entry * number, bind=LOCAL),
-                Sym(name=f"__kstrtabns_{one.name}", section="__ksymtab_strings", value=len(strings), bind=LOCAL),
+                Sym(name=f"__kstrtab_{one.name}", section="__ksymtab_strings", value=len(strings), bind=LOCAL),
+                Sym(name=f"__kstrtabns_{one.name}", section="__ksymtab_strings", value=spaces, bind=LOCAL),
             ]
-            strings += one.namespace.encode() + b"\0"
+            strings += one.name.encode() + b"\0" + one.namespace.encode() + b"\0"
+        _lead(image, table, entry, first, len(rows))
     image.parts.append(Part(name="__ksymtab_strings", data=strings))
 
 
-def _lead_somewhere(image: Image, table: str, size: int) -> None:
-    """Distances to the first symbol in all fields of a table of exports, as far as the architecture is known here."""
+def _lead(image: Image, table: str, entry: int, first: int, count: int) -> None:
+    """A table's distances to things, names and namespaces, as far as the architecture is known here.
+
+    `first` is the number of the first of three symbols for each row; the thing is the row itself.
+    """
     kind = {X86_64: 2, AARCH64: 261}.get(image.machine)
     if kind is None or image.bits != 64 or image.big_endian:
         return
-    data = b"".join(struct.pack("<QQq", place, kind | 1 << 32, 0) for place in range(0, size, 4))
+    places = ((entry * row + 4 * field, first + 3 * row + field) for row in range(count) for field in range(3))
+    data = b"".join(struct.pack("<QQq", place, kind | symbol << 32, 0) for place, symbol in places)
     image.parts.append(Part(name=f".rela{table}", data=data, type=SHT_RELA, flags=0, info=table, link=".symtab"))
 
 

@@ -5,9 +5,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHT_RELA, Part, Sym
+from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHT_RELA, Exported, Part, Sym
 from tests.unit.verdict.trials import (
     ARM,
+    ARM612,
     PLAIN,
     V612,
     Trial,
@@ -31,6 +32,7 @@ def trials() -> Iterator[Trial]:
     yield from symbols()
     yield from tables()
     yield from instructions()
+    yield from relocations()
 
 
 def _doubtful(rule: str, label: str, bad: bytes, good: bytes = PLAIN, world: World | None = None) -> Trial:
@@ -86,6 +88,11 @@ def symbols() -> Iterator[Trial]:
     ):
         bad, good = (module(change=adding(symbols=[one])) for one in (symbol, sound))
         yield _doubtful("symbol-astray", label, bad, good)
+    start, names = row_of(PLAIN, ".symtab")[1]["offset"] + 24, row_of(PLAIN, ".strtab")[1]["size"]
+    unnamed, named = (PLAIN[:start] + struct.pack("<I", at) + PLAIN[start + 4 :] for at in (names, names - 1))
+    yield _doubtful("symbol-astray", "its name", unnamed, named)
+    null = start - 24 + 7
+    yield _doubtful("symbol-astray", "the first", PLAIN[:null] + b"\1" + PLAIN[null + 1 :])
     edited = module(change=adding(symbols=[Sym(name="said", section=".modinfo", value=1 << 16)]))
     far = module(change=adding(symbols=[Sym(name="far", section=".bss", value=1 << 21)]))
     yield _doubtful("symbol-astray", "what gets no memory", far, edited)
@@ -154,9 +161,114 @@ def contents() -> Iterator[Trial]:
         for lengths in (b"\4\x08", b"\4\4")
     )
     yield _doubtful("table-damaged", "arm64 lengths", bad, good, ARM)
+    yield from features()
+    yield from keys()
+    yield from names()
     for label, place, key, sound in (("tail", 0, 1, 0), ("call", 5, 0, 1)):
         bad, good = (_calling(place, one) for one in (key, sound))
         yield _doubtful("table-damaged", label, bad, good)
+
+
+def _alternative(entry: bytes, data: bytes = b"\xff\x15\0\0\0\0\xe8\0\0\0\0", place: int = 6) -> bytes:
+    """A module with one entry for a piece of code and another at `place`; behind its distances stands `entry`."""
+    code = Part(name=".text.own", data=data, flags=CODE)
+    part, table, spot = _table(".altinstructions", ((0, 2, 1, 0), (4, 2, 1, place)), 0, where=".text.own")
+    return _with(code, replace(part, data=bytes(8) + entry), table, spot)
+
+
+def features() -> Iterator[Trial]:
+    """Entries of `.altinstructions` beside their distances; the good ones are the nearest that are right."""
+    for label, layout, *entries in (
+        ("feature", "<HHBB", (768, 0, 6, 5), (767, 0, 6, 5)),
+        ("feature of old", "<HBB", (768, 6, 5), (0x8000 | 767, 6, 5)),
+        ("longer", "<HHBB", (3, 0, 5, 6), (3, 1, 5, 5)),
+        ("longer of old", "<HBB", (3, 5, 6), (3, 5, 5)),
+        ("of nothing", "<HHBB", (3, 0, 0, 0), (3, 0, 1, 0)),
+    ):
+        bad, good = (_alternative(struct.pack(layout, *one)) for one in entries)
+        yield _doubtful("table-damaged", label, bad, good, V612)
+    direct = struct.pack("<HHBB", 3, 2, 6, 5)
+    for label, raw in (("no call", b"\xff\x15\0\0\0\0\xe9"), ("no call by address", b"\xff\x25\0\0\0\0\xe8")):
+        yield _doubtful("table-damaged", label, _alternative(direct, raw + bytes(4)), _alternative(direct), V612)
+    longer = struct.pack("<HHBB", 3, 2, 7, 5)
+    yield _doubtful("table-damaged", "a longer call", _alternative(longer), _alternative(direct), V612)
+    rows = ((0, 261, 1, 0), (4, 261, 1, 0))
+    for label, said, near in (
+        ("arm64 feature", (128, 4, 4), (127, 4, 4)),
+        ("arm64 function", (0x8003, 4, 4), (0x8003, 4, 0)),
+        ("arm64 without one", (3, 4, 0), (3, 4, 4)),
+    ):
+        wrong, right = (
+            _arm(replace(part, data=bytes(8) + struct.pack("<HBB", *one)), table, spot)
+            for part, table, spot in [_table(".altinstructions", rows, 12)]
+            for one in (said, near)
+        )
+        yield _doubtful("table-damaged", label, wrong, right, ARM)
+    aligned = replace(ARM612, with_="DYNAMIC_FTRACE_WITH_CALL_OPS")
+    name = "__patchable_function_entries"
+    code = Part(name=".text.own", data=struct.pack("<4I", *[0xD503201F] * 4), flags=CODE)
+    bad, good = (_arm(code, *_table(name, ((0, 257, 1, at),), 8, where=".text.own")) for at in (4, 8))
+    yield _doubtful("table-damaged", "arm64 place", bad, good, aligned)
+    yield _doubtful("table-damaged", "arm64 any place", _arm(code, *_table(name, ((0, 257, 1, 16),), 8)), bad, ARM612)
+    yield from structs()
+
+
+def structs() -> Iterator[Trial]:
+    """Relocations of struct module, which are those of init_module and cleanup_module (scripts/mod/modpost.c)."""
+    name, init, own, printk = ".gnu.linkonce.this_module", 2, 1, 4
+    good = _with(*_table(name, ((8, 1, init, 0),), 0)[1:])
+    for label, place, symbol, addend in (
+        ("another function", 8, own, 0),
+        ("another's function", 8, printk, 0),
+        ("not its start", 8, init, 1),
+    ):
+        bad = _with(*_table(name, ((place, 1, symbol, addend),), 0)[1:])
+        yield _doubtful("table-damaged", f"struct module, {label}", bad, good)
+    twice = _with(*_table(name, ((8, 1, init, 0), (16, 1, init, 0)), 0)[1:])
+    yield _doubtful("table-damaged", "struct module, twice", twice, good)
+
+
+def keys() -> Iterator[Trial]:
+    """What the entries of `__jump_table` branch by (kernel/jump_label.c: jump_label_add_module)."""
+    spot, fixed, loose, printk = 1, 2, 3, 7
+    table = Part(name=".rela.text.own", type=SHT_RELA, flags=0, info=".text.own")
+    code = (
+        Part(name=".text.own", data=b"\xe8\0\0\0\0", flags=CODE),
+        replace(table, data=_entry(1, 4, 5, -4)),
+        Sym(name="fixed", section=".modinfo", bind=LOCAL),
+        Sym(name="loose", section=".bss", bind=LOCAL),
+        Sym(name="own", section=".text.own", bind=LOCAL),
+    )
+    jumps = ((0, 2, spot, 0), (4, 2, spot, 0))
+    good = _with(*_table("__jump_table", (*jumps, (8, 24, loose, 2)), 16), *code)
+    for label, symbol, addend in (
+        ("a key in the code", spot, 0),
+        ("a key that is not written", fixed, 0),
+        ("a key between two", loose, 4),
+    ):
+        yield _doubtful(
+            "table-damaged", label, _with(*_table("__jump_table", (*jumps, (8, 24, symbol, addend)), 16), *code), good
+        )
+    calling = replace(table, data=_entry(1, 4, printk, -4))
+    bad, good = (
+        _with(*_table("__jump_table", (*jumps, (8, 24, printk, 0)), 16), code[0], one, *code[2:])
+        for one in (calling, code[1])
+    )
+    yield _doubtful("table-damaged", "a function for a key", bad, good)
+
+
+def _entry(place: int, kind: int, symbol: int, addend: int) -> bytes:
+    return struct.pack("<QQq", place, kind | symbol << 32, addend)
+
+
+def names() -> Iterator[Trial]:
+    """Names of exports that are not their symbols' (include/linux/export-internal.h)."""
+    good = module(exports=[Exported(name="given", crc=1), Exported(name="taken", crc=2)])
+    start = row_of(good, ".rela__ksymtab")[1]["offset"]
+    for label, field, symbol in (("another name", 1, 5), ("no name", 1, 3), ("no namespace", 2, 2)):
+        place = start + 24 * field
+        entry = _entry(4 * field, 2, symbol, int(label == "no namespace"))
+        yield _doubtful("table-damaged", label, good[:place] + entry + good[place + 24 :], good)
 
 
 def _with(*parts: Part | Sym) -> bytes:
@@ -190,9 +302,11 @@ def _patchable(name: str, *rows: tuple[int, int, int, int]) -> bytes:
 
 CALLS = _calling(0, 0)
 STRAY = _patchable("__patchable_function_entries", (0, 257, 1, 0), (4, 257, 1 << 20, 0))  # the last is for no symbol
+ALTERNATIVES = _table(".altinstructions", ((0, 2, 1, 0), (4, 2, 4, 0), (14, 2, 1, 0), (18, 2, 1, 0)), 28)
 SOUND = _with(
     *_table("__mcount_loc", ((0, 1, 1, 0), (8, 1, 1, 1)), 16),
-    *_table(".altinstructions", ((0, 2, 1, 0), (4, 2, 4, 0), (14, 2, 1, 0), (18, 2, 1, 0)), 28)[:2],
+    replace(ALTERNATIVES[0], data=(bytes(12) + b"\1\0") * 2),
+    ALTERNATIVES[1],
 )
 
 
@@ -215,3 +329,83 @@ def _code(kind: int, word: int) -> tuple[Part, Part, Sym]:
     code = Part(name=name, data=struct.pack("<I", word), flags=CODE)
     table = Part(name=f".rela{name}", data=struct.pack("<QQq", 0, kind | 1 << 32, 0), type=SHT_RELA, flags=0, info=name)
     return code, table, Sym(name="spot", section=name, bind=LOCAL)
+
+
+def _related(
+    section: Part, *rows: tuple[int, int, int, int], more: Sequence[Part] = (), where: str = "", size: int = 0
+) -> tuple[Part | Sym, ...]:
+    """A section with relocations (place, type, symbol, addend); symbol 1 is a function of `size` bytes, or a place."""
+    data = b"".join(struct.pack("<QQq", place, kind | symbol << 32, addend) for place, kind, symbol, addend in rows)
+    table = Part(name=f".rela{section.name}", data=data, type=SHT_RELA, flags=0, info=section.name, link=".symtab")
+    spot = Sym(name="spot", section=where or section.name, bind=LOCAL, type=FUNCTION if size else 0, size=size)
+    return section, table, *more, spot
+
+
+PRINTK = 4  # the number of its symbol behind one of the module's own
+
+
+def relocations() -> Iterator[Trial]:
+    """What no compiler or linker leaves in relocations, each beside the nearest that they may leave."""
+    data = Part(name=".data.own", data=bytes(16), flags=SHF_ALLOC | SHF_WRITE)
+    call = Part(name=".text.own", data=b"\xe8" + bytes(7), flags=CODE)
+    nop = Part(name=".text.own", data=b"\x0f\x1f\x44\0\0\xc3\xc3\xc3", flags=CODE)
+    for label, wrong, right in (
+        ("beyond data", _related(data, (0, 1, 1, 17)), _related(data, (0, 1, 1, 16))),
+        ("before data", _related(data, (0, 1, 1, -1)), _related(data, (0, 1, 1, 0))),
+        ("beyond code", _related(call, (1, 2, 1, 65541)), _related(call, (1, 2, 1, 65540))),
+        ("before code", _related(call, (1, 2, 1, -9)), _related(call, (1, 2, 1, -8))),
+        ("indexed", _related(call, (1, 11, 1, 65545)), _related(call, (1, 11, 1, 65544))),
+        ("far in another's", _related(data, (0, 1, PRINTK, 1 << 20)), _related(data, (0, 1, PRINTK, (1 << 20) - 1))),
+        ("no type", _related(call, (1, 0, 1, -4)), _related(nop, (1, 0, 1, -4))),
+        ("no type in data", _related(data, (0, 0, 1, 0)), _related(data, (0, 1, 1, 0))),
+        (
+            "a call of data",
+            _related(call, (1, 4, 1, -4), where=".modinfo"),
+            _related(call, (1, 2, 1, -4), where=".modinfo"),
+        ),
+        ("before another's function", _related(call, (1, 4, PRINTK, -5)), _related(call, (1, 4, PRINTK, -4))),
+        ("within another's", _related(call, (1, 4, PRINTK, 4092)), _related(call, (1, 4, PRINTK, 4091))),
+        ("a call within", _related(call, (1, 4, 1, -3), size=2), _related(call, (1, 4, 1, -4), size=2)),
+    ):
+        yield _doubtful("relocation-astray", label, _with(*wrong), _with(*right))
+    jump = Part(name=".text.own", data=b"\xe9" + bytes(7), flags=CODE)
+    bad, good = (_with(*_related(one, (1, 4, 1, -3), size=2)) for one in (call, jump))
+    yield _doubtful("relocation-astray", "a call, not a jump", bad, good)
+    table, fixed = (
+        Part(name=name, data=bytes(8), flags=SHF_ALLOC | SHF_WRITE) for name in (".data.own", ".rodata.own")
+    )
+    bad, good = (_with(*_related(one, (0, 1, 1, 1), more=[nop], where=nop.name, size=8)) for one in (table, fixed))
+    yield _doubtful("relocation-astray", "an address within", bad, good)
+    bad, good = (_with(*_related(table, (0, 1, 1, at), more=[nop], where=nop.name, size=8)) for at in (7, 8))
+    yield _doubtful("relocation-astray", "the last byte", bad, good)
+    page = Part(name=".text.own", data=struct.pack("<II", 0x90000000, 0x91000000), flags=CODE)
+    whole = _related(page, (0, 275, 1, 0), (4, 277, 1, 0))
+    for label, parts in (
+        ("arm64 page", _related(page, (0, 275, 1, 0))),
+        ("arm64 rest", _related(page, (4, 277, 1, 0))),
+        ("arm64 beyond", _related(page, (0, 275, 1, 0), (4, 277, 1, 65545))),
+        ("arm64 before", _related(page, (0, 275, 1, -1), (4, 277, 1, 0))),
+        ("arm64 no type", _related(page, (0, 275, 1, 0), (4, 277, 1, 0), (0, 256, 1, 0))),
+        ("arm64 data", _related(data, (0, 257, 1, 17), more=[page])),
+    ):
+        yield _doubtful("relocation-astray", label, _arm(*parts), _arm(*whole), ARM)
+    branch = Part(name=".text.own", data=struct.pack("<II", 0x94000000, 0xD503201F), flags=CODE)
+    for label, addend, size, where in (("within", 4, 8, ""), ("beyond", 9, 0, ""), ("data", 0, 0, ".modinfo")):
+        bad = _arm(*_related(branch, (0, 283, 1, addend), size=size, where=where))
+        yield _doubtful(
+            "relocation-astray", f"arm64 call {label}", bad, _arm(*_related(branch, (0, 283, 1, 0), size=8)), ARM
+        )
+    bad, good = (_arm(*_related(branch, (0, 283, PRINTK, at))) for at in (1, 0))
+    yield _doubtful("relocation-astray", "arm64 another's", bad, good, ARM)
+    jump = replace(branch, data=struct.pack("<I", 0x14000000))
+    bad, good = (_arm(*_related(one, (0, 283, 1, 4), size=8)) for one in (branch, jump))
+    yield _doubtful("relocation-astray", "arm64 a call, not a jump", bad, good, ARM)
+    bad, good = (_arm(*_related(branch, (0, 283, 1, 0), (at, 256, 1, 0))) for at in (0, 4))
+    yield _doubtful("relocation-astray", "arm64 taken out", bad, good, ARM)
+    good = _with(*_related(data, (0, 1, 1, 8), (8, 1, 1, 8)))
+    for label, change in (("less", {"size": 24}), ("none", {"size": 0}), ("no section", {"type": 0, "name": 0})):
+        yield _doubtful("bytes-unclaimed", label, patched(good, ".rela.data.own", **change), good)
+    padded = _with(*_related(replace(data, data=bytes(64)), (0, 1, 1, 8)))
+    yield _doubtful(
+        "bytes-unclaimed", "zeroes", patched(good, ".rela.data.own", size=24), patched(padded, ".data.own", size=8)
+    )
