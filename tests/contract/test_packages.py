@@ -136,7 +136,25 @@ def test_an_ipk_before_readers_that_are_not_ours(tmp_path: Path, how: Compressio
     assert "License: GPL-2.0-only\n" in control
     assert "OE: hello\n" in control
     assert "Depends: kmod (>= 29), x (<< 2)\n" in control
-    _run("tar", "-tf", f"data.tar.{how}", cwd=tmp_path)
+    assert _run("tar", "-xOf", "control.tar.gz", "./conffiles", cwd=tmp_path) == "/etc/one.conf\n"
+    assert _run("bsdtar", "-xOf", "control.tar.gz", "./postinst", cwd=tmp_path) == PACKAGE.scripts.postinst
+    scripts = [line.split() for line in _run("tar", "-tvf", "control.tar.gz", cwd=tmp_path).splitlines()]
+    assert {words[5]: words[0] for words in scripts}["./postinst"] == "-rwxr-xr-x"
+    listed = [line.split(maxsplit=5) for line in _run("tar", "-tvf", f"data.tar.{how}", cwd=tmp_path).splitlines()]
+    assert {words[1] for words in listed} == {"root/root"}
+    assert {words[5]: words[0] for words in listed if not words[0].startswith("d")} == {
+        "./etc/one.conf": "-rw-r--r--",
+        f"./{TREE}/updates/hello.ko": "-rw-r--r--",
+        f"./{TREE}/link -> updates/hello.ko": "lrwxrwxrwx",
+        "./usr/sbin/tool": "-rwsr-xr-x",
+    }
+    (tmp_path / "whole").mkdir()
+    _run("bsdtar", "-xf", f"data.tar.{how}", "-C", "whole", cwd=tmp_path)
+    _run("dpkg-deb", "-x", path, tmp_path / "by-dpkg")
+    for file in PACKAGE.files:
+        for there in ("whole", "by-dpkg"):
+            found = tmp_path / f"{there}{file.path}"
+            assert (found.readlink().name == "hello.ko") if file.link else (found.read_bytes() == file.data)
     assert _run("dpkg-deb", "--field", path, "Version").strip() == PACKAGE.version
     if how is not Compression.ZST:  # which this busybox does not know
         (tmp_path / "there").mkdir()
