@@ -518,7 +518,7 @@ def test_a_rule_that_is_broken(case: Case, tmp_path: Path) -> None:
     assert {str(one.severity) for one in mine} == {rule["severity"]}
     texts = [f"{one.path}:{one.line}: {one.message}\n{one.hint}" for one in mine]
     assert any(case.says in text for text in texts), texts
-    assert not any("{" in text for text in texts), texts
+    assert not any("{" in text or str(tmp_path) in text for text in texts), texts  # of paths in the root alone
     grave = {one.rule for one in found if one.severity is not Severity.NOTE}
     assert grave - {name, *case.also} == set()
 

@@ -126,7 +126,8 @@ class Auditor:
             kernel = kernel_of(release.root, release.release)
             judgement = judge(release, kernel, self.conditions, self.jobs)
         except InputError as error:
-            found.append(_about("kernel-unreadable", release, {"release": release.release, "why": error.what}))
+            why = error.what.removeprefix(f"rootfs:{release.root.path}: ").replace(f"{release.root.tree}/", "")
+            found.append(_about("kernel-unreadable", release, {"release": release.release, "why": why}))
         found += settled(files, judgement)
         found += verdict_findings(release, judgement, lacking)
         held = initramfs_of(release.root, release.release)

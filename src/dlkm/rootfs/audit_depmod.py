@@ -26,7 +26,7 @@ def depmod_findings(release: Release, runner: Runner) -> Iterator[Found]:
     try:
         made = depmod(release.root, release.release, runner=runner, events=Events(), tree=release.tree)
     except MalformedError as error:
-        yield _found("depmod-fails", release, {"why": error.what})
+        yield _found("depmod-fails", release, {"why": error.what.replace(f" in {release.root.path}", "")})
         return
     gone = missing(made.files, release.table, release.settings.kmod.loader)
     if gone:

@@ -90,10 +90,11 @@ def verdict_findings(release: Release, judgement: Judgement, lacking: Collection
     """What is to be told; of modules in `lacking` it is known already that they lack another module."""
     if judgement.not_judged:
         why = "no kernel image of this release is in this root filesystem"
-        yield _found("not-judged", release, None, {"count": judgement.not_judged, "why": why})
+        yield _found("not-judged", release, None, {"count": _modules(judgement.not_judged), "why": why})
     yield from _image(release, judgement)
     for file, error in judgement.errors:
-        yield _found("module-unreadable", release, file, {"path": file.real, "why": error.what})
+        why = error.what.removeprefix(f"{release.root.tree}/{file.real}: ")
+        yield _found("module-unreadable", release, file, {"path": file.real, "why": why})
     failing = [(file, one) for file, one in judgement.verdicts if one.outcome is Outcome.FAILS]
     yield from _refused(release, [(file, one) for file, one in failing if not _is_told(file, one, lacking)])
     yield from _untold(release, [(file, one) for file, one in judgement.verdicts if one.outcome is Outcome.CANNOT_TELL])
@@ -154,7 +155,7 @@ def _untold(release: Release, doubtful: Sequence[tuple[ModuleFile, Verdict]]) ->
             groups.setdefault(_first(verdict).rule, []).append((file, verdict))
     for group in groups.values():
         words = _words(release, group[0][1])
-        words |= {"count": len(group), "names": listed(file.name for file, _ in group)}
+        words |= {"count": _modules(len(group)), "names": listed(file.name for file, _ in group)}
         yield _found("untold", release, None, words)
 
 
@@ -164,6 +165,10 @@ def _untold_value(release: Release, file: ModuleFile, verdict: Verdict) -> Found
     words = {"name": file.name, "path": file.real, "places": listed(one.place for one in lines)}
     found = _found("untold/value", release, file, _words(release, verdict) | words)
     return replace(found, path=lines[0].file, line=lines[0].line) if lines else found
+
+
+def _modules(number: int) -> str:
+    return f"{number} module{'s' * (number != 1)}"
 
 
 def _doubts(release: Release, file: ModuleFile, verdict: Verdict) -> Iterator[Found]:
