@@ -167,6 +167,9 @@ def _at_section(beyond: int) -> Change:
     return lambda file: file.add_symbol("odd", section=len(file.sections) + beyond)
 
 
+NOTHING = (0, 256)  # types that write nothing: what stands there is to be all that was to come
+
+
 def _typed(kind: int, section: str = ".data.judge") -> Change:
     """The first entry of a section with another type."""
 
@@ -217,7 +220,8 @@ def relocations() -> Iterator[Case]:
             "relocation-type", built("judge", _typed(bad)), built("judge", _typed(good)), where=where, label=arch
         )
         for kind in kinds:
-            yield also(f"type {kind} on {arch}", built("judge", _typed(kind)), where=where)
+            changes = [_typed(kind)] if kind not in NOTHING else [_filled(data, 0), _typed(kind)]
+            yield also(f"type {kind} on {arch}", built("judge", *changes), where=where)
     yield from pair("relocation-target", built("judge", _twice(0)), beside, where=X86, label="written before")
     yield from pair("relocation-overlap", built("judge", _twice(-6)), beside, where=X86, tells=Tells.NOT)
     yield from pair("relocation-overflow", built("judge", setting(data, flags=SHF_WRITE)), where=X86)

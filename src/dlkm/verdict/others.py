@@ -47,29 +47,35 @@ class Others:
     def closest(self, versions: Mapping[str, int], asked: Kernel, built: str = "") -> Match | None:
         """The kernel of `asked`'s architecture that most of these versions are of; None when none shares any.
 
-        The one of the release `built` is looked at first, and the search ends at the first that has them all.
+        The one of the release `built` is looked at first, and the search ends at the first that has them all. Another
+        copy of `asked` itself is none that is near.
         """
         wanted = [
             hash(b"0x%08x\t%s" % (crc, name.encode("utf-8", "surrogateescape"))) for name, crc in versions.items()
         ]
         best: Match | None = None
-        for kernel in sorted(self._like(asked), key=lambda one: one.release != built):
+        for kernel in sorted(self._like(asked), key=lambda one: (one.release != built, is_copy(one))):
             agreeing = sum(_has(self._rows_of(kernel), row) for row in wanted)
             match = Match(kernel=kernel.id, release=kernel.release, agreeing=agreeing, total=len(wanted))
             if match.exact and wanted:
                 return match
-            if agreeing > (best.agreeing if best is not None else 0):
+            if kernel.release != asked.release and agreeing > (best.agreeing if best is not None else 0):
                 best = match
         return best
 
     def rows(self, symbols: Iterable[str], asked: Kernel) -> dict[str, dict[str, KernelSymbol]]:
-        """The exports of these names by the other kernels of `asked`'s architecture: by symbol, then by kernel."""
+        """The exports of these names by the other kernels of `asked`'s architecture: by symbol, then by kernel.
+
+        A copy of a kernel that gives the same is left out.
+        """
         found: dict[str, dict[str, KernelSymbol]] = {symbol: {} for symbol in symbols}
-        for kernel in self._like(asked):
+        seen: set[tuple[str, KernelSymbol]] = set()
+        for kernel in sorted(self._like(asked), key=is_copy):
             data = _bytes_of(kernel)
             for symbol, givers in found.items():
                 row = _row(data, symbol)
-                if row is not None:
+                if row is not None and (kernel.release, row) not in seen:
+                    seen.add((kernel.release, row))
                     givers[kernel.id] = row
         return found
 
@@ -91,6 +97,11 @@ class Others:
         if known is None:
             known = self._rows[kernel.id] = array("q", sorted(map(hash, _ROWS.findall(_bytes_of(kernel)))))
         return known
+
+
+def is_copy(kernel: Kernel) -> bool:
+    """Whether it came into the pool beside the kernel of its release, under a name with an `@`."""
+    return "@" in kernel.id
 
 
 def _has(rows: "array[int]", row: int) -> bool:

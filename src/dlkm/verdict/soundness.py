@@ -3,7 +3,7 @@
 can tell. For 64-bit little-endian modules.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, pairwise
 
 from dlkm.kernel.facts import Facts
@@ -73,7 +73,7 @@ def faults(candidate: Candidate, era: Era, moved: frozenset[int], known: Known |
         table_faults(candidate, era, names, entries, owners, known or Known()),
         _instructions(candidate, era, names, entries),
         reference_faults(candidate, era, names, entries),
-        _unclaimed(candidate, names),
+        _unclaimed(candidate, moved, names),
     ):
         found = next(kind, None)
         if found is not None:
@@ -98,39 +98,57 @@ def _unnamed(candidate: Candidate) -> Iterator[Fault]:
 
 def _overlap(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
     """Two parts that share bytes of the file, of those that the loader uses."""
-    header, sections = candidate.header, candidate.sections
-    used = moved | {
-        index for index, section in enumerate(sections) if section.type == SHT_RELA and section.info in moved
-    }
-    filled = (at for at in used | {header.shstrndx} if sections[at].size and sections[at].type != SHT_NOBITS)
-    parts = [
-        (0, candidate.header_size, "the ELF header"),
-        (header.shoff, header.shnum * candidate.layout.section.size, "the section headers"),
-        *((sections[at].offset, sections[at].size, names[at]) for at in filled),
-    ]
-    for (start, size, name), (following, _, other) in pairwise(sorted(parts)):
+    filled = {at for at in _used(candidate, moved) if candidate.sections[at].size}
+    parts = _parts(candidate, names, filled)
+    for (start, size, name), (following, _, other) in pairwise(parts):
         if start + size > following:
             yield "sections-overlap", {"subject": name, "other": other}
 
 
-def _unclaimed(candidate: Candidate, names: Sequence[str]) -> Iterator[Fault]:
-    """Bytes that no section has, though something is in them: a linker leaves nothing there but what aligns."""
-    header = candidate.header
-    parts = [
-        (0, candidate.header_size, "the ELF header"),
-        (header.shoff, header.shnum * candidate.layout.section.size, "the section headers"),
-        *(
-            (section.offset, section.size, name)
-            for section, name in zip(candidate.sections, names, strict=True)
-            if section.type not in {SHT_NULL, SHT_NOBITS} and section.size
-        ),
+def _unclaimed(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
+    """Bytes that no section has, though something is in them: a linker leaves nothing there but what aligns.
+
+    They may be those of a section that nothing needs, and that lies over another.
+    """
+    sections, used = candidate.sections, _used(candidate, moved)
+    filled = {at for at, section in enumerate(sections) if section.type != SHT_NULL and section.size}
+    parts = _parts(candidate, names, filled)
+    lent = [
+        sections[at].size
+        for at in filled - used
+        if any(
+            start < sections[at].offset + sections[at].size and sections[at].offset < start + size
+            for start, size, name in parts
+            if name != names[at]
+        )
     ]
     end, before = 0, ""
-    for start, size, name in sorted(parts):
-        if start - end > _PADDING and any(candidate.data[end:start]):
-            yield "bytes-unclaimed", {"subject": before, "place": end, "size": start - end}
+    for start, size, name in parts:
+        gap = start - end
+        if gap > _PADDING and gap > max(lent, default=0) + _PADDING and any(candidate.data[end:start]):
+            yield "bytes-unclaimed", {"subject": before, "place": end, "size": gap}
         if start + size > end:
             end, before = start + size, name
+
+
+def _used(candidate: Candidate, moved: frozenset[int]) -> set[int]:
+    """The sections that the loader uses."""
+    tables = {
+        index for index, section in enumerate(candidate.sections) if section.type == SHT_RELA and section.info in moved
+    }
+    return {*moved, *tables, candidate.header.shstrndx}
+
+
+def _parts(candidate: Candidate, names: Sequence[str], chosen: Iterable[int]) -> list[tuple[int, int, str]]:
+    """Place, size and name of the parts of the file, in its order; of the chosen sections those with bytes in it."""
+    header, sections = candidate.header, candidate.sections
+    return sorted(
+        [
+            (0, candidate.header_size, "the ELF header"),
+            (header.shoff, header.shnum * candidate.layout.section.size, "the section headers"),
+            *((sections[at].offset, sections[at].size, names[at]) for at in chosen if sections[at].type != SHT_NOBITS),
+        ]
+    )
 
 
 def _access(candidate: Candidate, era: Era, names: Sequence[str]) -> Iterator[Fault]:

@@ -73,6 +73,16 @@ def test_the_kernel_that_a_module_was_built_for_is_named(tmp_path: Path) -> None
     assert "dlkm build SOURCE -k 6.1.0-56-amd64" in cause.hint
 
 
+def test_a_copy_is_named_for_neither_the_kernel_nor_the_kernel_asked(tmp_path: Path) -> None:
+    kernel = _kernel(tmp_path)
+    exact = _other(tmp_path, "6.1.0-50-amd64", OTHER, kernel)
+    copies = [replace(one, id=f"{one.release}@source") for one in (exact, kernel)]
+    cause = _cause(_verdict(tmp_path, kernel, module(**FOREIGN), [*copies, exact]))
+    assert "built for 6.1.0-50-amd64: " in cause.message
+    alone = _cause(_verdict(tmp_path, kernel, module(**FOREIGN), copies[1:]))
+    assert "@source" not in alone.message + alone.hint
+
+
 def test_the_nearest_is_named_where_none_is_the_same(tmp_path: Path) -> None:
     kernel = _kernel(tmp_path)
     near = _other(tmp_path, "6.1.0-49-amd64", OTHER | {"gpl_symbol": 5}, kernel)
