@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`dlkm check` from the shell, again and again: the same answer as long as nothing changed, and within its memory."""
 
+import lzma
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from dlkm.core.files import cache_home
 from dlkm.kernel.installed import module_paths
 from dlkm.kernel.kernel import Kernel
+from dlkm.ko.decompress import LIMIT
+from dlkm.ko.signature import signature_of
 
 pytestmark = pytest.mark.contract
 
@@ -128,6 +134,38 @@ def test_memory(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> No
     assert _peak(command, env) * JOBS < MEMORY
 
 
+def _zstd(data: Iterable[bytes]) -> bytes:
+    packer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return b"".join((*map(packer.compress, data), packer.flush()))
+
+
+def _gzip(data: Iterable[bytes]) -> bytes:
+    packer = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+    return b"".join((*map(packer.compress, data), packer.flush()))
+
+
+def _xz(data: Iterable[bytes]) -> bytes:
+    return b"".join(map(cache(partial(lzma.compress, preset=0)), data))
+
+
+@pytest.mark.parametrize("pack", [_zstd, _gzip, _xz])
+@pytest.mark.parametrize(("size", "status"), [(LIMIT, 1), (LIMIT + (4 << 20), 3)])
+def test_what_unpacks_to_much_takes_little_memory(
+    kernel_61: Kernel, tmp_path: Path, pack: Callable[[Iterable[bytes]], bytes], size: int, status: int
+) -> None:
+    """A module whose signature is wrong, so that all of it is digested; a little larger, it is refused."""
+    assert kernel_61.modules is not None
+    whole = Path(next(iter(module_paths(kernel_61.modules)))).read_bytes()
+    signature = signature_of(whole)
+    assert signature is not None
+    start, end = whole[: signature.body_size], whole[signature.body_size :]
+    block = bytes(4 << 20)
+    first, last = start + block[len(start) :], block[len(end) :] + end
+    file = tmp_path / "large.ko"
+    file.write_bytes(pack([first, *[block] * (size // len(block) - 2), last]))
+    assert _peak([str(DLKM), "check", str(file), "-k", kernel_61.id, "-q"], status=status) * JOBS < MEMORY
+
+
 # What a process held before it became another program counts for that one, too (fs/exec.c: exec_mmap), and so would the
 # tests' own memory: a small process starts the command.
 _STARTER = """
@@ -138,10 +176,11 @@ sys.exit(status)
 """
 
 
-def _peak(command: Sequence[str], env: dict[str, str] | None = None) -> int:
-    """Bytes of the largest process of a command that ends well."""
+def _peak(command: Sequence[str], env: dict[str, str] | None = None, status: int = 0) -> int:
+    """Bytes of the largest process of a command that ends with this status."""
     starter = [sys.executable, "-I", "-S", "-c", _STARTER, *command]
-    found = subprocess.run(starter, check=True, capture_output=True, text=True, env=env, timeout=120)
+    found = subprocess.run(starter, check=False, capture_output=True, text=True, env=env, timeout=120)
+    assert found.returncode == status, found.stderr
     return int(found.stdout) * 1024
 
 

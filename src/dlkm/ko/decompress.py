@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compressed files to plain bytes, bounded in output and memory. What the bytes mean is not known here."""
 
+import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from io import SEEK_END, BytesIO
-from pathlib import PurePath
-from typing import Protocol
+from mmap import ACCESS_READ, mmap
+from pathlib import Path, PurePath
+from typing import BinaryIO, NamedTuple, Protocol
 
 from dlkm.core.errors import MalformedError
+from dlkm.core.files import StorageError, cannot_write
 
 try:
     import lzma_mt as lzma  # the same by a liblzma that takes two thirds of the time of Debian 12's
 except ImportError:  # not made for every machine and every Python
     import lzma  # type: ignore[no-redef]
 
-LIMIT = 232 << 20  # bytes of output: with all else below 300 MB; the largest modules with debug information are smaller
+LIMIT = 232 << 20  # bytes of output; the largest modules with debug information are smaller
+HELD = 64 << 20  # bytes of output that stay in memory: with a window as large as may be and all else below 300 MB
 _CHUNK = 1 << 20  # bytes of output at a time
 _STREAMS = 64  # in one file; a packer writes one
 _WINDOW = 128 << 20  # bytes of the largest window that kernel images are packed with; modules have 8 MiB at most
+_DAMAGED = (lzma.LZMAError, zlib.error, EOFError)
 _MEMORY = _WINDOW + (16 << 20)  # bytes for the window and the decoder itself
 
 
@@ -48,47 +53,127 @@ def compression_of_name(name: str) -> Compression:
 def decompress(data: bytes, where: str, limit: int = LIMIT) -> bytes:
     """The plain bytes of an xz, gzip or zstd file (several streams in a row are one); anything else is returned as is.
 
-    MalformedError when the data is damaged or cut off, or gives more than `limit` bytes.
+    MalformedError when the data is damaged or cut off, or gives more than `limit` bytes; StorageError when it gives
+    more than `HELD` and there is no place for that.
     """
     kind = compression_of(data)
     if kind is Compression.NONE:
         return data
-    whole = BytesIO()  # grows in place, while parts that are joined are there twice
+    held = _gathered(_Packed(lambda start, size: data[start : start + size], len(data), kind), where, limit)
+    if isinstance(held, BytesIO):
+        return held.getvalue()
+    with held:
+        held.seek(0)
+        return held.read()
+
+
+def unpack_file(file: BinaryIO, where: str, limit: int = LIMIT) -> bytes | mmap:
+    """The same for an open file that is packed, whatever its size; what is large lies in a file without a name.
+
+    OSError when it cannot be read.
+    """
+    number = file.fileno()
+    kind = compression_of(os.pread(number, 6, 0))
+    size = os.fstat(number).st_size
+    held = _gathered(_Packed(lambda start, count: os.pread(number, count, start), size, kind), where, limit)
+    if isinstance(held, BytesIO):
+        return held.getvalue()
+    with held:
+        return mmap(held.fileno(), 0, access=ACCESS_READ)
+
+
+class _Packed(NamedTuple):
+    """Where packed bytes come from: so many from there on, their number, and how they are packed."""
+
+    read: Callable[[int, int], bytes]
+    size: int
+    kind: Compression
+
+
+def _gathered(packed: _Packed, where: str, limit: int) -> BinaryIO:
+    """All that comes out: in memory, or in a file where it is large."""
+    whole: BinaryIO = BytesIO()  # grows in place, while parts that are joined are there twice
     try:
-        for part in _parts(data, kind, limit):
-            if whole.tell() + len(part) > limit:
-                raise MalformedError(f"{where}: unpacks to more than {limit} bytes")
+        for part in _within(limit, _parts(packed, limit), where):
             if whole.tell() == 0:
                 whole = BytesIO(part)  # takes it as it is: most modules come in one
                 whole.seek(0, SEEK_END)
-            else:
-                whole.write(part)
-    except (lzma.LZMAError, zlib.error, EOFError) as error:
-        raise MalformedError(f"{where}: {kind} data is damaged: {error}") from error
-    return whole.getvalue()
+                continue
+            if isinstance(whole, BytesIO) and whole.tell() + len(part) > HELD:
+                whole = _laid_down(whole)
+            _add(whole, part)
+    except BaseException as error:
+        whole.close()
+        if isinstance(error, _DAMAGED):
+            raise MalformedError(f"{where}: {packed.kind} data is damaged: {error}") from error
+        raise
+    return whole
 
 
-def _parts(data: bytes, kind: Compression, limit: int) -> Iterator[bytes]:
+def _within(limit: int, parts: Iterable[bytes], where: str) -> Iterator[bytes]:
+    total = 0
+    for part in parts:
+        total += len(part)
+        if total > limit:
+            raise MalformedError(f"{where}: unpacks to more than {limit} bytes")
+        yield part
+
+
+def _laid_down(held: BytesIO) -> BinaryIO:
+    from tempfile import TemporaryFile
+
+    try:
+        file = TemporaryFile()  # noqa: SIM115 — whoever reads it closes it
+    except OSError as error:
+        raise _no_place(error) from error
+    _add(file, held.getbuffer())
+    return file
+
+
+def _add(whole: BinaryIO, part: bytes | memoryview) -> None:
+    try:
+        whole.write(part)
+        whole.flush()
+    except OSError as error:
+        raise _no_place(error) from error
+
+
+def _no_place(error: OSError) -> StorageError:
+    from tempfile import gettempdir
+
+    return cannot_write(Path(gettempdir()), error)
+
+
+def _parts(packed: _Packed, limit: int) -> Iterator[bytes]:
     """What comes out, in parts of some MiB at most, so that a bomb is noticed before it has grown."""
-    whole = _zstd_at_once(data, limit) if kind is Compression.ZSTD else None
+    at_once = packed.kind is Compression.ZSTD and packed.size <= HELD
+    whole = _zstd_at_once(packed.read(0, packed.size), min(limit, HELD)) if at_once else None
     if whole is not None:
         yield whole
         return
     start = 0
     for _ in range(_STREAMS):
-        decoder = DECODERS[kind]()
+        decoder = DECODERS[packed.kind]()
         while not decoder.eof:
-            piece = data[start : start + decoder.piece]
+            piece = packed.read(start, decoder.piece)
             if not piece:
                 raise EOFError("it ends too early")
             start += len(piece)
             yield from decoder.feed(piece)
-        start -= decoder.unused
-        # Streams may be padded with zeroes (xz file format, section 2.2; gzip does the same).
-        start = start if data[start : start + 1] != b"\0" else len(data) - len(data[start:].lstrip(b"\0"))
-        if start >= len(data):
+        start = _behind_padding(packed, start - decoder.unused)
+        if start >= packed.size:
             return
     raise EOFError(f"it has more than {_STREAMS} streams")
+
+
+def _behind_padding(packed: _Packed, start: int) -> int:
+    """Streams may be padded with zeroes (xz file format, section 2.2; gzip does the same)."""
+    while piece := packed.read(start, _CHUNK if packed.read(start, 1) == b"\0" else 1):
+        rest = len(piece.lstrip(b"\0"))
+        start += len(piece) - rest
+        if rest:
+            break
+    return start
 
 
 class Decoder(Protocol):

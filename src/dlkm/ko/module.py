@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from dlkm.core.errors import UsageError
 from dlkm.core.files import open_regular
 from dlkm.core.names import module_name
-from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress
+from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress, unpack_file
 from dlkm.ko.elf import STB_WEAK, Elf, text
 from dlkm.ko.exports import Export, exports_of
 from dlkm.ko.modinfo import Parameter, parameters_of, parse_modinfo
@@ -147,21 +148,23 @@ def read_module(path: Path) -> Module:
 
     UsageError when there is no such file or it cannot be read; MalformedError when it is no ELF file.
     """
-    return module_of(_content(path), path)
-
-
-def module_of(data: bytes | mmap.mmap, path: Path) -> Module:
-    """A module from its bytes, as they stand in the file `path`; errors as read_module."""
-    compression = compression_of(data[:6])
-    plain = data if compression is Compression.NONE else decompress(data[:], str(path))
+    try:
+        with open_regular(path) as stream:
+            compression = compression_of(os.pread(stream.fileno(), 6, 0))
+            plain = _content(stream) if compression is Compression.NONE else unpack_file(stream, str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     return Module(path=path, data=plain, compression=compression, elf=Elf.parse(plain, str(path)))
 
 
-def _content(path: Path) -> bytes | mmap.mmap:
-    try:
-        with open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            # Reading is as quick as mapping, and a file that shrinks meanwhile does no harm; only giants are mapped.
-            return stream.read() if size <= _READ_WHOLE else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+def module_of(data: bytes, path: Path) -> Module:
+    """A module from its bytes, as they stand in the file `path`; errors as read_module."""
+    plain = decompress(data, str(path))
+    return Module(path=path, data=plain, compression=compression_of(data), elf=Elf.parse(plain, str(path)))
+
+
+def _content(file: BinaryIO) -> bytes | mmap.mmap:
+    """Reading is as quick as mapping, and a file that shrinks meanwhile does no harm; only giants are mapped."""
+    if os.fstat(file.fileno()).st_size <= _READ_WHOLE:
+        return file.read()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

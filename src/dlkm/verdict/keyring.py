@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from mmap import MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _PEM = b"-----BEGIN CERTIFICATE-----"
 # Attributes of the variables db and MokListRT (EFI_VARIABLE_…): kept, for boot services, at run time; authenticated
 _FIRMWARE = frozenset(number.to_bytes(4, "little") for number in (0x06, 0x07, 0x26, 0x27))
 _DIFFERS = "EKEYREJECTED"  # it is a signature, of something else
+_PIECE = 16 << 20  # bytes that are digested at a time
 _P384 = bytes.fromhex("06052b81040022")  # secp384r1 (RFC 5480, 2.1.1.1)
 _PADDING = 8  # bytes of 0xff at least
 
@@ -94,9 +96,15 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool | None:
 def digest_of(name: str, data: bytes | memoryview) -> bytes | None:
     """The digest of a name as the kernel has it; None when it cannot be computed here."""
     try:
-        return hashlib.new(name.replace("-", "_"), data, usedforsecurity=False).digest()
+        told = hashlib.new(name.replace("-", "_"), usedforsecurity=False)
     except ValueError:
         return None
+    whole = memoryview(data)
+    for start in range(0, len(whole), _PIECE):
+        told.update(whole[start : start + _PIECE])
+        if isinstance(whole.obj, mmap):
+            whole.obj.madvise(MADV_DONTNEED, start, _PIECE)  # of a map nothing need stay in memory
+    return told.digest()
 
 
 def verify(key: bytes, digest_name: str, digest: bytes, value: bytes) -> bool | None:

@@ -16,7 +16,7 @@ from dlkm.core.errors import DlkmError
 from dlkm.core.names import module_name
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.symvers import KERNEL
-from dlkm.ko.decompress import Compression, compression_of, decompress
+from dlkm.ko.decompress import HELD, Compression, compression_of, decompress
 from dlkm.ko.signature import MARKER
 from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
 from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA, Candidate
@@ -98,7 +98,7 @@ class Quick:
 
     def _answer_packed(self, data: bytes) -> Plain | None:
         try:
-            return self.answer(data if compression_of(data) is Compression.NONE else decompress(data, ""))
+            return self.answer(data if compression_of(data) is Compression.NONE else decompress(data, "", HELD))
         except DlkmError:
             return None
 
