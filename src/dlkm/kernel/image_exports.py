@@ -20,8 +20,9 @@ _ENTRY = 12  # three 32-bit distances to value, name and namespace (CONFIG_HAVE_
 _FLAG_GPL = 1
 _NAME = re.compile(rb"[A-Za-z_.$][A-Za-z0-9_.$]{0,511}\0")
 _NAMESPACE = re.compile(rb"[!-~]{0,511}\0")
-# Names that every kernel with modules exports; one of them finds the tables of a raw image.
-_ANCHORS = (b"module_layout", b"kfree", b"_printk", b"printk")
+# Names that every kernel with modules exports; one of them finds the tables of a raw image. A linker may have made some
+# the ends of longer strings (__SCK__tp_func_kfree), but hardly all.
+_ANCHORS = (b"module_layout", b"kfree", b"_printk", b"printk", b"param_ops_int")
 _WINDOW = 4 << 20  # bytes around the strings within which the tables lie; a distribution's take half of one MiB
 
 _ATTEMPTS = 16  # places tried; a real kernel has one

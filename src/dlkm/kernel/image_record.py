@@ -22,7 +22,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.readings import asked_for, folder, keep
 from dlkm.kernel.symvers import KernelSymbol, Symvers
 
-FORMAT = 2
+FORMAT = 3
 LIMIT = 16 << 20  # bytes of a record; a distribution's has some thousand
 _SHOWN = 20  # names of exports that differ; all are counted
 

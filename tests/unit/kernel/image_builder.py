@@ -13,6 +13,7 @@ ROWS: list[Row] = [
     ("kfree", 0x037A0CBA, False, ""),
     ("memcpy", 0x69ACDF38, False, None),
     ("module_layout", 0x9060323F, False, ""),
+    ("param_ops_int", 0x0, False, ""),
     ("alpha_gpl", 0xFFFFFFFE, True, "NS"),
     ("beta_gpl", 0x80000001, True, ""),
 ]
@@ -25,8 +26,15 @@ class Tables:
     """`__ksymtab`, `__ksymtab_gpl`, (flags,) CRCs, strings one behind the other, as the linker leaves them."""
 
     def __init__(
-        self, *, order: str = "<", flags: bool = False, relative: bool = False, with_crcs: bool = True
+        self,
+        *,
+        order: str = "<",
+        flags: bool = False,
+        relative: bool = False,
+        with_crcs: bool = True,
+        merged: bool = False,
     ) -> None:
+        """`merged`: the linker made most names the ends of longer strings."""
         self.order, self.rows = order, sorted(ROWS, key=lambda row: (row[2] and not flags, row[0]))
         count = len(self.rows)
         self.flags = bytes(int(row[2]) for row in self.rows) if flags else b""
@@ -35,6 +43,7 @@ class Tables:
         strings = first + (4 * count if with_crcs else 0)
         self.strings = self.entries = self.crcs = self.pool = b""
         for name, crc, _, space in self.rows:
+            self.strings += b"__SCK__" if merged and name != "param_ops_int" else b""
             place = strings + len(self.strings)
             self.entries += self._entry(place, None if space is None else place + len(name) + 1)
             self.crcs += struct.pack(f"{order}I", crc) if with_crcs else b""

@@ -70,6 +70,11 @@ def test_without_modversions_every_crc_is_zero() -> None:
     assert exports_of_image(image(vmlinux(Tables(with_crcs=False)))) == expected
 
 
+def test_names_that_are_the_ends_of_longer_strings() -> None:
+    tables = Tables(with_crcs=False, flags=True, merged=True)
+    assert exports_of_image(image(raw_image(tables))).keys() == EXPECTED.keys()
+
+
 def test_a_vmlinux_with_one_table_and_flags() -> None:
     assert exports_of_image(image(vmlinux(Tables(flags=True)))) == EXPECTED
 
