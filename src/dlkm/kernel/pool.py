@@ -6,6 +6,7 @@
 a process that ended too early, and goes, and so does `.scratch/old-*`, which was replaced or removed.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -36,6 +37,7 @@ from dlkm.kernel.record import Record
 
 _ID = re.compile(r"[0-9][A-Za-z0-9.+~_@-]{0,200}")
 _ASIDE = "old-"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 DOWNLOADS_KEPT = 7 * 86400  # seconds that a broken-off download may wait to be resumed
 
 
@@ -206,7 +208,10 @@ class Pool:
 
     @contextmanager
     def scratch(self, kernel: str) -> Iterator[Path]:
-        """An empty directory to make a kernel in, gone afterwards; to be used under `locked`."""
+        """An empty directory to make a kernel in, gone afterwards; to be used under `locked`.
+
+        StorageError when the disk is full.
+        """
         path = self.root / ".scratch" / kernel
         # What is left over is moved, not emptied: programs that outlived their dlkm may still be writing there.
         remove_tree(self._put_aside(path))
@@ -216,6 +221,10 @@ class Pool:
             raise cannot_write(path, error) from error
         try:
             yield path
+        except OSError as error:  # by whatever step
+            if error.errno in _FULL:
+                raise cannot_write(path, error) from error
+            raise
         finally:
             remove_tree(path)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The pool: what damage and hostile records do, what interrupted work leaves, and the lock."""
 
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from dlkm.core.errors import ExitStatus, MalformedError, UsageError
 from dlkm.core.events import Events
+from dlkm.core.files import StorageError
 from dlkm.kernel.debian import add
 from dlkm.kernel.pool import Broken, DamagedError, Pool, natural
 from dlkm.kernel.record import Record
@@ -167,6 +169,19 @@ def test_scratch_starts_empty_and_leaves_nothing(pool: Pool) -> None:
     finally:
         os.close(descriptor)
     assert list((pool.root / ".scratch").iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_told_whichever_step_it_stops(pool: Pool) -> None:
+    def fill(number: int) -> None:
+        with pool.scratch(ID) as made:
+            (made / "half").write_text("half")
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(StorageError, match=f"{ID}: No space left on device"):
+        fill(errno.ENOSPC)
+    assert list((pool.root / ".scratch").iterdir()) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        fill(errno.EBADF)
 
 
 def test_a_broken_off_download_is_kept_to_go_on_with(pool: Pool) -> None:
