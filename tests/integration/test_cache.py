@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import tree_on_the_target
 from dlkm.build.options import BuildOptions
 from dlkm.build.order import Order
 from dlkm.build.probe import answer_ahead, answer_in_make
 from dlkm.build.scratch import Scratch
 from dlkm.core.processes import environment
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import find
 from tests import builds

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from dlkm.core.errors import FetchError
+from dlkm.core.events import Events
 from dlkm.core.processes import Processes, environment
+from dlkm.kernel.compiler import compiler_for
 from dlkm.kernel.debian_source import apply_patches
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.sameness import PROBE, verify
-from dlkm.kernel.workbench import Workbench, compiler_for
+from dlkm.kernel.workbench import Workbench
 from dlkm.ko.module import read_module
 from tests.conftest import fetched
 
@@ -72,7 +74,7 @@ def test_the_source_of_another_kernel_is_noticed(full: Kernel, kernel_612: Kerne
         here=full.source,
         place=f"/usr/src/{full.source.name}",
         arch=full.arch,
-        compiler=compiler_for(full.config, full.arch, Processes()),
+        compiler=compiler_for(full.config, full.arch, full.id, Processes(), Events()),
         runner=Processes(),
         log=tmp_path / "log",
         release=full.release,
@@ -140,6 +142,8 @@ def test_a_directory_or_a_tarball_with_a_configuration(tree: Path, tmp_path: Pat
         assert "reading the image" not in err, "there is none"
         assert (Path(kernel["source"]) / ".git").exists() == (place != tree), "what version control keeps is not copied"
         assert "preparing" not in _dlkm(*words, cache=cache)[2], "the same again is taken from the pool"
+        status, out, err = _dlkm("kernel", "show", f"source:{place}", "--json", cache=cache)
+        assert (status, json.loads(out)["kernel"]["id"]) == (0, "6.9.1-mine"), "once made, its word is enough"
     assert not Path("/usr/src/evil").exists()
     assert sorted(path.name for path in tree.iterdir()) == [
         ".git",

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from dlkm.action.store import Store
 from dlkm.action.tree import Blobs
-from dlkm.build.compiler import Compiler
 from dlkm.build.content import KernelContent, kernel_content
 from dlkm.build.kerneltree import KernelTree, tree_on_the_target
 from dlkm.build.order import Order
@@ -17,6 +16,7 @@ from dlkm.build.toolchain import Toolchain, toolchain_of
 from dlkm.core.arch import Arch
 from dlkm.core.errors import DlkmError
 from dlkm.core.processes import Runner
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 
 _Value = TypeVar("_Value")

@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.options import BuildOptions
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver, Style
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from dlkm.action.store import Store
 from dlkm.build.bubblewrap import LOST, find_bubblewrap
 from dlkm.build.caching import Cache
-from dlkm.build.compiler import Compiler, choose
 from dlkm.build.elsewhere import Remote
 from dlkm.build.jobserver import JobServer
 from dlkm.build.kerneltree import headers_of
@@ -31,6 +30,7 @@ from dlkm.core.events import Events
 from dlkm.core.files import StorageError
 from dlkm.core.processes import Foreman
 from dlkm.core.tools import missing
+from dlkm.kernel.compiler import Compiler, choose
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.dkms import CONF
 from dlkm.source.driver import Driver, Style

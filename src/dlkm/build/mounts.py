@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.scratch import Scratch
 from dlkm.build.system import TOP, entry, kernel_mounts, programs
+from dlkm.kernel.compiler import Compiler
 
 DRIVER = "/build/driver"  # where the copy lies, and where debug information says it did, sandbox or not
 ROOT, TOOLS, HOME = "/build/root", "/build/tools", "/build/home"

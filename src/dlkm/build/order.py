@@ -4,8 +4,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.options import BuildOptions
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver
 

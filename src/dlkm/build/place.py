@@ -8,13 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import KMOD, REAL_KMOD
 from dlkm.build.scratch import Scratch
 from dlkm.build.view import SYSTEM_PATH, View, bare_view, kernel_maps
 from dlkm.core.processes import shell_line
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 
 _NO_DEPMOD = '[ "$name" = depmod ] && exit 0\n'

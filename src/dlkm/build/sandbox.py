@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.build.bubblewrap import ISOLATION, Bubblewrap
-from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import mounts_of
 from dlkm.build.scratch import Scratch
 from dlkm.build.view import View, sandbox_view
+from dlkm.kernel.compiler import Compiler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

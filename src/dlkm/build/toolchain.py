@@ -12,10 +12,10 @@ from typing import Any
 from dlkm.action.digest import Digest, digest_of, digest_of_file
 from dlkm.action.remembered import remembered
 from dlkm.action.store import Store, walk
-from dlkm.build.compiler import Compiler
 from dlkm.build.system import toolchain_table
 from dlkm.core.arch import Arch
 from dlkm.core.processes import Runner
+from dlkm.kernel.compiler import Compiler
 
 _LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)  # ldd's lines
 _ELF = b"\x7fELF"

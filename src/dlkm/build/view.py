@@ -4,10 +4,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import DKMS_TREE, DRIVER, HOME, ROOT, TOOLS
+from dlkm.kernel.compiler import Compiler
 
 SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 

@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _toolchains(arguments: argparse.Namespace, terminal: Terminal) -> "list[tuple[Kernel, Toolchain]]":
     from dlkm.action.store import Store
-    from dlkm.build.compiler import choose
     from dlkm.build.toolchain import toolchain_of
     from dlkm.core.processes import Processes
+    from dlkm.kernel.compiler import choose
 
     runner, store = Processes(), Store()
     kernels = kernels_of(arguments, terminal)

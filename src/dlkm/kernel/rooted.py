@@ -127,7 +127,7 @@ def _running_hint(release: str) -> str:
 def rootfs_kernels(root: Path) -> tuple[Kernel, ...]:
     """All kernels of an installed root filesystem: image, modules, configuration; no headers."""
     if not root.is_dir():
-        raise UsageError(f"{root}: no such directory")
+        raise UsageError(f"{root}: no such directory or file")
     found = releases_in(root)
     if not found:
         raise UsageError(f"{root}: no kernel's modules below lib/modules or usr/lib/modules")

@@ -20,6 +20,7 @@ from dlkm.core.names import is_release
 from dlkm.core.processes import Runner, bound_to_us, failed
 from dlkm.kernel import archive, debian, rooted
 from dlkm.kernel.adopt import adopt, free_id, present
+from dlkm.kernel.compiler import compiler_for
 from dlkm.kernel.config import Config, text_of
 from dlkm.kernel.debian_source import apply_patches, fetch_source, source_package
 from dlkm.kernel.demand import complete
@@ -28,7 +29,7 @@ from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import Unpacked
 from dlkm.kernel.sameness import PROBE, verify
-from dlkm.kernel.workbench import Workbench, compiler_for, require_tools
+from dlkm.kernel.workbench import Workbench, require_tools
 
 UNPACK_TIMEOUT = 1800.0  # seconds
 # Options that describe the machine that configures, not the kernel (init/Kconfig, scripts/Kconfig.include).
@@ -136,25 +137,24 @@ def _given(path: Path, pool: Pool, events: Events, runner: Runner, asked: Asked)
     """A directory or a tarball of any kernel, with the configuration that the user names."""
     if not path.exists():
         raise UsageError(f"source:{path}: no such directory or file")
+    origin = f"source:{path.resolve()}"
     config = asked.config or path / ".config"
+    if asked.config is None and not config.is_file() and (before := _made_from(pool, origin)) is not None:
+        return before
     if not config.is_file():
         raise UsageError(
             f"source:{path}: needs the kernel's configuration" + (f": {config} is no file" if asked.config else ""),
             hint="--config FILE: the target's /boot/config-… or /proc/config.gz; --symvers FILE: its Module.symvers",
         )
-    if asked.symvers is not None and not asked.symvers.is_file():
-        raise UsageError(f"--symvers {asked.symvers}: is no file")
-    if asked.release is not None and not is_release(asked.release):
-        raise UsageError(f"--release {asked.release}: is no kernel release")
+    _require_files(asked)
     arch = arch_of(config)
     if path.is_dir():
         _require_source(path, path)  # before anything is copied: it may be any directory, however large
-    origin = f"source:{path.resolve()}"
     packages = tuple(_identity(path, config, asked))
     release = asked.release
-    known = next((kernel for kernel in pool.list() if kernel.origin == origin), None)
-    if known is not None and (same := present(pool, known.release, packages, origin)) is not None:
-        return same
+    for known in pool.list():
+        if known.origin == origin and (same := present(pool, known.release, packages, origin)) is not None:
+            return same
     require_tools(runner)
     with pool.locked("0-source", events), pool.scratch("0-source") as made:
         with events.task(f"copying {path.name}"):
@@ -181,6 +181,21 @@ def _given(path: Path, pool: Pool, events: Events, runner: Runner, asked: Asked)
         return _put(work, name, origin, found, tree, packages)
 
 
+def _require_files(asked: Asked) -> None:
+    if asked.symvers is not None and not asked.symvers.is_file():
+        raise UsageError(f"--symvers {asked.symvers}: is no file")
+    if asked.release is not None and not is_release(asked.release):
+        raise UsageError(f"--release {asked.release}: is no kernel release")
+
+
+def _made_from(pool: Pool, origin: str) -> Kernel | None:
+    """What was made of that path with a configuration given then; None for nothing, UsageError for several."""
+    known = [kernel.id for kernel in pool.list() if kernel.origin == origin]
+    if len(known) > 1:
+        raise UsageError(f"{origin}: made {len(known)} kernels", hint=f"name one of them: {', '.join(known)}")
+    return pool.take(known[0]) if known else None
+
+
 def _identity(path: Path, config: Path, asked: Asked) -> Iterator[Unpacked]:
     """What the result depends on: a change of any of it makes the kernel anew."""
     if path.is_file():
@@ -201,7 +216,7 @@ def _prepare(work: _Work, tree: Path, release: str | None) -> Workbench:
         here=tree,
         place=place,
         arch=work.arch,
-        compiler=compiler_for(config, work.arch, work.runner),
+        compiler=compiler_for(config, work.arch, tree.name, work.runner, work.events),
         runner=work.runner,
         log=work.made / "prepare.log",
         release=release,

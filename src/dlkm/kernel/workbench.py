@@ -10,7 +10,7 @@ from dlkm.core.arch import Arch
 from dlkm.core.errors import FetchError, MissingToolError
 from dlkm.core.processes import Completed, Runner, bound_to_us, failed
 from dlkm.core.tools import all_tools, install_command, missing
-from dlkm.kernel.config import Config
+from dlkm.kernel.compiler import Compiler
 
 TIMEOUT = 1800.0  # seconds
 TOOLS = ("make", "bwrap", "bc", "flex", "bison", "libelf-dev", "libssl-dev")
@@ -28,7 +28,7 @@ class Workbench:
     here: Path
     place: str
     arch: Arch
-    compiler: str
+    compiler: Compiler
     runner: Runner
     log: Path
     release: str | None = None
@@ -73,23 +73,8 @@ def require_tools(runner: Runner) -> None:
         raise missing("bwrap")
 
 
-def compiler_for(config: Config, arch: Arch, runner: Runner) -> str:
-    """The program that CONFIG_CC_VERSION_TEXT names ("gcc-12 (Debian …) 12.2.0"), else its family's, cross or not."""
-    text = config.get("CC_VERSION_TEXT") or "gcc"
-    named = Path(text.split(" ")[0]).name
-    family = "clang" if "clang" in text else "gcc"
-    prefix = "" if family == "clang" else arch.cross_compile
-    for name in (prefix + named, named if not prefix else "", prefix + family):
-        if name and (family in name) and runner.find(name) is not None:
-            return name
-    hint = f"apt-get install {family if arch.is_host or family == 'clang' else arch.compiler_package}"
-    raise MissingToolError(f"no compiler for {arch.name}: {prefix}{family}", hint=hint)
-
-
-def _compilers(compiler: str) -> dict[str, str]:
-    if "clang" not in compiler:
-        return {"CC": compiler}
-    return {"LLVM": compiler.removeprefix("clang") or "1"}
+def _compilers(compiler: Compiler) -> dict[str, str]:
+    return {"CC": compiler.path.name} if compiler.llvm is None else {"LLVM": compiler.llvm}
 
 
 def _with_log(done: Completed, log: Path) -> Completed:

@@ -20,8 +20,8 @@ from dlkm.yocto.options import RecipeOptions
 from dlkm.yocto.preset import preset
 
 if TYPE_CHECKING:
-    from dlkm.build.compiler import Compiler
     from dlkm.build.kerneltree import KernelTree
+    from dlkm.kernel.compiler import Compiler
     from dlkm.kernel.kernel import Kernel
 
 FACTS = ("PN", "PV", "DEPENDS", "PROVIDES", "MACHINE", "LICENSE", "SUMMARY")
@@ -129,8 +129,8 @@ def setting(
     bubblewrap = bubblewrap or presumed_bubblewrap(runner, is_root=os.geteuid() == 0) or _tried(runner, events)
     if kernel is None:
         return Setting(runner=runner, events=events, bubblewrap=bubblewrap, options=options, begun=begun)
-    from dlkm.build.compiler import choose
     from dlkm.build.kerneltree import headers_of, tree_on_the_target
+    from dlkm.kernel.compiler import choose
 
     headers_of(kernel)
     return Setting(

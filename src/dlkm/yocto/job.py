@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.diagnostics import Diagnostic, first_cause, read_diagnostics
 from dlkm.build.environment import fixed_environment
 from dlkm.build.harvest import Product, collect, collect_symvers, products
@@ -26,6 +25,7 @@ from dlkm.build.sandbox import Sandbox, sandbox
 from dlkm.build.scratch import Scratch, scratch
 from dlkm.core.errors import DlkmError, FetchError, MalformedError
 from dlkm.core.files import StorageError
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from dlkm.package.store import FOLDER, write_packages
 from dlkm.source.driver import safe_name

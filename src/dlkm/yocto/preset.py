@@ -9,8 +9,8 @@ from dlkm.core.files import cache_home
 from dlkm.yocto.options import RecipeOptions
 
 if TYPE_CHECKING:
-    from dlkm.build.compiler import Compiler
     from dlkm.build.kerneltree import KernelTree
+    from dlkm.kernel.compiler import Compiler
     from dlkm.kernel.kernel import Kernel
 
 WORK = "/build/driver"  # where a build's scratch directory is seen

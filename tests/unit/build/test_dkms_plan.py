@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.dkms import Dkms, conf_of, yard_of
 from dlkm.build.environment import Surroundings
 from dlkm.build.kerneltree import tree_on_the_target
@@ -14,6 +13,7 @@ from dlkm.build.options import BuildOptions
 from dlkm.build.order import Order
 from dlkm.build.steps import Plan
 from dlkm.build.view import bare_view, sandbox_view
+from dlkm.kernel.compiler import Compiler
 from dlkm.source.copy import list_source
 from dlkm.source.driver import find
 from tests.unit.build.fakes import kernel

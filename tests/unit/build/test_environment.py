@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.environment import SERIAL_OUTSIDE_KBUILD, Surroundings, make_commands, make_environment
 from dlkm.build.options import BuildOptions
+from dlkm.kernel.compiler import Compiler
 from dlkm.source.driver import Driver, find
 from tests.unit.build.fakes import kernel
 

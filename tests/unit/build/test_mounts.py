@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from dlkm.build.bubblewrap import find_bubblewrap
-from dlkm.build.compiler import Compiler
 from dlkm.build.kerneltree import headers_of, tree_on_the_target, tree_on_this_machine
 from dlkm.build.mounts import mounts_of
 from dlkm.build.scratch import Scratch
 from dlkm.core.errors import UsageError
 from dlkm.core.events import Event, EventKind, Events
+from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from tests.unit.build.fakes import FakeRunner, kernel
 

@@ -9,7 +9,6 @@ import pytest
 
 from dlkm.action.digest import digest_of
 from dlkm.action.tree import Blobs, Folder
-from dlkm.build.compiler import Compiler
 from dlkm.build.content import KernelContent
 from dlkm.build.kerneltree import tree_on_the_target
 from dlkm.build.options import BuildOptions
@@ -19,6 +18,7 @@ from dlkm.build.request import Inputs, Request, request_of, worker_view
 from dlkm.build.steps import make_plan
 from dlkm.build.toolchain import Toolchain
 from dlkm.build.view import sandbox_view
+from dlkm.kernel.compiler import Compiler
 from dlkm.source.driver import find
 from tests.unit.build.fakes import kernel
 

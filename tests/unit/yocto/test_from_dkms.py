@@ -3,12 +3,12 @@
 
 from pathlib import Path
 
-from dlkm.build.compiler import Compiler
 from dlkm.build.dkms import Reading, conf_of, yard_of
 from dlkm.build.kerneltree import tree_on_the_target
 from dlkm.build.options import BuildOptions
 from dlkm.build.order import Order
 from dlkm.build.view import sandbox_view
+from dlkm.kernel.compiler import Compiler
 from dlkm.source.driver import find
 from dlkm.yocto.from_dkms import recipe_of_dkms, sources_of_others
 from dlkm.yocto.new import Wishes

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.build.compiler import Compiler, Wanted, choose, wanted_by
+from dlkm.core.arch import host_arch
 from dlkm.core.errors import MissingToolError
 from dlkm.core.events import Event, EventKind, Events
+from dlkm.kernel.compiler import Compiler, Wanted, choose, compiler_for, wanted_by
+from dlkm.kernel.config import Config
 from dlkm.kernel.kernel import Kernel
 from tests.unit.build.fakes import FakeRunner, kernel
 
@@ -74,7 +76,7 @@ def test_the_nearest_stands_in_with_a_warning(debian: Kernel, present: tuple[int
 def test_none_at_all_is_told_with_the_command(debian: Kernel, tmp_path: Path) -> None:
     with pytest.raises(MissingToolError) as caught:
         choose(debian, FakeRunner({}), Events())
-    assert caught.value.hint == "apt-get install gcc"
+    assert caught.value.hint == "apt-get install gcc-12"
     arm = kernel(tmp_path / "arm", "6.1.0-9-arm64", "arm64")
     if arm.arch.is_host:
         return
@@ -121,3 +123,24 @@ def test_the_warning_says_what_another_compiler_risks(debian: Kernel, tmp_path: 
 )
 def test_clang_kernels_get_llvm(path: str, family: str, major: int | None, word: str | None) -> None:
     assert Compiler(path=Path("/usr/bin") / path, family=family, major=major).llvm == word
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "taken", "warned"),
+    [
+        ("gcc-12 (Debian 12.2.0-14) 12.2.0", {"gcc": 12, "gcc-12": 12}, "gcc-12", False),
+        ("gcc (GCC) 13.3.0", {"gcc": 12, "gcc-13": 13}, "gcc-13", False),
+        ("x86_64-poky-linux-gcc (GCC) 13.3.0", {"gcc": 12, "gcc-11": 11}, "gcc", True),
+        ("Debian clang version 14.0.6", {"gcc": 12, "clang": 14}, "clang", False),
+        ("Debian clang version 16.0.6", {"gcc": 16, "clang-15": 15}, "clang-15", True),
+    ],
+)
+def test_a_source_is_prepared_with_what_its_configuration_names(
+    text: str, present: dict[str, int], taken: str, *, warned: bool
+) -> None:
+    heard: list[Event] = []
+    answers = {f"/usr/bin/{name}": (0, f"{major}\n") for name, major in present.items()}
+    runner = FakeRunner({name: f"/usr/bin/{name}" for name in present}, answers)
+    config = Config.parse(f'CONFIG_CC_VERSION_TEXT="{text}"\n')
+    found = compiler_for(config, host_arch(), "linux-source", runner, Events(heard.append))
+    assert (found.path.name, bool(_said(heard))) == (taken, warned)

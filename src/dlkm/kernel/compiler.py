@@ -3,7 +3,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from dlkm.core.arch import Arch
 from dlkm.core.errors import MissingToolError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
+from dlkm.kernel.config import Config
 from dlkm.kernel.hosttools import require_own_tools
 from dlkm.kernel.kernel import Kernel
 
@@ -55,9 +56,13 @@ def wanted_by(kernel: Kernel) -> Wanted:
         match = _NAMED.search(variables.read_text("utf-8", "replace"))
         if match is not None:
             return Wanted(family=match[1], major=int(match[2]), called=match[0])
-    text = kernel.config.get("CC_VERSION_TEXT") or kernel.compiler or ""
+    return wanted_in(kernel.config.get("CC_VERSION_TEXT") or kernel.compiler or "")
+
+
+def wanted_in(text: str) -> Wanted:
+    """What a CONFIG_CC_VERSION_TEXT names ("gcc-12 (Debian …) 12.2.0"), called without its version."""
     family = "clang" if "clang" in text else "gcc"
-    named, version = _NAMED.search(text.split("(")[0]), _VERSION.search(text)
+    named, version = _NAMED.search(text.split("(", maxsplit=1)[0]), _VERSION.search(text)
     found = named[2] if named is not None else version[1] if version is not None else None
     return Wanted(family=family, major=None if found is None else int(found), called=family)
 
@@ -68,15 +73,41 @@ def choose(kernel: Kernel, runner: Runner, events: Events) -> Compiler:
     MissingToolError for none, and where the tools that came with the kernel do not run on this machine.
     """
     require_own_tools(kernel)
-    wanted = wanted_by(kernel)
-    prefix = kernel.arch.cross_compile if wanted.family == "gcc" else ""
+    return nearest_to(wanted_by(kernel), kernel.arch, kernel.config, kernel.id, runner, events)
+
+
+def compiler_for(config: Config, arch: Arch, whose: str, runner: Runner, events: Events) -> Compiler:
+    """The compiler that prepares a source with a configuration, by the name that this one says where that is here."""
+    text = config.get("CC_VERSION_TEXT") or ""
+    wanted = wanted_in(text)
+    named = _NAMED.match(Path(text.split(" ", 1)[0]).name.removeprefix(arch.cross_compile))
+    wanted = wanted if named is None else replace(wanted, called=named[0])
+    return nearest_to(wanted, arch, config, whose, runner, events)
+
+
+def nearest_to(wanted: Wanted, arch: Arch, config: Config, whose: str, runner: Runner, events: Events) -> Compiler:
+    """The one that is wanted, else the nearest, with a warning of what that risks to `whose` modules.
+
+    MissingToolError for none.
+    """
+    prefix = arch.cross_compile if wanted.family == "gcc" else ""
     called = runner.find(prefix + wanted.called)
     if called is not None and _is_major(called, wanted, runner):
         return _compiler(called, wanted, wanted.major, None)
     exact = runner.find(f"{prefix}{wanted.family}-{wanted.major}") if wanted.major is not None else None
     if exact is not None:
         return _compiler(exact, wanted, wanted.major, prefix + wanted.called)
-    return _nearest(kernel, wanted, prefix, runner, events)
+    present = _present(wanted, prefix, runner)
+    if not present:
+        raise _missing(arch, wanted, prefix)
+    target = wanted.major if wanted.major is not None else max(present)
+    major = min(present, key=lambda candidate: (abs(candidate - target), -candidate))
+    if wanted.major is not None:
+        events.warning(
+            f"{whose} was built with {wanted.family} {wanted.major}, which is not installed: taking"
+            f" {present[major].name} ({package_hint(arch, wanted)} brings the right one); {risks(config)}"
+        )
+    return _compiler(present[major], wanted, major, prefix + wanted.called)
 
 
 def _is_major(path: Path, wanted: Wanted, runner: Runner) -> bool:
@@ -89,29 +120,19 @@ def _asked(path: Path, runner: Runner) -> int | None:
     return int(said) if said.isdigit() else None
 
 
-def _nearest(kernel: Kernel, wanted: Wanted, prefix: str, runner: Runner, events: Events) -> Compiler:
-    present = {
-        major: path for major in _MAJORS if (path := runner.find(f"{prefix}{wanted.family}-{major}")) is not None
-    }
+def _present(wanted: Wanted, prefix: str, runner: Runner) -> dict[int, Path]:
+    """All of the family that are here, by their versions."""
+    found = {major: path for major in _MAJORS if (path := runner.find(f"{prefix}{wanted.family}-{major}")) is not None}
     plain = runner.find(prefix + wanted.family)
     if plain is not None and (major := _asked(plain, runner)) is not None:
-        present[major] = plain
-    if not present:
-        raise _missing(kernel.arch, wanted, prefix)
-    target = wanted.major if wanted.major is not None else max(present)
-    major = min(present, key=lambda candidate: (abs(candidate - target), -candidate))
-    if wanted.major is not None:
-        events.warning(
-            f"{kernel.id} was built with {wanted.family} {wanted.major}, which is not installed: taking"
-            f" {present[major].name} ({package_hint(kernel.arch, wanted)} brings the right one); {risks(kernel)}"
-        )
-    return _compiler(present[major], wanted, major, prefix + wanted.called)
+        found[major] = plain
+    return found
 
 
-def risks(kernel: Kernel) -> str:
+def risks(config: Config) -> str:
     """What another compiler than the kernel's own risks, by the kernel's configuration (data/compilers.toml)."""
     table = tomllib.loads(files("dlkm.data").joinpath("compilers.toml").read_text("utf-8"))["risk"]
-    real = [risk["text"] for risk in table if any(kernel.config.on(option) for option in risk["options"])]
+    real = [risk["text"] for risk in table if any(config.on(option) for option in risk["options"])]
     return (
         f"this risks: {'; '.join(real) or 'little with this configuration'}. Symbol versions never differ by compiler"
     )
@@ -125,15 +146,12 @@ def package_hint(arch: Arch, wanted: Wanted) -> str:
     """The command that installs the very one on Debian, where its suite has it."""
     if wanted.family == "clang":
         return f"apt-get install {wanted.called} lld llvm"
-    plain = _package(arch)
+    plain = "gcc" if arch.is_host else arch.compiler_package
     return f"apt-get install {plain if wanted.major is None else plain.replace('gcc', f'gcc-{wanted.major}', 1)}"
 
 
-def _package(arch: Arch) -> str:
-    return "gcc" if arch.is_host else arch.compiler_package
-
-
 def _missing(arch: Arch, wanted: Wanted, prefix: str) -> MissingToolError:
-    """Any of the family would do: the package that each suite has."""
-    hint = package_hint(arch, wanted) if wanted.family == "clang" else f"apt-get install {_package(arch)}"
+    """Of cross compilers any version would do: the package that each suite has."""
+    exact = wanted.family == "clang" or arch.is_host
+    hint = package_hint(arch, wanted) if exact else f"apt-get install {arch.compiler_package}"
     return MissingToolError(f"no compiler for {arch.name}: {prefix}{wanted.called}", hint=hint)
