@@ -69,17 +69,22 @@ class Owners:
         """The byte before and the NUL-terminated string at a place in the module's data; b"" for what is not there."""
         if self.leads(symbol, addend) not in {"data", "struct", "written"}:
             return b"", b""
-        _, _, _, owner, value, _ = self._symbols.unpack_from(self._candidate.symbol_bytes, symbol * self._symbols.size)
-        raw, start = self._candidate.contents(owner), value + addend
+        owner, start = self.place(symbol, addend)
+        raw = self._candidate.contents(owner)
         return raw[max(start - 1, 0) : start], raw[start : raw.find(b"\0", start)]
+
+    def place(self, symbol: int, addend: int) -> tuple[int, int]:
+        """The section that a symbol lies in, and the place in it; for what `leads` leads to the module."""
+        _, _, _, owner, value, _ = self._symbols.unpack_from(self._candidate.symbol_bytes, symbol * self._symbols.size)
+        return owner, value + addend
 
     def code(self, symbol: int, addend: int) -> str:
         """The first bytes of the module's code there, as hexadecimal digits; "" where there is none."""
         if self.leads(symbol, addend) != "code":
             return ""
-        _, _, _, owner, value, _ = self._symbols.unpack_from(self._candidate.symbol_bytes, symbol * self._symbols.size)
+        owner, place = self.place(symbol, addend)
         section = self._candidate.sections[owner]
-        start = section.offset + value + addend
+        start = section.offset + place
         return self._candidate.data[start : start + _WORD].hex() if section.type != SHT_NOBITS else ""
 
 

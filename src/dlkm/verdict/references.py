@@ -45,7 +45,9 @@ def reference_faults(
         code = bool(candidate.sections[target].flags & SHF_EXECINSTR)
         content = b"" if candidate.sections[target].type == SHT_NOBITS else candidate.contents(target)
         for place, why in (
+            *_twice(era, table),
             *_taken(era, table, content, code=code),
+            *(_waiting(era, table, content) if code else ()),
             *_far(candidate, era, table, places, code=code),
             *(_calls(candidate, era, table, content, places) if code else ()),
             *(() if code else _pointers(candidate, era, names[target], table, places)),
@@ -55,6 +57,24 @@ def reference_faults(
     why_lone = _lone(candidate, era, entries, names)
     if why_lone is not None:
         yield why_lone
+
+
+def _twice(era: Era, table: Entries) -> Iterator[tuple[int, str]]:
+    """Two entries for one place, of which the second would write over the first."""
+    if era.words("relocation-none") and len(table.by_place) != len(table.places):
+        place = next(place for row, place in enumerate(table.places) if table.by_place[place] != row)
+        yield place, "is not the only one"
+
+
+def _waiting(era: Era, table: Entries, content: bytes) -> Iterator[tuple[int, str]]:
+    """Calls of what stands right behind them: what was to be called no entry tells."""
+    for raw in era.words("calls-unrelocated"):
+        word = bytes.fromhex(raw)
+        place = content.find(word)
+        while place >= 0:
+            if place % len(word) == 0 and place not in table.by_place:
+                yield place, "is missing for the call that stands there"
+            place = content.find(word, place + 1)
 
 
 def _taken(era: Era, table: Entries, content: bytes, *, code: bool) -> Iterator[tuple[int, str]]:

@@ -68,7 +68,7 @@ def faults(candidate: Candidate, era: Era, moved: frozenset[int], known: Known |
         _overlap(candidate, moved, names),
         _access(candidate, era, names),
         _astray(candidate, names),
-        _symbols(candidate, moved, names),
+        _symbols(candidate, era, moved, names),
         _lost(candidate, era, moved, names, entries),
         table_faults(candidate, era, names, entries, owners, known or Known()),
         _instructions(candidate, era, names, entries),
@@ -173,9 +173,10 @@ def _astray(candidate: Candidate, names: Sequence[str]) -> Iterator[Fault]:
             yield "relocations-astray", {"subject": name, "other": target}
 
 
-def _symbols(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
+def _symbols(candidate: Candidate, era: Era, moved: frozenset[int], names: Sequence[str]) -> Iterator[Fault]:
     """Symbols outside their sections, functions outside code, own symbols with a version."""
     versions, strings = candidate.versions or {}, candidate.symbol_names
+    unit = next(iter(era.words("function-alignment")), 1)
     if any(candidate.symbol_bytes[: candidate.layout.symbol.size]):
         yield "symbol-astray", {"subject": "0", "why": "is not empty"}
     for start, info, _, owner, value, size in candidate.layout.symbol.iter_unpack(candidate.symbol_bytes):
@@ -189,6 +190,10 @@ def _symbols(candidate: Candidate, moved: frozenset[int], names: Sequence[str]) 
             why = f"ends at {value + size:#x} in {where}, which has {section.size:#x} bytes"
         elif kind == _FUNCTION and (section is None or not section.flags & SHF_EXECINSTR):
             why = f"is a function, and {where} is no code"
+        elif kind == _FUNCTION and value % unit:
+            why = f"is a function, and does not begin at a multiple of {unit}"
+        elif kind == _SECTION and value:
+            why = "stands for a section, and is not its beginning"
         elif kind != _SECTION and versions and _name(strings, start) in versions:
             why = "has a version like a symbol of others, and is the module's own"
         else:

@@ -37,6 +37,7 @@ def table_faults(
     types = dict(era.words("field-types"))
     tables = {name: (size, fields) for name, size, fields in era.words("kernel-tables")}
     words = {name: rest for name, *rest in era.words("site-words")}
+    sites = dict(era.words("relocated-sites"))
     none = Entries(b"")
     for index, name in enumerate(names):
         section = candidate.sections[index]
@@ -44,6 +45,8 @@ def table_faults(
             continue
         table = entries.get(index, none)
         why = _fault(section.size, *tables[name], types, table, owners) or _site(table, words.get(name, ()), owners)
+        if why is None and name in sites:
+            why = _bare(table, sites[name], owners, entries)
         why = why or more_faults(candidate, era, index, name, table, owners, known)
         if why is not None:
             yield "table-damaged", {"subject": name, "why": why}
@@ -51,6 +54,17 @@ def table_faults(
         why = _struct(candidate, types["address"], table, known) if names[index] == STRUCT else None
         if why is not None:
             yield "table-damaged", {"subject": STRUCT, "why": why}
+
+
+def _bare(table: Entries, words: Sequence[str], owners: Owners, entries: Mapping[int, Entries]) -> str | None:
+    """The first entry of a sound table for a call or jump that no relocation completes."""
+    none = Entries(b"")
+    for place, symbol, addend in zip(table.places, table.symbols, table.addends, strict=True):
+        if owners.code(symbol, addend).startswith(tuple(words)):
+            section, start = owners.place(symbol, addend)
+            if start + 1 not in entries.get(section, none).by_place:
+                return f"has an entry at {place:#x} for a call that leads nowhere"
+    return None
 
 
 def _struct(candidate: Candidate, address: int, table: Entries, known: Known) -> str | None:

@@ -93,6 +93,13 @@ def symbols() -> Iterator[Trial]:
     yield _doubtful("symbol-astray", "its name", unnamed, named)
     null = start - 24 + 7
     yield _doubtful("symbol-astray", "the first", PLAIN[:null] + b"\1" + PLAIN[null + 1 :])
+    code = Part(name=".text.own", data=bytes(8), flags=CODE)
+    for label, kind, place in (("a section's", 3, 1), ("arm64 a function's", FUNCTION, 2)):
+        bad, good = (
+            arm_module(code, symbols=[Sym(name="spot", section=code.name, value=at, type=kind, bind=LOCAL)])
+            for at in (place, 0)
+        )
+        yield _doubtful("symbol-astray", label, bad, good, ARM)
     edited = module(change=adding(symbols=[Sym(name="said", section=".modinfo", value=1 << 16)]))
     far = module(change=adding(symbols=[Sym(name="far", section=".bss", value=1 << 21)]))
     yield _doubtful("symbol-astray", "what gets no memory", far, edited)
@@ -211,6 +218,28 @@ def features() -> Iterator[Trial]:
     yield _doubtful("table-damaged", "arm64 place", bad, good, aligned)
     yield _doubtful("table-damaged", "arm64 any place", _arm(code, *_table(name, ((0, 257, 1, 16),), 8)), bad, ARM612)
     yield from structs()
+    yield from sites()
+
+
+def sites() -> Iterator[Trial]:
+    """Calls and jumps that tables tell of, and no relocation completes (tools/objtool)."""
+    for name, kind, code in (
+        ("__mcount_loc", 1, b"\xe8"),
+        (".return_sites", 2, b"\xe9"),
+        (".call_sites", 2, b"\xe8"),
+        (".retpoline_sites", 2, b"\xe9"),
+    ):
+        size = 8 if kind == 1 else 4
+        calls = Part(name=".text.own", data=code + bytes(4), flags=CODE)
+        taken_out = replace(calls, data=b"\x0f\x1f\x44\0\0")
+        bad, good = (
+            _with(one, *_table(name, ((0, kind, 1, 0),), size, where=calls.name)) for one in (calls, taken_out)
+        )
+        yield _doubtful("table-damaged", f"a bare place of {name}", bad, good)
+        whole = _with(
+            *_related(calls, (1, 4, PRINTK, -4)), *_table(name, ((0, kind, 1, 0),), size, where=calls.name)[:2]
+        )
+        yield _doubtful("table-damaged", f"a place of {name}", bad, whole)
 
 
 def structs() -> Iterator[Trial]:
@@ -400,6 +429,10 @@ def relocations() -> Iterator[Trial]:
     jump = replace(branch, data=struct.pack("<I", 0x14000000))
     bad, good = (_arm(*_related(one, (0, 283, 1, 4), size=8)) for one in (branch, jump))
     yield _doubtful("relocation-astray", "arm64 a call, not a jump", bad, good, ARM)
+    bad, good = (_arm(*_related(branch, (at, 283, 1, 0)), *_related(data, (0, 257, 1, 0))[:2]) for at in (4, 0))
+    yield _doubtful("relocation-astray", "arm64 a call without one", bad, good, ARM)
+    bad, good = (_arm(*_related(data, (0, 257, 1, 0), (at, 257, 1, 8))) for at in (0, 8))
+    yield _doubtful("relocation-astray", "arm64 twice", bad, good, ARM)
     bad, good = (_arm(*_related(branch, (0, 283, 1, 0), (at, 256, 1, 0))) for at in (0, 4))
     yield _doubtful("relocation-astray", "arm64 taken out", bad, good, ARM)
     good = _with(*_related(data, (0, 1, 1, 8), (8, 1, 1, 8)))
