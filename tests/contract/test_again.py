@@ -46,6 +46,14 @@ class Shell:
         assert found.stderr == ""
         return found.returncode, found.stdout
 
+    def full(self, path: str, unbuffered: str) -> tuple[int, str]:
+        """Exit status and error where nothing can be written."""
+        command = [str(DLKM), "check", path, "-k", self._kernel, "-j", str(JOBS)]
+        env = {**self._env, "PYTHONUNBUFFERED": unbuffered}
+        with Path("/dev/full").open("w") as sink:
+            found = subprocess.run(command, check=False, stdout=sink, stderr=subprocess.PIPE, text=True, env=env)
+        return found.returncode, found.stderr
+
     def kept(self) -> Path:
         """The one answer that was kept."""
         (path,) = self._answers.iterdir()
@@ -76,6 +84,14 @@ def test_the_second_answer_is_the_first(shell: Shell, folder: Path) -> None:
     before = kept.stat().st_mtime_ns
     assert shell.check(str(folder)) == first
     assert kept.stat().st_mtime_ns > before  # it was asked for
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_is_given_again_to_a_full_disk(shell: Shell, folder: Path, unbuffered: str) -> None:
+    said = "dlkm: error: cannot write standard output: No space left on device\n"
+    assert shell.full(str(folder), unbuffered) == (4, said)
+    assert shell.check(str(folder))[0] == 0
+    assert shell.full(str(folder), unbuffered) == (4, said)
 
 
 def test_a_changed_module_of_the_same_size_and_time_is_noticed(shell: Shell, folder: Path) -> None:

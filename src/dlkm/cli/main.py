@@ -92,12 +92,12 @@ def main(argv: Sequence[str], *, keeps: bool = False) -> int:
     return status
 
 
-def entry() -> None:
-    """The console script."""
+def whole(argv: Sequence[str]) -> int:
+    """One command line from the shell: its exit status, once all words are out."""
     _open_closed_streams()
     # Importing makes thousands of objects that all stay: looking through them for garbage is a tenth of the start.
     gc.set_threshold(50_000)
-    raise SystemExit(flushed(_guarded(sys.argv[1:])))
+    return flushed(_guarded(argv))
 
 
 def _guarded(argv: Sequence[str]) -> int:
@@ -130,12 +130,17 @@ def flushed(status: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return status
-        sys.stderr.write(f"dlkm: error: cannot write standard output: {error.strerror}\n")
-        return ExitStatus.MISSING_TOOL
+        return unwritten(error, status)
     return status
+
+
+def unwritten(error: OSError, status: int) -> int:
+    """The exit status where the words cannot be written: `status` if nobody reads them, else that of a full disk."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return status
+    sys.stderr.write(f"dlkm: error: cannot write standard output: {error.strerror}\n")
+    return ExitStatus.MISSING_TOOL
 
 
 def _defect() -> int:

@@ -30,9 +30,10 @@ class Grounds:
         self._is_wanted = arguments.kept_as is not None and arguments.sarif is None and seen.form is Form.DIRECTORY
 
     def look(self) -> None:
-        """See what the files are that were asked for so far: nobody waits for it now."""
+        """See what the files are that were asked for so far, and this program's: nobody waits for it now."""
         if self._is_wanted:
-            self._look(self._of_root())
+            given = map(str, self._arguments.trusted_cert)
+            self._look((*self._of_root(), *given, str(find_program("depmod")), *of_program("rootfs")))
 
     def keep(self, audit: Audit, terminal: Terminal) -> None:
         """Keep the answer that was just given."""
@@ -41,8 +42,7 @@ class Grounds:
         for kernel in audit.kernels:
             for path in (kernel.image or "boot", f"lib/modules/{kernel.release}/build/.config"):
                 self._seen.place(path)  # its parts were found by another way
-        self._look(self._of_root())
-        self._look((*map(str, self._arguments.trusted_cert), str(find_program("depmod")), *of_program("rootfs")))
+        self.look()
         text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
         keep(self._arguments.kept_as, self._states, text)
 

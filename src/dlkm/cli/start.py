@@ -7,21 +7,27 @@ import sys
 from dlkm.cli.ahead import look_ahead
 from dlkm.cli.recall import recalled
 
+_LARGE = (["audit"], ["check"])  # verbs that hold thousands of values, and start nothing that they do not end
+
 
 def entry() -> None:
     """The console script."""
-    known = recalled(sys.argv[1:])
+    argv = sys.argv[1:]
+    known = recalled(argv)
     if known is None:
-        look_ahead(sys.argv[1:])
-        from dlkm.cli.main import entry as whole
+        look_ahead(argv)
+        from dlkm.cli.main import whole
 
-        whole()
-        return
+        status = whole(argv)
+        if argv[:1] in _LARGE:
+            sys.stderr.flush()
+            os._exit(status)  # taking thousands of values apart takes a twentieth of a second
+        raise SystemExit(status)
     try:
         sys.stdout.buffer.write(known)
         sys.stdout.flush()
         os._exit(0)  # nothing is left to do, and taking an interpreter apart takes a tenth of all this
-    except OSError:  # a full disk, a reader that left: said as after any other answer
-        from dlkm.cli.main import flushed
+    except OSError as error:  # a full disk, a reader that left: said as after any other answer
+        from dlkm.cli.main import unwritten
 
-        raise SystemExit(flushed(0)) from None
+        raise SystemExit(unwritten(error, 0)) from None
