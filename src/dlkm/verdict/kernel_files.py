@@ -15,7 +15,7 @@ def kernel_files(case: Case) -> Iterator[Trip]:
     if image is None:
         return
     if image.fault is not None:
-        yield case.trip(IMAGE_UNREADABLE, why=image.fault)
+        yield case.trip(IMAGE_UNREADABLE, why=f"{case.facts.kernel.image}: {image.fault}")
     stale = image.stale
     if stale is not None:
         names = ", ".join(stale.names[:_SHOWN])
