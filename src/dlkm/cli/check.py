@@ -3,7 +3,7 @@
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from dlkm.cli.build import add_build_flags, build_project
 from dlkm.cli.common import add_kernel_flag, add_output_flag, kernels_of
 from dlkm.cli.conditions import add_conditions, are_given, by_firmware, conditions_of, on
 from dlkm.cli.project import add_cell_flags, project_of, runs_project
+from dlkm.cli.recall import keep
 from dlkm.cli.selection import Selection, background_of, builds_of, select
 from dlkm.core.errors import DlkmError, ExitStatus, NothingSelectedError, UsageError
 from dlkm.kernel.kernel import Kernel
@@ -19,6 +20,7 @@ from dlkm.verdict.digests import begun
 from dlkm.verdict.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
+    from dlkm.cli.recall import States
     from dlkm.matrix.plan import Expected
     from dlkm.verdict.batch import Answers
     from dlkm.verdict.conditions import Conditions
@@ -70,13 +72,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()
+    states = _states(arguments, kernels, selection, verdicts, since, by_content=by_content)
     _show(verdicts, expected, errors, arguments, terminal)
     for told in firmware:
         terminal.events.info(told)
-    if arguments.kept_as is not None:
-        from dlkm.cli.remember import remember
-
-        remember(arguments, kernels, selection, verdicts, terminal, since, by_content=by_content)
+    if states is not None and not terminal.told:
+        keep(arguments.kept_as, states(), "".join(terminal.answered).encode("utf-8", "surrogateescape"))
     for cell in selection.failed:
         terminal.events.warning(f"{cell.id} was not built, so it is not judged: {cell.reason} (log: {cell.log})")
     for error in {error.what: error for error in errors}.values():
@@ -109,6 +110,23 @@ def _keep(kernel: Kernel, selection: Selection, verdicts: Sequence[Verdict]) -> 
         from dlkm.matrix.evidence import keep_verdicts
 
         keep_verdicts(cells, verdicts, kernel, project=selection.project)
+
+
+def _states(
+    arguments: argparse.Namespace,
+    kernels: Sequence[Kernel],
+    selection: Selection,
+    verdicts: Sequence[Verdict],
+    since: int,
+    *,
+    by_content: bool,
+) -> "Callable[[], States] | None":
+    """What tells all that an answer rests on, if it may be kept."""
+    if arguments.kept_as is None:
+        return None
+    from dlkm.cli.remember import look_around
+
+    return look_around(arguments, kernels, selection, verdicts, since, by_content=by_content)
 
 
 def _require_folders(arguments: argparse.Namespace) -> None:

@@ -5,21 +5,26 @@ import argparse
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dlkm
-from dlkm.cli.recall import keep, states_of
+from dlkm.cli.recall import states_of
 from dlkm.cli.selection import Selection
+from dlkm.core.children import Child
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import NAME, PACK
 from dlkm.kernel.rest import LIST
-from dlkm.report.terminal import Terminal
 from dlkm.verdict.known import NAME as KNOWN
 from dlkm.verdict.verdict import Outcome, Verdict
 
+if TYPE_CHECKING:
+    from dlkm.cli.recall import States
+
+_MANY = 1000  # files that are worth another process
 _ENOUGH = 16  # files; fewer are judged anew as quickly
 _ROOMS = ("cli", "core", "data", "filesystem", "kernel", "ko", "report", "verdict")
 _LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
@@ -29,33 +34,32 @@ _FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules
 _TOLD = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
 
 
-def remember(
+def look_around(
     arguments: argparse.Namespace,
     kernels: Sequence[Kernel],
     selection: Selection,
     verdicts: Sequence[Verdict],
-    terminal: Terminal,
     since: int,
     *,
     by_content: bool,
-) -> None:
-    """Keep the answer that was just given; `since` is when the first file was read, in nanoseconds since the epoch.
+) -> "Callable[[], States] | None":
+    """What will give the states of all that an answer rests on; None for an answer that is not kept.
 
-    `by_content`: the files were known by their bytes, and no installed module was read.
+    Of many files another process begins at once, while the answer is shown. `since` is when the first file was read, in
+    nanoseconds since the epoch. `by_content`: the files were known by their bytes, and no installed module was read.
     """
     plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
-    whole = plain and not terminal.told and not selection.errors and not selection.failed
+    whole = plain and not selection.errors and not selection.failed
     reports = arguments.sarif is not None or arguments.junit is not None
     if not whole or reports or len(verdicts) < _ENOUGH or not all(map(_is_followed, kernels)):
-        return
+        return None
     ids = {kernel.id for kernel in kernels}
     named = all(word in ids or word.startswith("rootfs:") for word in arguments.kernels)
     if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
-        return
-    text = "".join(terminal.answered).encode("utf-8", "surrogateescape")
+        return None
     files = [one.path for one in verdicts]
-    grounds = _grounds(arguments, kernels, files, by_content=by_content)
-    keep(arguments.kept_as, states_of(grounds, since), text)
+    states = lambda: states_of(_grounds(arguments, kernels, files, by_content=by_content), since)  # noqa: E731
+    return Child.start(states).collect if len(files) >= _MANY else states
 
 
 def _is_followed(kernel: Kernel) -> bool:
