@@ -7,6 +7,10 @@ import sys
 from dlkm.cli.ahead import look_ahead
 from dlkm.cli.recall import recalled
 
+TYPE_CHECKING = False  # typing's own takes as long to load as the rest of this
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _LARGE = (["audit"], ["check"])  # verbs that hold thousands of values, and start nothing that they do not end
 
 
@@ -20,8 +24,7 @@ def entry() -> None:
 
         status = whole(argv)
         if argv[:1] in _LARGE:
-            sys.stderr.flush()
-            os._exit(status)  # taking thousands of values apart takes a twentieth of a second
+            _leave(status)
         raise SystemExit(status)
     try:
         sys.stdout.buffer.write(known)
@@ -31,3 +34,12 @@ def entry() -> None:
         from dlkm.cli.main import unwritten
 
         raise SystemExit(unwritten(error, 0)) from None
+
+
+def _leave(status: int) -> "NoReturn":
+    """At once: nothing is left to do, and taking thousands of values apart takes a twentieth of a second."""
+    try:  # noqa: SIM105 — contextlib takes longer to load than the rest of this
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody can be told
+    os._exit(status)
