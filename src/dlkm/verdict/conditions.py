@@ -52,6 +52,13 @@ class Conditions:
         return found
 
 
+def truth_of(value: str | None) -> bool | None:
+    """What a switch on the command line says, alone or with a value; None for none (lib/kstrtox.c: kstrtobool)."""
+    if not value or value[0] in "yYtT1" or value[:2].lower() == "on":
+        return True
+    return False if value[0] in "nNfF0" or value[:2].lower() == "of" else None
+
+
 def _split(text: str) -> Iterator[str]:
     """Words at blanks; double quotes keep blanks together and fall away (lib/cmdline.c: next_arg)."""
     word, quoted = "", False

@@ -1,17 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is asked before memory is taken: is there a loader, blacklist, struct module, vermagic, livepatch, name."""
 
+import re
 from collections.abc import Iterator
 
 from dlkm.core.names import Vermagic, normalise_module_name
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.conditions import Conditions, truth_of
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails, without_versions
+
+_SYSCTL = "sysctl.kernel.modules_disabled"
+_ONE = re.compile(r"\s*[+]?(0x|0X)?0*1\s*")  # proc_dointvec_minmax takes no other value
 
 
 def modules(case: Case) -> Iterator[Trip]:
     """Without loadable modules there is no such system call (kernel/sys_ni.c)."""
     if case.facts.option("MODULES") is False:
         yield case.trip("no-modules")
+
+
+def loading_disabled(case: Case) -> Iterator[Trip]:
+    """Turned off on the command line (kernel/module/main.c: may_init_module; fs/proc/proc_sysctl.c: do_sysctl_args)."""
+    word = disabling_word(case.conditions)
+    if word is not None:
+        yield case.trip("loading-disabled", word=word)
+
+
+def disabling_word(conditions: Conditions) -> str | None:
+    """The word of the command line that turns loading off; None where none does."""
+    found = None
+    for name, value in conditions.words():
+        if name == "nomodule" and truth_of(value) is not None:
+            found = name if truth_of(value) else None
+        if name.replace("/", ".") == _SYSCTL and _ONE.fullmatch(value or ""):
+            return name  # which no later word takes back
+    return found
 
 
 def blacklist(case: Case) -> Iterator[Trip]:
@@ -98,6 +121,7 @@ def already_loaded(case: Case) -> Iterator[Trip]:
 
 CHECKS: dict[str, Check] = {
     "modules": modules,
+    "loading-disabled": loading_disabled,
     "blacklist": blacklist,
     "module-layout": module_layout,
     "vermagic": vermagic,

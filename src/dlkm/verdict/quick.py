@@ -22,6 +22,7 @@ from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
 from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA, Candidate
 from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.early import disabling_word
 from dlkm.verdict.era import Era
 from dlkm.verdict.known import Plain, contents
 from dlkm.verdict.licence import GPL_COMPATIBLE
@@ -74,6 +75,7 @@ class Quick:
             and not self._conditions.params
             and not any("*" in name or "?" in name or "[" in name for name, _ in self._conditions.commands)
             and not demands(facts, self._conditions)
+            and disabling_word(self._conditions) is None
             and b"module_layout" in self._row_of
             and "gki-symbols" not in self._era.checks
         )

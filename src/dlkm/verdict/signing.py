@@ -7,7 +7,7 @@ from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.conditions import Conditions, truth_of
 from dlkm.verdict.faults import Trust
 
 TRAILER_SIZE = 12  # struct module_signature
@@ -117,7 +117,7 @@ def sig_enforced(facts: Facts, conditions: Conditions) -> bool | None:
     if conditions.sig_enforce is not None:
         return conditions.sig_enforce
     given = conditions.cmdline_value("module.sig_enforce")
-    if given is not None and (not given or given[0] in "yYtT1" or given[:2].lower() == "on"):
+    if given is not None and truth_of(given):
         return True
     return facts.option("MODULE_SIG_FORCE")
 

@@ -385,6 +385,22 @@ def validity() -> Iterator[Trial]:
         outcome="loads",
     )
     yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
+    for off, on in (
+        ("quiet nomodule", "nomodule=0"),
+        ("nomodule=y", "nomodule nomodule=n"),
+        ("nomodule nomodule=2", "nomodules"),
+        ("sysctl.kernel.modules_disabled=1 nomodule=0", "sysctl.kernel.modules_disabled=0"),
+        ("sysctl/kernel/modules_disabled=1", "kernel.modules_disabled=1"),
+    ):
+        yield Trial(
+            rule="loading-disabled",
+            label=off,
+            bad=PLAIN,
+            good=PLAIN,
+            world=World(conditions={"cmdline": off}),
+            near=World(conditions={"cmdline": on}),
+            errno="EPERM",
+        )
     yield Trial(rule="empty-file", bad=b"", good=PLAIN, errno="EINVAL")
     yield refused("elf-header-length", PLAIN[:63], "Invalid ELF header len 63")
     yield refused("elf-magic", b"x" * 100, "Invalid ELF header magic: != \x7fELF")
