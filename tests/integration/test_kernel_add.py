@@ -150,6 +150,9 @@ def test_show_says_what_the_packages_say(home: Home, release: str) -> None:
 def test_once_there_no_network_is_needed(home: Home, release: str) -> None:
     dead = "http://127.0.0.1:9/"
     assert home.run("add", f"debian:{release}", http_proxy=dead, https_proxy=dead)[0] == 0
+    status, _, err = home.run("add", f"debian:{release}", http_proxy=dead, https_proxy=dead)
+    assert status == 0
+    assert "reading the image" not in err, "it is on record"
 
 
 def test_a_download_that_fails_keeps_nothing(home: Home, release: str) -> None:

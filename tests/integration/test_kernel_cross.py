@@ -35,6 +35,28 @@ def test_armhf(tmp_path: Path) -> None:
     assert built.struct_module_size == own.struct_module_size
 
 
+def test_riscv64(tmp_path: Path) -> None:
+    """Debian has it from 13 on, whose tools do not run on an older one: then build says so, and what does."""
+    kernel = fetched("debian:latest-6.12-riscv64")
+    assert (kernel.arch.name, kernel.release.endswith("-riscv64")) == ("riscv", True)
+    assert kernel.modules is not None
+    own = next(iter(module_files(kernel.modules / "kernel")))
+    assert (read_module(own).vermagic, read_module(own).elf.header.machine) == (kernel.vermagic, 243)
+    status, said = _run("check", own, "-k", kernel.id, "--json")
+    assert (status, json.loads(said)["results"][0]["outcome"]) == (0, "loads")
+    status, said = _run("build", HELLO, "-k", kernel.id, "-o", tmp_path, "--json")
+    if status == 0:
+        assert read_module(tmp_path / f"hello@{kernel.id}/hello.ko").vermagic == kernel.vermagic
+    else:
+        assert (status, f"-k source:{kernel.release}" in said) == (4, True), said
+
+
+def _run(*words: object) -> tuple[int, str]:
+    """The exit status, and the document or what was said in its place."""
+    done = subprocess.run([DLKM, *map(str, words)], env=environment(), capture_output=True, check=False, timeout=300)
+    return done.returncode, (done.stdout if done.returncode == 0 else done.stderr).decode()
+
+
 def test_a_missing_cross_compiler_is_named_with_its_package(tmp_path: Path) -> None:
     kernel = fetched("debian:latest-6.1-armmp")
     tools = tmp_path / "bin"

@@ -154,12 +154,14 @@ def _completed(kernel: Kernel) -> Kernel:
 
 def _look_at_image(kernel: Kernel, terminal: Terminal) -> None:
     """Read what the image tells now, so that no check has to, and say at once what does not fit."""
-    from dlkm.kernel.image_record import recorded
+    from dlkm.kernel.image_record import on_record, recorded
 
     if kernel.image is None:
         return
-    with terminal.events.task(f"reading the image of {kernel.id}"):
-        image = recorded(kernel)
+    image = on_record(kernel)
+    if image is None:
+        with terminal.events.task(f"reading the image of {kernel.id}"):
+            image = recorded(kernel)
     if image is not None and image.fault is not None:
         terminal.events.warning(f"kernel {kernel.id}: its image cannot be read: {image.fault}")
     if image is not None and image.stale is not None:

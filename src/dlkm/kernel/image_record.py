@@ -65,6 +65,13 @@ def recorded(kernel: Kernel, home: Path | None = None) -> ImageRecord | None:
     return _Cache(kernel, kernel.image, home or folder("images")).record()
 
 
+def on_record(kernel: Kernel, home: Path | None = None) -> ImageRecord | None:
+    """The record of an image that did not change since; None where `recorded` would have to read the image or none."""
+    if kernel.image is None:
+        return None
+    return _Cache(kernel, kernel.image, home or folder("images")).known()
+
+
 def recorded_symvers(kernel: Kernel, home: Path | None = None) -> Symvers:
     """What the image exports; an empty table where it does not tell."""
     if kernel.image is None:
@@ -121,12 +128,20 @@ class _Cache:
     def files(self) -> tuple[Path, ...]:
         return self._path, self._exports, self._names, self._types
 
-    def record(self) -> ImageRecord:
+    def known(self) -> ImageRecord | None:
         table = _load(self._path)
-        now = _identity(self._image), _identity(self._kernel.symvers)
-        if table is not None and (table["image"], table["symvers"]) == now:
-            asked_for(self._path)
-            return _record(table)
+        if table is None or (table["image"], table["symvers"]) != self._identity():
+            return None
+        asked_for(self._path)
+        return _record(table)
+
+    def _identity(self) -> tuple[list[int], list[int]]:
+        return _identity(self._image), _identity(self._kernel.symvers)
+
+    def record(self) -> ImageRecord:
+        if (known := self.known()) is not None:
+            return known
+        table, now = _load(self._path), self._identity()
         digests = _digest(self._image), _digest(self._kernel.symvers)
         if table is not None and (table["digest"], table["symvers_digest"]) == digests:
             record = _record(table)
