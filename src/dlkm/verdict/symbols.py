@@ -25,6 +25,8 @@ def symbols(case: Case) -> Iterator[Trip]:
     state = _State(is_proprietary(case.candidate.struct_name, case.candidate.license))
     last = case.candidate.header.shnum
     for name, bind, section in case.candidate.special_symbols():
+        if section == SHN_UNDEF and name == ".TOC." and "own-toc" in case.era.features:
+            continue
         if section == SHN_UNDEF:
             yield from _resolve(case, state, name, weak=bind == STB_WEAK)
         elif section == SHN_COMMON:

@@ -5,15 +5,17 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tests.unit.ko.elf_builder import ARM, SHF_ALLOC, SHF_WRITE, SHT_NOBITS, SHT_RELA, Image, Part, tiny_module
+from tests.unit.ko.elf_builder import ARM, SHF_ALLOC, SHF_WRITE, SHT_NOBITS, SHT_RELA, Image, Part, Sym, tiny_module
 from tests.unit.verdict.trials import CRCS, Trial, World, adding, module, part, rela
 
-RISCV, I386, SHT_REL = 243, 3, 9
+RISCV, I386, POWERPC, SHT_REL = 243, 3, 21, 9
 ARM_MAGIC = "6.1.0 SMP mod_unload modversions ARMv7 p2v8 "
 RISCV_MAGIC = "6.1.0 SMP mod_unload modversions riscv"
+POWERPC_MAGIC = "6.1.0 SMP mod_unload modversions "
 I386_MAGIC = "6.1.0 SMP mod_unload modversions 686 "
 ON_ARM = World(release="6.1.0", origin="", arch="arm", vermagic=ARM_MAGIC, installed=())
 ON_RISCV = World(release="6.12.30", origin="", arch="riscv", vermagic=RISCV_MAGIC, installed=())
+ON_POWERPC = World(release="6.1.0", origin="", arch="powerpc", vermagic=POWERPC_MAGIC, installed=())
 ON_I386 = World(release="6.1.0", origin="", arch="i386", vermagic=I386_MAGIC, installed=())
 
 
@@ -22,6 +24,7 @@ def trials() -> Iterator[Trial]:
     yield from sections()
     yield from arm_relocations()
     yield from riscv_relocations()
+    yield from unmeasured()
 
 
 def narrow(*parts: Part, machine: int = ARM, magic: str = ARM_MAGIC, without: Sequence[str] = ()) -> bytes:
@@ -50,6 +53,28 @@ def riscv(*parts: Part, without: Sequence[str] = ()) -> bytes:
     names = [name for name in (".plt", ".got", ".got.plt") if name not in without]
     wanted = [Part(name=name, data=b"\0", type=SHT_NOBITS, size=1) for name in names]
     return module(machine=RISCV, vermagic=RISCV_MAGIC, change=adding(*wanted, *parts))
+
+
+def unmeasured() -> Iterator[Trial]:
+    """What is asked of x86_64 and arm64 alone, and what PowerPC's loader gives by itself."""
+    beyond = Sym(name="far", section=".text", value=1 << 21)
+    this = ".gnu.linkonce.this_module"
+    table = Part(
+        name=f".rela{this}", data=struct.pack("<QQq", 24, 2 | 1 << 32, 0), type=SHT_RELA, info=this, link=".symtab"
+    )
+    names = [Part(name=name, data=b"\0", type=SHT_NOBITS, size=1) for name in (".plt", ".got", ".got.plt")]
+    on_riscv = module(machine=RISCV, vermagic=RISCV_MAGIC, change=adding(*names, table, symbols=[beyond]))
+    on_x86 = module(change=adding(symbols=[beyond]))
+    yield Trial(rule="symbol-astray", label="riscv", bad=on_x86, good=on_riscv, near=ON_RISCV, outcome="cannot-tell")
+    yield Trial(
+        rule="unknown-symbol",
+        label="powerpc's own",
+        bad=module(undefined=["_printk", ".TOC."]),
+        good=module(undefined=["_printk", ".TOC."], machine=POWERPC, vermagic=POWERPC_MAGIC),
+        near=ON_POWERPC,
+        errno="ENOENT",
+        log=("tiny: Unknown symbol .TOC. (err -2)",),
+    )
 
 
 def sections() -> Iterator[Trial]:
