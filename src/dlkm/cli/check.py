@@ -3,7 +3,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from dlkm.verdict.digests import begun
 from dlkm.verdict.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from dlkm.cli.recall import States
     from dlkm.matrix.plan import Expected
     from dlkm.verdict.batch import Answers
     from dlkm.verdict.conditions import Conditions
@@ -50,6 +49,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
+    from dlkm.cli.remember import look_around
+
     since = begun() or time.time_ns()
     _require_folders(arguments)
     conditions = conditions_of(arguments, arguments.rootfs)
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()
-    states = _states(arguments, kernels, selection, verdicts, since, by_content=by_content)
+    states = look_around(arguments, kernels, selection, verdicts, since, by_content=by_content)
     _show(verdicts, expected, errors, arguments, terminal)
     for told in firmware:
         terminal.events.info(told)
@@ -110,23 +111,6 @@ def _keep(kernel: Kernel, selection: Selection, verdicts: Sequence[Verdict]) -> 
         from dlkm.matrix.evidence import keep_verdicts
 
         keep_verdicts(cells, verdicts, kernel, project=selection.project)
-
-
-def _states(
-    arguments: argparse.Namespace,
-    kernels: Sequence[Kernel],
-    selection: Selection,
-    verdicts: Sequence[Verdict],
-    since: int,
-    *,
-    by_content: bool,
-) -> "Callable[[], States] | None":
-    """What tells all that an answer rests on, if it may be kept."""
-    if arguments.kept_as is None:
-        return None
-    from dlkm.cli.remember import look_around
-
-    return look_around(arguments, kernels, selection, verdicts, since, by_content=by_content)
 
 
 def _require_folders(arguments: argparse.Namespace) -> None:

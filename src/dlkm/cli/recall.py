@@ -22,7 +22,7 @@ _FACTS = Struct("<QQQqq").pack
 _ABSENT = bytes(40)
 _HEAD = Struct("<4sII")  # mark, number of files, bytes of their names
 _MARK = b"dlk1"
-_MANY = 1000  # files that are worth a second process
+MANY = 1000  # files that are worth a second process
 _VERBS = frozenset({"audit", "check"})
 # Whatever else the environment says changes no answer.
 _ASKED = ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "NO_COLOR", "PATH", "PYTHONPATH", "PYTHONHOME")
@@ -72,7 +72,7 @@ def states_of(files: Iterable[str], since: int) -> "States":
     names = sorted({os.fsencode(name) for name in files})
     from dlkm.core.children import Child
 
-    half = len(names) // 2 if len(names) >= _MANY else 0
+    half = len(names) // 2 if len(names) >= MANY else 0
     child = Child.start(lambda: [_settled(name, since) for name in names[:half]]) if half else None
     states = [_settled(name, since) for name in names[half:]]
     states = (child.collect() if child is not None else []) + states
@@ -97,7 +97,7 @@ def question(argv: Sequence[str]) -> bytes:
 
 def _hold(names: Sequence[bytes], facts: bytes) -> bool:
     """Whether all files are what they were; of thousands another process looks at half."""
-    half = len(names) // 2 if len(names) >= _MANY else 0
+    half = len(names) // 2 if len(names) >= MANY else 0
     child = os.fork() if half else 0
     if half and not child:
         os._exit(not _are(names[:half], facts[: half * len(_ABSENT)]))

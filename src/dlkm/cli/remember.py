@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlkm
-from dlkm.cli.recall import states_of
+from dlkm.cli.recall import MANY, states_of
 from dlkm.cli.selection import Selection
 from dlkm.core.children import Child
 from dlkm.kernel.kernel import Kernel
@@ -24,7 +24,6 @@ from dlkm.verdict.verdict import Outcome, Verdict
 if TYPE_CHECKING:
     from dlkm.cli.recall import States
 
-_MANY = 1000  # files that are worth another process
 _ENOUGH = 16  # files; fewer are judged anew as quickly
 _ROOMS = ("cli", "core", "data", "filesystem", "kernel", "ko", "report", "verdict")
 _LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
@@ -48,6 +47,8 @@ def look_around(
     Of many files another process begins at once, while the answer is shown. `since` is when the first file was read, in
     nanoseconds since the epoch. `by_content`: the files were known by their bytes, and no installed module was read.
     """
+    if arguments.kept_as is None:
+        return None
     plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
     whole = plain and not selection.errors and not selection.failed
     reports = arguments.sarif is not None or arguments.junit is not None
@@ -59,7 +60,7 @@ def look_around(
         return None
     files = [one.path for one in verdicts]
     states = lambda: states_of(_grounds(arguments, kernels, files, by_content=by_content), since)  # noqa: E731
-    return Child.start(states).collect if len(files) >= _MANY else states
+    return Child.start(states).collect if len(files) >= MANY else states
 
 
 def _is_followed(kernel: Kernel) -> bool:
