@@ -43,7 +43,7 @@ class Era:
 
     def words(self, key: str) -> tuple[Any, ...]:
         """That entry's list."""
-        return tuple(self.entry(key).get("list", ()))
+        return _words(self.version, self.arch, self.distro, key)
 
     def _holds(self, entry: _Table) -> bool:
         return _holds(entry, self.version, self.arch, self.distro)
@@ -68,6 +68,12 @@ def _era(version: tuple[int, ...], distro: str, arch: str) -> Era:
         checks=tuple(check for phase in checks for check in phase),
         features=frozenset(name for name, entry in features.items() if _holds(entry, version, arch, distro)),
     )
+
+
+@cache  # asked for each section of each module
+def _words(version: tuple[int, ...], arch: str, distro: str, key: str) -> tuple[Any, ...]:
+    entry = next((one for one in _variants("eras.toml", key) if _holds(one, version, arch, distro)), {})
+    return tuple(entry.get("list", ()))
 
 
 def _holds(entry: _Table, version: tuple[int, ...], arch: str, distro: str) -> bool:

@@ -93,8 +93,9 @@ def _far(candidate: Candidate, era: Era, table: Entries, places: Places, *, code
     """What leads out of the section of its symbol, or far from another's thing."""
     sections, owners, values = candidate.sections, places.owners, places.values
     strict = {kind: rest for kind, where, *rest in era.words("relocation-reaches") if where == code}
-    found = set(zip(table.kinds, table.symbols, table.addends, strict=True))
-    for kind, symbol, addend in found:
+    if strict.keys().isdisjoint(table.kinds):
+        return
+    for kind, symbol, addend in set(zip(table.kinds, table.symbols, table.addends, strict=True)):
         owner = owners[symbol] if symbol < len(owners) else SHN_UNDEF
         if kind not in strict or not symbol or owner >= len(sections):
             continue
