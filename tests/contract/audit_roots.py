@@ -102,10 +102,10 @@ def run_depmod(root: Path, release: str = RELEASE) -> None:
     subprocess.run(argv, env=environment(), capture_output=True, check=False)
 
 
-def audited(root: Path, *asked: str) -> Audit:
+def audited(root: Path, *asked: str, jobs: int = 1) -> Audit:
     """What the audit says of a directory, an image or an archive."""
-    auditor = Auditor(runner=Processes(), events=Events(), asked=asked)
-    with opened(root, Processes(), Events()) as one, begun(Glance(one), Processes(), jobs=1) as start:
+    auditor = Auditor(runner=Processes(), events=Events(), asked=asked, jobs=jobs)
+    with opened(root, Processes(), Events()) as one, begun(Glance(one), Processes(), jobs=jobs) as start:
         return auditor.audit(start)
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dlkm.core.processes import environment
+from dlkm.core.processes import Processes, environment
 from dlkm.rootfs.auditrules import table
+from dlkm.rootfs.begun import begun
+from dlkm.rootfs.glance import Glance
+from dlkm.rootfs.root import DirectoryRoot
 from dlkm.verdict.verdict import Severity
 from tests.contract.audit_roots import BASE, KERNEL, Change, Plan, audited, initramfs, make, module, run_depmod
 from tests.unit.rootfs.support import RELEASE
@@ -545,6 +548,29 @@ def test_stale_files_are_fresh_again_after_depmod(tmp_path: Path) -> None:
     assert not audited(root).is_right
     run_depmod(root)
     assert audited(root).is_right
+
+
+def test_several_processes_find_the_same_and_none_is_left(tmp_path: Path) -> None:
+    root = make(tmp_path / "root", Plan(after=_write(f"{UPDATES}/hello.ko", module("hello"))))
+    told = audited(root, jobs=3)
+    assert "depmod-stale" in {one.rule for one in told.findings}
+    assert told == audited(root)
+    before = _children()
+    with pytest.raises(LookupError):
+        _begin_alone(root)
+    assert _children() == before
+
+
+def _begin_alone(root: Path) -> None:
+    """As where a certificate cannot be read, while depmod runs."""
+    before = _children()
+    with DirectoryRoot(root) as one, begun(Glance(one), Processes(), jobs=3):
+        assert _children() != before
+        raise LookupError
+
+
+def _children() -> str:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
 
 
 def test_an_initramfs_by_itself(tmp_path: Path) -> None:
