@@ -12,6 +12,7 @@ from typing import BinaryIO
 from dlkm.core.errors import UsageError
 from dlkm.core.files import open_regular
 from dlkm.core.names import module_name
+from dlkm.ko.bounds import hold_within
 from dlkm.ko.decompress import Compression, compression_of, compression_of_name, decompress, unpack_file
 from dlkm.ko.elf import STB_WEAK, Elf, text
 from dlkm.ko.exports import Export, exports_of
@@ -146,7 +147,8 @@ class Module:
 def read_module(path: Path) -> Module:
     """A module from its file, unpacked when it is compressed (decided by its first bytes, not by its name).
 
-    UsageError when there is no such file or it cannot be read; MalformedError when it is no ELF file.
+    UsageError when there is no such file or it cannot be read; MalformedError when it is no ELF file, or has tables out
+    of proportion.
     """
     try:
         with open_regular(path) as stream:
@@ -154,13 +156,18 @@ def read_module(path: Path) -> Module:
             plain = _content(stream) if compression is Compression.NONE else unpack_file(stream, str(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    return Module(path=path, data=plain, compression=compression, elf=Elf.parse(plain, str(path)))
+    return _module(path, plain, compression)
 
 
 def module_of(data: bytes, path: Path) -> Module:
     """A module from its bytes, as they stand in the file `path`; errors as read_module."""
-    plain = decompress(data, str(path))
-    return Module(path=path, data=plain, compression=compression_of(data), elf=Elf.parse(plain, str(path)))
+    return _module(path, decompress(data, str(path)), compression_of(data))
+
+
+def _module(path: Path, plain: bytes | mmap.mmap, compression: Compression) -> Module:
+    elf = Elf.parse(plain, str(path))
+    hold_within(elf)
+    return Module(path=path, data=plain, compression=compression, elf=elf)
 
 
 def _content(file: BinaryIO) -> bytes | mmap.mmap:

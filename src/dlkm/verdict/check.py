@@ -8,6 +8,7 @@ from pathlib import Path
 from dlkm.core.errors import MalformedError
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
+from dlkm.ko.bounds import hold_within
 from dlkm.ko.module import Module
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Trip
@@ -120,5 +121,11 @@ def _taint(case: Case, findings: Iterable[Finding]) -> str:
 
 
 def candidate_of(path: Path, data: bytes | mmap, kernel: Kernel) -> Candidate:
-    """The plain bytes of a file as this kernel's loader sees them; any bytes are a candidate."""
-    return Candidate(path, data, kernel.arch, any_modinfo="any-modinfo" in era_of(kernel).features)
+    """The plain bytes of a file as this kernel's loader sees them; any bytes are a candidate.
+
+    MalformedError for a file with tables out of proportion.
+    """
+    candidate = Candidate(path, data, kernel.arch, any_modinfo="any-modinfo" in era_of(kernel).features)
+    if candidate.length >= candidate.header_size:
+        hold_within(candidate.elf)
+    return candidate

@@ -29,7 +29,7 @@ _HEADER_SIZE, _SECTION_SIZE = 64, 64
 _NAME_AND_INFO = Struct("<IB").unpack_from
 _STRUCT_NAME, _STRUCT_NAME_END = 24, 80  # place of `name` in struct module
 _EMPTY = bytes(40)  # of section 0: no name, type, flags, place or size
-_MUCH = 64 << 20  # bytes of memory that every machine has
+_MUCH = 32 << 20  # bytes of memory that every machine has
 _BOTH = SHF_WRITE | SHF_EXECINSTR
 
 
