@@ -159,6 +159,14 @@ def test_the_command_line_is_the_guests(kernel_61: Kernel, hello: Path, options:
     assert len(proof.boots) == 2
 
 
+def test_a_kernel_that_has_fallen_silent_is_waited_for(kernel_61: Kernel, hello: Path, options: ProveOptions) -> None:
+    """It has said of each of tracefs's files at its boot, and then of each needed module, that they are restricted."""
+    locked = replace(options, cmdline="lockdown=confidentiality")
+    (refused,) = _prove(kernel_61, [Attempt(files=(hello,) * 12)], locked).observed
+    line = "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"
+    assert (refused.errno, refused.log, len(refused.notes)) == ("EPERM", (line,), 11)
+
+
 def test_a_kernel_that_does_not_come_up_is_a_failed_proof(
     kernel_61: Kernel, hello: Path, options: ProveOptions
 ) -> None:

@@ -20,8 +20,6 @@ from tests.judge import early, finish, signatures, symbols, validity
 from tests.judge.pair import CONDITIONS, Case, Load, Tells
 from tests.judge.shop import Shop
 
-# The kernel says it at most ten times in five seconds (printk_ratelimited in security/lockdown/lockdown.c).
-MOST_LOCKED = 9
 UNTRACED = "KN"  # taint letters that the trace of a load does not show (include/trace/events/module.h)
 
 
@@ -78,25 +76,19 @@ def unreachable() -> dict[str, str]:
 
 
 def judge(shop: Shop, condition: str, cases: Sequence[Case], folder: Path) -> list[Judged]:
-    """Predict, boot, load, compare; lockdown's cases a few in a boot, because it falls silent."""
+    """Predict, boot, load, compare."""
     chosen = [case for case in cases if case.condition == condition and case.where.holds(shop.kernel)]
-    size = MOST_LOCKED if condition == "locked" else len(chosen) or 1
-    groups = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-    return [one for number, group in enumerate(groups) for one in _boot(shop, condition, group, folder / str(number))]
-
-
-def _boot(shop: Shop, condition: str, cases: Sequence[Case], folder: Path) -> list[Judged]:
-    files = [_written(shop, case.load, folder / str(number)) for number, case in enumerate(cases)]
+    files = [_written(shop, case.load, folder / str(number)) for number, case in enumerate(chosen)]
     cmdline = CONDITIONS[condition]
-    predicted = [_predict(shop, case, paths, cmdline, folder) for case, paths in zip(cases, files, strict=True)]
-    _hold_the_quick_look(shop, cmdline, cases, files, predicted)
+    predicted = [_predict(shop, case, paths, cmdline, folder) for case, paths in zip(chosen, files, strict=True)]
+    _hold_the_quick_look(shop, cmdline, chosen, files, predicted)
     attempts = [
         Attempt(files=tuple(paths), parameters=" ".join(case.load.params))
-        for case, paths in zip(cases, files, strict=True)
+        for case, paths in zip(chosen, files, strict=True)
     ]
     options = ProveOptions(cmdline=cmdline)
     observed = prove(shop.kernel, attempts, options, Processes(), Events()).observed
-    triples = zip(cases, predicted, observed, strict=True)
+    triples = zip(chosen, predicted, observed, strict=True)
     return [Judged(case=case, predicted=one, observed=other) for case, one, other in triples]
 
 

@@ -3,7 +3,8 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -74,8 +75,17 @@ def _errnos() -> dict[int, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A kind of line that one boot says `most` times for certain, and then perhaps no more."""
+
+    pattern: re.Pattern[str]
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
     notices: re.Pattern[str]
+    limits: tuple[Limit, ...]
     unknowable: tuple[tuple[re.Pattern[str], str], ...]
 
 
@@ -84,6 +94,7 @@ def _reading() -> _Reading:
     table = tomllib.loads(files("dlkm.data").joinpath("kernel-log.toml").read_text("utf-8"))
     return _Reading(
         notices=re.compile("|".join(f"(?:{pattern})" for pattern in table["notices"])),
+        limits=tuple(Limit(pattern=re.compile(one["pattern"]), most=one["most"]) for one in table["limited"]),
         unknowable=tuple((re.compile(entry["pattern"]), entry["shown"]) for entry in table["unknowable"]),
     )
 
@@ -91,6 +102,11 @@ def _reading() -> _Reading:
 def is_notice(line: str) -> bool:
     """Whether the line is none with which the kernel refuses a module."""
     return line == LOST or _reading().notices.fullmatch(line) is not None
+
+
+def limited(lines: Iterable[str]) -> Counter[Limit]:
+    """How often each kind of line that the kernel says only so often is among these."""
+    return Counter(limit for line in lines for limit in _reading().limits if limit.pattern.fullmatch(line))
 
 
 def placed(line: str) -> str:

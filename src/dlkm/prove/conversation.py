@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One booted guest and the attempts it is given: what it says, and how it falls silent. Starts no guest."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Protocol
 
-from dlkm.prove.agreement import LOST, errno_name, read_result
+from dlkm.prove.agreement import LOST, Limit, errno_name, limited, read_result
 from dlkm.prove.attempt import Attempt, Observed, Ran
 from dlkm.prove.protocol import (
     Clear,
@@ -46,7 +47,8 @@ class Speaker(Protocol):
 class Conversation:
     """What came of it. `payload_error`: an errno when the guest got no payload, None when it did not come so far.
 
-    `trouble` is why it ended early, `current` the attempt under way then. `spent`: the guest is not fresh any more.
+    `trouble` is why it ended early, `current` the attempt under way then. `spent`: the guest is not fresh any more; an
+    attempt that it ended without an answer is for a fresh one.
     """
 
     answers: dict[int, Observed] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class _Listener:
         self._talk = talk
         self._logged: dict[int, list[str]] = {}
         self._results: dict[int, Result] = {}
+        self._limited: Counter[Limit] = Counter()  # of the whole conversation, up to the attempt under way
         self._said: list[str] = []
         self._ran: Ran | None = None
 
@@ -98,11 +101,27 @@ class _Listener:
                 talk.spent = True
             case Clear():
                 self._expect(message.attempt == talk.current and bool(self._results))
-                talk.answers[message.attempt] = self.answer()
-                talk.current = None
+                self._clear(message.attempt)
             case Done():
                 self._expect(talk.current is None)
                 talk.finished = True
+
+    def _clear(self, attempt: int) -> None:
+        """The attempt is over. A refusal whose line the kernel may have kept back is no answer: a fresh guest gives it.
+
+        The first of a guest is one in any case, so each guest answers one at least.
+        """
+        talk, answer = self._talk, self.answer()
+        last = len(self._results) - 1
+        before = limited(line for file, lines in self._logged.items() if file != last for line in lines)
+        self._limited += before
+        silenced = any(times >= limit.most for limit, times in self._limited.items())
+        self._limited += limited(self._logged.get(last, ()))
+        if silenced and talk.answers and answer.errno is not None and not answer.accepted:
+            talk.spent = True
+        else:
+            talk.answers[attempt] = answer
+        talk.current = None
 
     def answer(self) -> Observed:
         """The answer as far as it has come."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dlkm.prove.agreement import LOST, Agreement, compare, errno_name, is_notice, placed, read_result
+from dlkm.prove.agreement import LOST, Agreement, compare, errno_name, is_notice, limited, placed, read_result
 from dlkm.prove.attempt import Observed
 from dlkm.prove.protocol import Result
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -25,6 +25,13 @@ def test_a_refusal_has_the_kernels_lines_without_its_notices() -> None:
     assert observed.errno == "EINVAL"
     assert observed.log == ("hello: Unknown symbol jiffies (err -22)",)
     assert observed.output == TAINTS
+
+
+def test_lines_that_a_kernel_says_only_so_often_are_counted_by_kind() -> None:
+    lockdown = "Lockdown: {}: {} is restricted; see man kernel_lockdown.7"
+    said = [lockdown.format("swapper/0", "hibernation"), lockdown.format("dlkm-loader", "unsigned module loading")]
+    percpu = "percpu: allocation failed, size=8192 align=32 atomic=0, alloc from reserved chunk failed"
+    assert sorted(limited([*said, LAYOUT, percpu, *TAINTS]).values()) == [1, 2]
 
 
 def test_a_load_has_no_log() -> None:

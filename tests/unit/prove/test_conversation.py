@@ -131,6 +131,54 @@ def test_a_module_that_stays_spends_the_guest() -> None:
     assert list(talk.answers) == [0]
 
 
+LOCKED = "6,1,2,-;Lockdown: dlkm-loader: unsigned module loading is restricted; see man kernel_lockdown.7"
+
+
+def _locked(number: int) -> list[str]:
+    return _attempt(number, f"log {number} 0 {LOCKED}", result="0 1 0 0 -")
+
+
+def test_a_refusal_that_the_kernel_may_have_kept_to_itself_is_for_a_fresh_guest() -> None:
+    said = [line for number in range(10) for line in _locked(number)]
+    talk = _talk("payload 0", *said, *_attempt(10, result="0 1 0 0 -"), attempts=[HELLO] * 11)
+    assert list(talk.answers) == list(range(9))
+    assert talk.spent
+    assert talk.trouble is None
+    assert talk.current is None
+    assert {answer.log for answer in talk.answers.values()} == {(LOCKED[8:].replace("dlkm-loader", "<comm>"),)}
+
+
+def test_other_lines_are_never_kept_back() -> None:
+    said = "4,1,2,-;hello: Unknown symbol x (err -2)"
+    lines = [line for number in range(20) for line in _attempt(number, f"log {number} 0 {said}", result="0 2 0 0 -")]
+    talk = _talk("payload 0", *lines, "done", attempts=[HELLO] * 20)
+    assert list(talk.answers) == list(range(20))
+    assert not talk.spent
+
+
+def test_a_module_that_loads_has_its_answer_whatever_the_kernel_keeps_back() -> None:
+    said = [line for number in range(9) for line in _locked(number)]
+    talk = _talk("payload 0", *said, *_attempt(9), "done", attempts=[HELLO] * 10)
+    assert talk.finished
+    assert talk.answers[9].outcome is Outcome.LOADS
+
+
+def test_what_needed_files_made_the_kernel_say_counts() -> None:
+    long = Attempt(files=tuple(Path(f"{number}.ko") for number in range(10)))
+    refused = [
+        [f"log {{0}} {file} {LOCKED}", f"result {{0}} {file} 1 0 0 -"] if file < 9 else [f"result {{0}} {file} 1 0 0 -"]
+        for file in range(10)
+    ]
+    lines = [line for pair in refused for line in pair]
+    after = _talk(
+        "payload 0", *_attempt(0), "try 1", *[one.format(1) for one in lines], "clear 1", attempts=[HELLO, long]
+    )
+    assert list(after.answers) == [0]
+    assert after.spent
+    alone = _talk("payload 0", "try 0", *[one.format(0) for one in lines], "clear 0", "done", attempts=[long])
+    assert alone.answers[0].errno == "EPERM"  # no guest can have said less before
+
+
 def test_a_needed_file_that_fails_is_told_and_does_not_decide() -> None:
     log = ["log 0 0 4,1,2,-;base: Unknown symbol x (err -2)", "result 0 0 2 0 0 -"]
     user = ["log 0 1 4,1,2,-;user: Unknown symbol y (err -2)", "result 0 1 2 0 0 -", "clear 0"]

@@ -11,6 +11,8 @@
 #define UNLOAD_ROUNDS 8
 #define QUIET_MS 20 /* the log is quiet when nothing comes for that long */
 #define QUIET_ROUNDS 50
+#define REFUSED 9 /* so many lines come for certain of those that the kernel says ten times in five seconds */
+#define SILENCE_S 6
 
 struct ending {
 	int error;
@@ -48,6 +50,8 @@ void prepare_attempts(void)
 	put(TRACING "/events/module/module_load/enable", "1");
 	kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	put("/proc/sys/kernel/printk_devkmsg", "on"); /* else it takes ten of the marks in five seconds */
+	if (access(TRACING "/trace", F_OK) != 0)
+		sleep(SILENCE_S); /* lockdown=confidentiality: it has said of each file that the trace is restricted */
 }
 
 /* A line too long for a record loses its end, and stays unseen until another record comes: here it is. */
@@ -216,7 +220,8 @@ void unhex(char *text)
 
 /*
  * "ATTEMPT FLAGS =PARAMETERS FILE…", parameters in hexadecimal. The last file is the one asked about, those before it
- * are needed by it; when one of them fails, the kernel's answer to the last is what is asked for all the same.
+ * are needed by it; when one of them fails, the kernel's answer to the last is what is asked for all the same, and
+ * is waited for where so many failed that the kernel may have fallen silent (data/kernel-log.toml: limited).
  */
 void try_attempt(char *words)
 {
@@ -224,7 +229,7 @@ void try_attempt(char *words)
 	char *flags = strsep(&words, " ");
 	char *parameters = strsep(&words, " ");
 	struct ending ending = { .error = ENOENT };
-	int file = 0;
+	int file = 0, refused = 0;
 
 	if (!parameters)
 		return;
@@ -238,6 +243,8 @@ void try_attempt(char *words)
 		ending = try_file(attempt, file, atoi(word), last ? parameters : "", last ? atoi(flags) : 0);
 		if (ending.signal)
 			break;
+		if (!last && ending.error && ++refused % REFUSED == 0)
+			sleep(SILENCE_S);
 	}
 	if (!ending.error && !ending.signal)
 		run_program(attempt, file - 1);
