@@ -109,6 +109,11 @@ def limited(lines: Iterable[str]) -> Counter[Limit]:
     return Counter(limit for line in lines for limit in _reading().limits if limit.pattern.fullmatch(line))
 
 
+def used_up(said: Counter[Limit]) -> bool:
+    """Whether the kernel may keep the next line of such a kind to itself."""
+    return any(times >= limit.most for limit, times in said.items())
+
+
 def placed(line: str) -> str:
     """The line with place-holders for what only the running kernel knows."""
     for pattern, shown in _reading().unknowable:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Protocol
 
-from dlkm.prove.agreement import LOST, Limit, errno_name, limited, read_result
+from dlkm.prove.agreement import LOST, Limit, errno_name, limited, read_result, used_up
 from dlkm.prove.attempt import Attempt, Observed, Ran
 from dlkm.prove.protocol import (
     Clear,
@@ -115,7 +115,7 @@ class _Listener:
         last = len(self._results) - 1
         before = limited(line for file, lines in self._logged.items() if file != last for line in lines)
         self._limited += before
-        silenced = any(times >= limit.most for limit, times in self._limited.items())
+        silenced = used_up(self._limited)
         self._limited += limited(self._logged.get(last, ()))
         if silenced and talk.answers and answer.errno is not None and not answer.accepted:
             talk.spent = True

@@ -111,7 +111,8 @@ def test_refusals_are_no_notices(line: str) -> None:
 
 def test_place_holders() -> None:
     lockdown = "Lockdown: {}: unsigned module loading is restricted; see man kernel_lockdown.7"
-    assert placed(lockdown.format("dlkm-loader")) == lockdown.format("<comm>")
+    for loader in ("dlkm-loader", "modprobe", "(udev-worker)", "systemd-modules"):
+        assert placed(lockdown.format(loader)) == lockdown.format("<comm>")
     relocation = "x86/modules: Invalid relocation target, existing value is nonzero for type 1, loc {}, val {}"
     assert placed(relocation.format("00000000f2b6ea2e", "ffffffffc0a80000")) == relocation.format("<addr>", "<addr>")
     assert placed(relocation.format("(____ptrval____)", "11")) == relocation.format("<addr>", "<addr>")

@@ -2,10 +2,11 @@
 """What a root filesystem's own modprobe is asked once its last boot was looked at: by alias, and by name."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from dlkm.core.names import module_name
+from dlkm.prove.agreement import limited, used_up
 from dlkm.prove.rooted.devices import made_by, snapshot
 from dlkm.prove.rooted.expect import Foresight
 from dlkm.prove.rooted.facts import Facts, accepted, kernel_log, loaded_modules
@@ -17,9 +18,10 @@ from dlkm.prove.rooted.words import inserted_files, refusal
 from dlkm.rootfs.kmod import Loader
 
 TIME = 120  # seconds for one answer
+SILENCE = "6"  # seconds; then the kernel says again what it says ten times in five
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Questions:
     """All that is asked of one guest in its boot `boot`; `trouble` tells why it fell silent, once it did."""
 
@@ -28,6 +30,7 @@ class Questions:
     facts: Facts
     boot: int
     trouble: Callable[[str], str]
+    _passed: int = field(default=0, init=False)  # lines of the kernel's log, up to the last wait
 
     def answers(self) -> Iterator[Trial]:
         """One after the other; a guest that a question silences has failed that one, and GuestLostError follows."""
@@ -49,7 +52,7 @@ class Questions:
 
     def _asked(self, subject: Subject, asking: Asking, words: Sequence[str]) -> Iterator[Trial]:
         try:
-            before = len(kernel_log(self.observer)) if asking is Asking.NAME else 0
+            before = self._let_speak() if asking is Asking.NAME else 0
             ran = self.observer.run("modprobe", *words, seconds=TIME)
             if asking is Asking.ALIAS:
                 yield self._trial(subject, asking, _would_load(ran, subject))
@@ -60,6 +63,14 @@ class Questions:
         except GuestLostError as error:
             yield self._trial(subject, asking, Seen(fate=Fate.FAILS, trouble=self.trouble(error.what)))
             raise
+
+    def _let_speak(self) -> int:
+        """How many lines the kernel's log has; waits first where the kernel may keep the next one to itself."""
+        log = kernel_log(self.observer)
+        if used_up(limited(log[self._passed :])):
+            self.observer.run("sleep", SILENCE, seconds=TIME)
+            self._passed = len(log)
+        return len(log)
 
     def _loaded(self, subject: Subject, ran: Ran) -> Seen:
         """Which file it is, how it is set, and the devices that it makes."""
