@@ -5,14 +5,12 @@ import os
 import re
 import stat
 import time
-import tomllib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache, partial
-from importlib.resources import files
 from pathlib import Path
 
 from dlkm.action.digest import Digest, digest_of, digest_of_file
@@ -20,6 +18,7 @@ from dlkm.action.remembered import Stamp, recall, remember
 from dlkm.action.store import Store
 from dlkm.action.tree import Blobs, Folder
 from dlkm.build.kerneltree import KernelTree
+from dlkm.core.data import data_table
 from dlkm.core.errors import MalformedError
 from dlkm.core.processes import Runner
 from dlkm.kernel.manifest import Entry, Manifest
@@ -259,7 +258,7 @@ class _LeftOut:
 
 @cache
 def _left_out() -> _LeftOut:
-    table = tomllib.loads(files("dlkm.data").joinpath("kbuild.toml").read_text("utf-8"))
+    table = data_table("kbuild.toml")
     return _LeftOut(
         version_control=frozenset(table["leftovers"]["version_control"]),
         product=re.compile("|".join(translate(pattern) for pattern in table["built_kernel"]["files"])),

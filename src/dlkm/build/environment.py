@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The environment and the command lines of make: tables and arguments in, values out. Runs nothing."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from dlkm.build.options import BuildOptions
+from dlkm.core.data import data_table
 from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
 from dlkm.source.driver import Driver, Style
@@ -37,7 +36,7 @@ class Surroundings:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = tomllib.loads(files("dlkm.data").joinpath("kbuild.toml").read_text("utf-8"))["variables"]
+    table: dict[str, Any] = data_table("kbuild.toml")["variables"]
     return table
 
 

@@ -4,7 +4,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from dlkm.build.kerneltree import KernelTree
 from dlkm.build.mounts import KMOD, REAL_KMOD
 from dlkm.build.scratch import Scratch
 from dlkm.build.view import SYSTEM_PATH, View, bare_view, kernel_maps
+from dlkm.core.data import data_text
 from dlkm.core.processes import shell_line
 from dlkm.kernel.compiler import Compiler
 from dlkm.kernel.kernel import Kernel
@@ -67,7 +67,7 @@ def tools_of(kernel: Kernel, compiler: Compiler) -> Tools:
 
 @cache
 def _script(name: str) -> str:
-    return files("dlkm.data").joinpath(name).read_text("utf-8")
+    return data_text(name)
 
 
 def prepare_tools(scratch: Scratch, tools: Tools) -> None:

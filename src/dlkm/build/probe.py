@@ -12,7 +12,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from dlkm.build.kerneltree import KernelTree
@@ -21,6 +20,7 @@ from dlkm.build.order import Order
 from dlkm.build.scratch import Scratch
 from dlkm.build.steps import Plan, Step, environment_of
 from dlkm.build.view import View
+from dlkm.core.data import data_path, data_text
 from dlkm.source.driver import find
 
 _BETWEEN = "\037"  # words
@@ -36,7 +36,7 @@ _NOT_FOR_MAKE = re.compile(rf"[#\n{_MARK}]")  # what cannot stand in a variable'
 def probe_order(order: Order) -> Order:
     """The build of no module for an order's kernel, with its compiler."""
     return Order(
-        driver=find(Path(str(files("dlkm.data").joinpath("probe")))),
+        driver=find(data_path("probe")),
         kernel=order.kernel,
         options=BuildOptions(),
         compiler=order.compiler,
@@ -119,4 +119,4 @@ def _called(order: Order) -> Mapping[str, str]:
 
 @cache
 def _script(name: str) -> str:
-    return files("dlkm.data").joinpath(name).read_text("utf-8")
+    return data_text(name)

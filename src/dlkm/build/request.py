@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 
 from dlkm.action import wire
 from dlkm.action.digest import Digest
@@ -29,6 +28,7 @@ from dlkm.build.place import Tools, shown_command
 from dlkm.build.steps import Plan, Step
 from dlkm.build.toolchain import Toolchain
 from dlkm.build.view import SYSTEM_PATH, View, bare_view, kernel_maps
+from dlkm.core.data import data_path
 
 SECONDS = 6 * 3600  # that a build may take
 HERE = "\0here\0"  # where a worker laid the inputs out; no argument, name or variable can hold a NUL
@@ -110,7 +110,7 @@ def _root(inputs: Inputs, blobs: Blobs) -> Folder:
 
 @cache
 def _script() -> bytes:
-    return files("dlkm.data").joinpath("run.sh").read_bytes()
+    return data_path("run.sh").read_bytes()
 
 
 def _put_kernel(root: Folder, inputs: Inputs, below: str) -> None:

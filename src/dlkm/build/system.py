@@ -2,13 +2,13 @@
 """This machine's programs and a kernel's directories as bubblewrap's arguments, for every sandbox. Writes nothing."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from fnmatch import translate
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dlkm.core.data import data_table
 
 if TYPE_CHECKING:
     from dlkm.build.kerneltree import KernelTree
@@ -48,7 +48,7 @@ def _library(host: Path) -> Iterator[str]:
 @cache
 def toolchain_table() -> dict[str, Any]:
     """What a build needs of this machine, as data/toolchain.toml has it."""
-    return tomllib.loads(files("dlkm.data").joinpath("toolchain.toml").read_text("utf-8"))
+    return data_table("toolchain.toml")
 
 
 @cache

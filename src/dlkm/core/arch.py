@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Architectures as data/arch.toml states them; a new one is a table there and no code here."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.core.errors import UsageError
 
 
@@ -78,7 +77,7 @@ def _arch(name: str, table: dict[str, Any]) -> Arch:
 @cache
 def all_archs() -> tuple[Arch, ...]:
     """Every architecture, in the table's order."""
-    table = tomllib.loads(files("dlkm.data").joinpath("arch.toml").read_text("utf-8"))
+    table = data_table("arch.toml")
     return tuple(_arch(name, entry) for name, entry in table.items())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from dlkm.core.data import data_table
 from dlkm.core.errors import MissingToolError, UsageError
 
 MANAGERS = {"apt-get": "debian", "dnf": "rpm"}  # a package manager's program and the table's word for its packages
@@ -53,11 +54,7 @@ def search_path(env: Mapping[str, str] = os.environ) -> str:
 @cache
 def all_tools() -> tuple[Tool, ...]:
     """Every tool, in the table's order."""
-    # Loaded with the table: most runs of dlkm only ask where a program lies.
-    import tomllib
-    from importlib.resources import files
-
-    table = tomllib.loads(files("dlkm.data").joinpath("tools.toml").read_text("utf-8"))
+    table = data_table("tools.toml")
     host = _host()
     return tuple(
         Tool(

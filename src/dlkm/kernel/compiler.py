@@ -2,12 +2,11 @@
 """Which compiler a kernel wants, and the one this machine has. Runs nothing but a compiler's -dumpversion."""
 
 import re
-import tomllib
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 from dlkm.core.arch import Arch
+from dlkm.core.data import data_table
 from dlkm.core.errors import MissingToolError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
@@ -131,7 +130,7 @@ def _present(wanted: Wanted, prefix: str, runner: Runner) -> dict[int, Path]:
 
 def risks(config: Config) -> str:
     """What another compiler than the kernel's own risks, by the kernel's configuration (data/compilers.toml)."""
-    table = tomllib.loads(files("dlkm.data").joinpath("compilers.toml").read_text("utf-8"))["risk"]
+    table = data_table("compilers.toml")["risk"]
     real = [risk["text"] for risk in table if any(config.on(option) for option in risk["options"])]
     return (
         f"this risks: {'; '.join(real) or 'little with this configuration'}. Symbol versions never differ by compiler"

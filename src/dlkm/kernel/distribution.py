@@ -2,9 +2,9 @@
 """Whose kernel it is, told by its release and where it came from: data/eras.toml, [distro]. Reads no file of it."""
 
 import re
-import tomllib
 from functools import cache
-from importlib.resources import files
+
+from dlkm.core.data import data_table
 
 
 def distribution_of(release: str, origin: str) -> str:
@@ -17,5 +17,5 @@ def distribution_of(release: str, origin: str) -> str:
 
 @cache
 def _known() -> dict[str, tuple[str, re.Pattern[str]]]:
-    table = tomllib.loads(files("dlkm.data").joinpath("eras.toml").read_text("utf-8"))["distro"]
+    table = data_table("eras.toml")["distro"]
     return {name: (entry["origin"], re.compile(entry["release"])) for name, entry in table.items()}

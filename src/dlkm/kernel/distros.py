@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What data/distros.toml knows of distributions. Asks nobody."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
+
+from dlkm.core.data import data_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def headers_command(release: str, os_release: Path = Path("/etc/os-release")) ->
 
 @cache
 def _tables() -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("distros.toml").read_text("utf-8"))
+    return data_table("distros.toml")
 
 
 @cache

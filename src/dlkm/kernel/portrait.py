@@ -2,14 +2,13 @@
 """All that bears on loading a module into a kernel, each fact with where it comes from. Judges nothing."""
 
 import gzip
-import tomllib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.core.errors import DlkmError
 from dlkm.core.names import Vermagic
 from dlkm.kernel.config import LIMIT, Config
@@ -104,7 +103,7 @@ def _options(config: Config, where: str | None) -> Iterator[Fact]:
 
 @cache
 def _table() -> list[dict[str, Any]]:
-    facts: list[dict[str, Any]] = tomllib.loads(files("dlkm.data").joinpath("portrait.toml").read_text("utf-8"))["fact"]
+    facts: list[dict[str, Any]] = data_table("portrait.toml")["fact"]
     return facts
 
 

@@ -8,12 +8,11 @@ their bytes one after the other in the order of the list.
 import errno
 import hashlib
 import os
-import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
+from dlkm.core.data import data_table
 from dlkm.core.errors import DlkmError, MalformedError
 from dlkm.core.files import cannot_write, write_atomically
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
@@ -147,5 +146,5 @@ def _first_listed(order: Path) -> str:
 
 @cache
 def _for_guests() -> frozenset[str]:
-    table = tomllib.loads(files("dlkm.data").joinpath("unpacked.toml").read_text("utf-8"))
+    table = data_table("unpacked.toml")
     return frozenset(table["modules"])

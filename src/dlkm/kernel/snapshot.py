@@ -9,11 +9,11 @@ It comes from a machine that may be anyone's: nothing of it is believed before i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from dlkm.core.arch import arch_named
+from dlkm.core.data import data_text
 from dlkm.core.errors import DlkmError, MalformedError, UsageError
 from dlkm.core.events import Events
 from dlkm.core.files import inside, open_regular, sha256_file
@@ -51,7 +51,7 @@ FACTS = {
 
 def script() -> str:
     """The shell script that takes a snapshot."""
-    return files("dlkm.data").joinpath("snapshot.sh").read_text("utf-8")
+    return data_text("snapshot.sh")
 
 
 @dataclass(frozen=True, slots=True)

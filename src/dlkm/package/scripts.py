@@ -5,8 +5,8 @@ import re
 import shlex
 from dataclasses import fields, replace
 from functools import cache
-from importlib.resources import files
 
+from dlkm.core.data import data_text
 from dlkm.package.names import Format
 from dlkm.package.package import Scripts
 from dlkm.package.systems import root_word
@@ -48,4 +48,4 @@ def _guarded(script: str, release: str, form: Format) -> str:
 
 @cache
 def _prologue() -> str:
-    return files("dlkm.data").joinpath("maintainer.sh").read_text("utf-8").partition("#---\n")[2]
+    return data_text("maintainer.sh").partition("#---\n")[2]

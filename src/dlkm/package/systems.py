@@ -2,15 +2,14 @@
 """The systems that packages are for, as data/packages.toml has them: their words for kernels and for Yocto's names."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.kernel.distribution import distribution_of
 from dlkm.package.names import Format, legitimised
 
@@ -120,4 +119,4 @@ def root_word(form: Format) -> str:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("packages.toml").read_text("utf-8"))
+    return data_table("packages.toml")

@@ -2,14 +2,13 @@
 """What a guest reported, read as an answer, and the comparison with the prediction. Pure."""
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 
+from dlkm.core.data import data_table
 from dlkm.prove.attempt import Observed
 from dlkm.prove.protocol import Result
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -66,7 +65,7 @@ def errno_name(number: int) -> str:
 @cache
 def errno_numbers() -> dict[str, int]:
     """By name ("ENOEXEC": 8), as data/errno.toml has them."""
-    return tomllib.loads(files("dlkm.data").joinpath("errno.toml").read_text("utf-8"))
+    return data_table("errno.toml")
 
 
 @cache
@@ -91,7 +90,7 @@ class _Reading:
 
 @cache
 def _reading() -> _Reading:
-    table = tomllib.loads(files("dlkm.data").joinpath("kernel-log.toml").read_text("utf-8"))
+    table = data_table("kernel-log.toml")
     return _Reading(
         notices=re.compile("|".join(f"(?:{pattern})" for pattern in table["notices"])),
         limits=tuple(Limit(pattern=re.compile(one["pattern"]), most=one["most"]) for one in table["limited"]),

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The messages of the Remote Execution API as classes, made from data/reapi.toml. Loads protobuf; sends nothing."""
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from dlkm.action.digest import Digest
+from dlkm.core.data import data_table
 
 _PACKAGE = "dlkm.reapi"
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -19,7 +18,7 @@ _FIELD = descriptor_pb2.FieldDescriptorProto
 @cache
 def table() -> dict[str, Any]:
     """The whole table."""
-    return tomllib.loads(files("dlkm.data").joinpath("reapi.toml").read_text("utf-8"))
+    return data_table("reapi.toml")
 
 
 @cache

@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
+from dlkm.core.data import data_text
 from dlkm.core.processes import shell_line
 from dlkm.matrix.fleet import CellState, Fleet, State
 from dlkm.report.fleet import MEANINGS, needs_words, summary, text_of
@@ -21,7 +21,7 @@ def fleet_html(fleet: Fleet) -> str:
 
 
 def _lines(fleet: Fleet) -> Iterator[str]:
-    style = files("dlkm.data").joinpath("fleet.css").read_text("utf-8")
+    style = data_text("fleet.css")
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'

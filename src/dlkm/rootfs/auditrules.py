@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.verdict.verdict import Severity
 
 
@@ -87,10 +88,7 @@ def loaders() -> tuple[Loader, ...]:
 @cache
 def table() -> dict[str, Any]:
     """The whole table."""
-    import tomllib  # what begins an audit (begun.py) needs no words yet
-    from importlib.resources import files
-
-    return tomllib.loads(files("dlkm.data").joinpath("audit.toml").read_text("utf-8"))
+    return data_table("audit.toml")
 
 
 def listed(names: Any, shown: int = 5) -> str:

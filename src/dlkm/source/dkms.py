@@ -2,14 +2,13 @@
 """A dkms.conf as a value, from what bash made of it for one kernel; DKMS's own defaults and refusals. Runs nothing."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.core.errors import MalformedError
 
 CONF = "dkms.conf"
@@ -26,7 +25,7 @@ _DEPENDS = re.compile(r"^\s*BUILD_DEPENDS(?:\[\d+\])?\+?=(?:\"([^\"]*)\"|'([^']*
 @cache
 def table() -> Mapping[str, Any]:
     """data/dkms.toml."""
-    found: Mapping[str, Any] = tomllib.loads(files("dlkm.data").joinpath("dkms.toml").read_text("utf-8"))
+    found: Mapping[str, Any] = data_table("dkms.toml")
     return found
 
 

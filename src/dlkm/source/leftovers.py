@@ -2,13 +2,13 @@
 """What in a source directory is no source: version control, and what an earlier Kbuild run left. Removes nothing."""
 
 import re
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
+
+from dlkm.core.data import data_table
 
 RECORD = "build.json"  # what marks a build's output directory
 
@@ -22,7 +22,7 @@ class _Table:
 
 @cache
 def _table() -> _Table:
-    table = tomllib.loads(files("dlkm.data").joinpath("kbuild.toml").read_text("utf-8"))["leftovers"]
+    table = data_table("kbuild.toml")["leftovers"]
     return _Table(
         folders=frozenset(table["folders"]),
         version_control=frozenset(table["version_control"]),

@@ -2,10 +2,10 @@
 """Licences by name, as data/licences.toml has them: MODULE_LICENSE, SPDX, Debian's texts. Reads no source."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+
+from dlkm.core.data import data_table
 
 
 def by_module_licence() -> Mapping[str, str]:
@@ -29,7 +29,5 @@ def spdx(expression: str) -> str:
 
 @cache
 def _table() -> Mapping[str, Mapping[str, str]]:
-    table: Mapping[str, Mapping[str, str]] = tomllib.loads(
-        files("dlkm.data").joinpath("licences.toml").read_text("utf-8")
-    )
+    table: Mapping[str, Mapping[str, str]] = data_table("licences.toml")
     return table

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which algorithms of signatures a kernel can compute, from data/signatures.toml. Verifies nothing."""
 
-import tomllib
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.kernel.facts import Facts
 from dlkm.verdict.era import Era
 
@@ -67,4 +66,4 @@ def _algorithm(name: str, entries: dict[str, Any], known: tuple[str, ...], facts
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("signatures.toml").read_text("utf-8"))
+    return data_table("signatures.toml")

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which checks, texts and habits a kernel has, by its version and distribution: data/eras.toml and messages.toml."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.kernel.distribution import distribution_of
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.sublevel import full_version
@@ -112,7 +111,7 @@ def _variants(file: str, key: str) -> list[_Table]:
 
 @cache
 def _table(file: str) -> _Table:
-    return tomllib.loads(files("dlkm.data").joinpath(file).read_text("utf-8"))
+    return data_table(file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,13 @@
 import os
 import re
 import shlex
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.verdict.era import rules
 from dlkm.verdict.pasted import Reader
@@ -341,7 +340,7 @@ def _finding(told: Told, findings: Iterable[Finding]) -> Finding | None:
 
 @cache
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath(name).read_text("utf-8"))
+    return data_table(name)
 
 
 @cache

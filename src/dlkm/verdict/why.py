@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a cause is told with: data/why.toml, and lists of names. Knows no rule."""
 
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.core.names import KernelVersion
 from dlkm.kernel.distribution import distribution_of
 from dlkm.kernel.kernel import Kernel
@@ -87,7 +86,7 @@ def families() -> tuple[Family, ...]:
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("why.toml").read_text("utf-8"))
+    return data_table("why.toml")
 
 
 def listed(names: Sequence[str], shown: int = _SHOWN) -> str:

@@ -4,11 +4,10 @@
 import hashlib
 import io
 import re
-import tomllib
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
+from dlkm.core.data import data_table, data_text
 from dlkm.core.errors import UsageError
 from dlkm.core.files import open_regular
 
@@ -22,16 +21,14 @@ _WITHOUT_TEXT = frozenset({CLOSED, "Proprietary"})
 @cache
 def common_licences() -> dict[str, str]:
     """SPDX name → MD5 of the text below COMMON_LICENSE_DIR (OpenEmbedded-Core, meta/files/common-licenses)."""
-    table = files("dlkm.data").joinpath("common-licences.tsv").read_text("utf-8")
+    table = data_text("common-licences.tsv")
     return dict(line.split("\t")[:2] for line in table.splitlines() if line and not line.startswith("#"))
 
 
 @cache
 def former_names() -> dict[str, str]:
     """Licence names that OpenEmbedded gave up with kirkstone → today's SPDX name."""
-    table: dict[str, str] = tomllib.loads(files("dlkm.data").joinpath("recipe-rules.toml").read_text("utf-8"))[
-        "former-licence-names"
-    ]
+    table: dict[str, str] = data_table("recipe-rules.toml")["former-licence-names"]
     return table
 
 

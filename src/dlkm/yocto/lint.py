@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is wrong with a recipe, by line and rule. The rules are functions beside it; their words are data."""
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.yocto.recipetext import Recipe, read_recipe
 from dlkm.yocto.releases import Release
 
@@ -96,7 +95,7 @@ def findings_of(recipe: Recipe, release: Release) -> Iterator[Found]:
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads(files("dlkm.data").joinpath("recipe-rules.toml").read_text("utf-8"))
+    return data_table("recipe-rules.toml")
 
 
 def rule_table() -> dict[str, dict[str, str]]:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.resources import files
 from pathlib import Path
 
+from dlkm.core.data import data_text
 from dlkm.core.errors import MissingToolError, UsageError
 from dlkm.core.files import write_atomically
 from dlkm.source.driver import Driver, Style, find
@@ -350,7 +350,7 @@ def _asked(makefile: Makefile) -> list[str]:
 
 
 def _template(name: str, module: str) -> str:
-    return files("dlkm.data").joinpath("scaffold", name).read_text("utf-8").replace("@MODULE@", module)
+    return data_text("scaffold", name).replace("@MODULE@", module)
 
 
 def _first_recipe(module: str, path: Path, contents: Mapping[Path, bytes], release: Release) -> str:

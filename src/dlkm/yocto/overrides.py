@@ -5,12 +5,11 @@ BitBake from 1.52 ends on `_append` in a name and silently ignores `FILES_${PN}`
 """
 
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
+from dlkm.core.data import data_table
 from dlkm.yocto.statements import Kind, Statement, read_statements
 
 _LONGEST = 1000  # characters of what can be a name
@@ -91,7 +90,7 @@ def _notice(name: str, line: int, old: str, new: str) -> Notice:
 
 @cache
 def _words() -> _Words:
-    table = tomllib.loads(files("dlkm.data").joinpath("overrides.toml").read_text("utf-8"))
+    table = data_table("overrides.toml")
     longest_first = sorted(table["package_variables"], key=len, reverse=True)
     return _Words(
         package=re.compile(rf"({'|'.join(map(re.escape, longest_first))})_(?=[$a-z0-9%{{<])"),

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The initramfs that leads to a root filesystem on a disk: our program, the disk's drivers, the plan (guest/root.c)."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from dlkm.core.cpio import Entry, archive, character_device, directory, plain_file
+from dlkm.core.data import data_table
 from dlkm.core.errors import UsageError
 from dlkm.core.names import module_name
 from dlkm.kernel.installed import Installed
@@ -31,7 +30,7 @@ class Disk:
 @cache
 def all_disks() -> tuple[Disk, ...]:
     """Every way, the preferred first."""
-    table = tomllib.loads(files("dlkm.data").joinpath("disks.toml").read_text("utf-8"))
+    table = data_table("disks.toml")
     return tuple(
         Disk(drivers=tuple(entry["drivers"]), devices=tuple(entry["devices"]), node=entry["node"])
         for entry in table.values()

@@ -3,13 +3,12 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from dlkm.core.data import data_table
 from dlkm.prove.agreement import errno_numbers
 
 
@@ -36,7 +35,7 @@ class Saying:
 @cache
 def words() -> Words:
     """The table, read once."""
-    table: dict[str, Any] = tomllib.loads(files("dlkm.data").joinpath("boot.toml").read_text("utf-8"))
+    table: dict[str, Any] = data_table("boot.toml")
     return Words(
         over=frozenset(table["over"]),
         said={kind: re.compile(pattern) for kind, pattern in table["said"].items()},

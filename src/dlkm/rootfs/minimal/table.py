@@ -5,8 +5,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from dlkm.core.data import data_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +34,4 @@ def table() -> Table:
 
 def text() -> str:
     """The table as it is written: what a root made by it depends on."""
-    return files("dlkm.data").joinpath("rootfs.toml").read_text("utf-8")
+    return data_text("rootfs.toml")
