@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from dlkm.build.options import BuildOptions
@@ -34,7 +33,6 @@ class Surroundings:
         return f"{self.driver}/{driver.subdir}" if driver.subdir else self.driver
 
 
-@cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = data_table("kbuild.toml")["variables"]
     return table

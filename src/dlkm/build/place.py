@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +47,7 @@ def tools_of(kernel: Kernel, compiler: Compiler) -> Tools:
 
     Beside it goes what the sandbox puts into /proc and over this machine's kmod.
     """
-    answers = f"#!/bin/sh\nrelease='{kernel.release}'\nmachine='{kernel.arch.uname}'\n{_script('uname.sh')}"
+    answers = f"#!/bin/sh\nrelease='{kernel.release}'\nmachine='{kernel.arch.uname}'\n{data_text('uname.sh')}"
     said_by = kernel.compiler or kernel.config.get("CC_VERSION_TEXT") or "gcc"
     version = f"Linux version {kernel.release} (dlkm@dlkm) ({said_by}) #1 SMP"
     told = (("version", version), ("osrelease", kernel.release), ("kernel-version", "#1 SMP"))
@@ -58,16 +57,11 @@ def tools_of(kernel: Kernel, compiler: Compiler) -> Tools:
             # The modules of the target are not here: depmod would fail, or without a sandbox write this machine's own.
             ("tools/depmod", b"#!/bin/sh\nexit 0\n", True),
             (f"tools/{KMOD}", f'#!/bin/sh\nname=${{0##*/}}\n{_NO_DEPMOD}exec {REAL_KMOD}/$name "$@"\n'.encode(), True),
-            ("tools/dlkm-dkms", _script("dkms.sh").encode(), True),
+            ("tools/dlkm-dkms", data_text("dkms.sh").encode(), True),
             *((f"proc/{name}", f"{text}\n".encode(), False) for name, text in told),
         ),
         links=((f"tools/{compiler.stand_in}", str(compiler.path)),) if compiler.stand_in is not None else (),
     )
-
-
-@cache
-def _script(name: str) -> str:
-    return data_text(name)
 
 
 def prepare_tools(scratch: Scratch, tools: Tools) -> None:

@@ -11,7 +11,6 @@ compiler in words of its own.
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 from dlkm.build.kerneltree import KernelTree
@@ -46,7 +45,8 @@ def probe_order(order: Order) -> Order:
 def probe_plan(order: Order, view: View) -> Plan:
     """The one step that tells what was asked, and the answers."""
     called = (word for pair in _called(order).items() for word in pair)
-    argv = ("sh", "-c", _script("probe.sh"), "probe.sh", view.around.kernel, view.around.folder(order.driver), *called)
+    script = data_text("probe.sh")
+    argv = ("sh", "-c", script, "probe.sh", view.around.kernel, view.around.folder(order.driver), *called)
     return Plan(steps=(Step(argv=argv, environment=environment_of(order, view), folder="/", told=True, silent=True),))
 
 
@@ -61,7 +61,7 @@ def answer_ahead(scratch: Scratch, order: Order, tools: str, told: bytes) -> Non
         head = f"#!/bin/sh\ncompiler={shlex.quote(path)} answers={place} IFS='{_BETWEEN}'\n"
         script = scratch.tools / name
         script.unlink(missing_ok=True)  # a stand-in's link
-        script.write_text(head + _script("compiler.sh"), "utf-8")
+        script.write_text(head + data_text("compiler.sh"), "utf-8")
         script.chmod(0o755)
 
 
@@ -77,7 +77,7 @@ def answer_in_make(scratch: Scratch, tree: KernelTree, told: bytes) -> tuple[str
             answers[status] += words.replace("$", "$$") + _MARK
     known = f"dlkm-mark := {_MARK}\ndlkm-yes := {answers['0']}\ndlkm-no := {answers['1']}\n"
     covered = scratch.path / path.name
-    covered.write_bytes(path.read_bytes() + f"\n{_script('try-run.mk')}{known}".encode("utf-8", "surrogateescape"))
+    covered.write_bytes(path.read_bytes() + f"\n{data_text('try-run.mk')}{known}".encode("utf-8", "surrogateescape"))
     return ("--ro-bind", str(covered), place)
 
 
@@ -115,8 +115,3 @@ def _called(order: Order) -> Mapping[str, str]:
         **({whole.name: str(whole)} if whole.exists() else {}),  # as Debian's headers of 6.12 call gcc
         **({compiler.stand_in: str(compiler.path)} if compiler.stand_in is not None else {}),
     }
-
-
-@cache
-def _script(name: str) -> str:
-    return data_text(name)

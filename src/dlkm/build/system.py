@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlkm.core.data import data_table
 
@@ -46,14 +46,8 @@ def _library(host: Path) -> Iterator[str]:
 
 
 @cache
-def toolchain_table() -> dict[str, Any]:
-    """What a build needs of this machine, as data/toolchain.toml has it."""
-    return data_table("toolchain.toml")
-
-
-@cache
 def _own_path() -> re.Pattern[str]:
-    return re.compile("|".join(map(translate, toolchain_table()["host"]["own_path"])))
+    return re.compile("|".join(map(translate, data_table("toolchain.toml")["host"]["own_path"])))
 
 
 def _children(host: Path, folder: str, *, without: tuple[str, ...]) -> Iterator[str]:

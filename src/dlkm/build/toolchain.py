@@ -12,8 +12,8 @@ from typing import Any
 from dlkm.action.digest import Digest, digest_of, digest_of_file
 from dlkm.action.remembered import remembered
 from dlkm.action.store import Store, walk
-from dlkm.build.system import toolchain_table
 from dlkm.core.arch import Arch
+from dlkm.core.data import data_table
 from dlkm.core.processes import Runner
 from dlkm.kernel.compiler import Compiler
 
@@ -65,12 +65,13 @@ def toolchain_of(compiler: Compiler, arch: Arch, runner: Runner, store: Store | 
     found = remembered(store, name, (str(path) for path in called.values()), look)
     parts = tuple((name, Path(path), Digest.parse(digest)) for name, path, digest in found["parts"])
     links = tuple((place, target) for place, target in found["links"])
-    return Toolchain(parts=parts, links=links, binutils=frozenset(toolchain_table()["binutils"][compiler.family]))
+    binutils = data_table("toolchain.toml")["binutils"][compiler.family]
+    return Toolchain(parts=parts, links=links, binutils=frozenset(binutils))
 
 
 def _called(compiler: Compiler, arch: Arch, runner: Runner) -> dict[str, Path]:
     """The programs that are called by name, and where they are found."""
-    table = toolchain_table()
+    table = data_table("toolchain.toml")
     names = {name: name for name in table["host"]["programs"]}
     names |= {name: _prefixed(name, arch, compiler) for name in table["binutils"][compiler.family]}
     found = {name: runner.find(program) for name, program in names.items()}
@@ -109,14 +110,14 @@ def _chain(path: Path) -> Iterator[tuple[str, str]]:
 
 def _folders() -> Iterator[tuple[str, Path]]:
     """What programs read beside libraries."""
-    for pattern in toolchain_table()["host"]["folders"]:
+    for pattern in data_table("toolchain.toml")["host"]["folders"]:
         for folder in sorted(Path("/").glob(pattern.lstrip("/"))):
             yield from ((str(path), path) for path in walk(folder) if path.is_file())
 
 
 def _inner(compiler: Compiler, runner: Runner) -> Iterator[tuple[str, Path]]:
     """What the compiler calls and reads by itself."""
-    table = toolchain_table()[compiler.family]
+    table = data_table("toolchain.toml")[compiler.family]
     for flag, names in (("-print-prog-name", table["programs"]), ("-print-file-name", table["files"])):
         for name in names:
             path = Path(runner.run([compiler.path, f"{flag}={name}"], timeout=_SECONDS).text().strip())

@@ -77,7 +77,6 @@ def headers_command(release: str, os_release: Path = Path("/etc/os-release")) ->
     return next((commands[word].replace("{R}", release) for word in words if word in commands), None)
 
 
-@cache
 def _tables() -> dict[str, Any]:
     return data_table("distros.toml")
 

@@ -5,7 +5,6 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
@@ -101,7 +100,6 @@ def _options(config: Config, where: str | None) -> Iterator[Fact]:
         yield Fact(name=entry["name"], value=value, source=where)
 
 
-@cache
 def _table() -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = data_table("portrait.toml")["fact"]
     return facts

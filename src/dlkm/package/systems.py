@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
@@ -117,6 +116,5 @@ def root_word(form: Format) -> str:
     return str(_table()["roots"][form])
 
 
-@cache
 def _table() -> Mapping[str, Any]:
     return data_table("packages.toml")

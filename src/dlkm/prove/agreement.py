@@ -62,7 +62,6 @@ def errno_name(number: int) -> str:
     return _errnos().get(number, f"errno {number}")
 
 
-@cache
 def errno_numbers() -> dict[str, int]:
     """By name ("ENOEXEC": 8), as data/errno.toml has them."""
     return data_table("errno.toml")

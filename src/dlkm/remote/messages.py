@@ -15,7 +15,6 @@ _PACKAGE = "dlkm.reapi"
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-@cache
 def table() -> dict[str, Any]:
     """The whole table."""
     return data_table("reapi.toml")

@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
@@ -85,7 +84,6 @@ def loaders() -> tuple[Loader, ...]:
     )
 
 
-@cache
 def table() -> dict[str, Any]:
     """The whole table."""
     return data_table("audit.toml")

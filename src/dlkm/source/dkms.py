@@ -4,7 +4,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +21,6 @@ _ASSIGNED = re.compile(
 _DEPENDS = re.compile(r"^\s*BUILD_DEPENDS(?:\[\d+\])?\+?=(?:\"([^\"]*)\"|'([^']*)'|(\S+))", re.MULTILINE)
 
 
-@cache
 def table() -> Mapping[str, Any]:
     """data/dkms.toml."""
     found: Mapping[str, Any] = data_table("dkms.toml")

@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
 
 from dlkm.core.data import data_table
 
@@ -27,7 +26,6 @@ def spdx(expression: str) -> str:
     return " ".join("LicenseRef-Proprietary" if word == "CLOSED" else word for word in words)
 
 
-@cache
 def _table() -> Mapping[str, Mapping[str, str]]:
     table: Mapping[str, Mapping[str, str]] = data_table("licences.toml")
     return table

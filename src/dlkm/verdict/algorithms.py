@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
@@ -64,6 +63,5 @@ def _algorithm(name: str, entries: dict[str, Any], known: tuple[str, ...], facts
     return Algorithm(name=name, support={"y": Support.YES, "m": Support.IF_LOADED}.get(value or "", Support.NOT_BUILT))
 
 
-@cache
 def _table() -> dict[str, Any]:
     return data_table("signatures.toml")

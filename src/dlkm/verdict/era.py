@@ -55,7 +55,7 @@ def era_of(kernel: Kernel) -> Era:
 
 @cache
 def _era(version: tuple[int, ...], distro: str, arch: str) -> Era:
-    features, phases = _table("eras.toml")["feature"], _table("eras.toml")["phases"]
+    features, phases = data_table("eras.toml")["feature"], data_table("eras.toml")["phases"]
     checks = [
         next((one["list"] for one in phases[phase] if _holds(one, version, arch, distro)), ())
         for phase in phases["order"]
@@ -105,13 +105,8 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _variants(file: str, key: str) -> list[_Table]:
-    entry = _table(file).get(key, [])
+    entry = data_table(file).get(key, [])
     return [entry] if isinstance(entry, dict) else entry
-
-
-@cache
-def _table(file: str) -> _Table:
-    return data_table(file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,5 +137,5 @@ def rules() -> dict[str, RuleText]:
             hint=entry.get("hint", ""),
             source=entry.get("source", ""),
         )
-        for name, entry in _table("rules.toml").items()
+        for name, entry in data_table("rules.toml").items()
     }

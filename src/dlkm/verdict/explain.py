@@ -158,7 +158,7 @@ def _templates() -> tuple[_Template, ...]:
         bare = _BEFORE.sub("", template, count=1)
         if len(_PIECE.sub(" ", bare).split()) >= _WORDS:  # people quote without the name before the colon, too
             keys[bare] += names
-    frames = [text for texts in _table("explain.toml")["frames"].values() for text in texts]
+    frames = [text for texts in data_table("explain.toml")["frames"].values() for text in texts]
     made = [_template(text, tuple(dict.fromkeys(names)), frame=False) for text, names in keys.items()]
     made += [_template(text, (), frame=True) for text in frames]
     return tuple(sorted(made, key=lambda one: -one.weight))
@@ -166,7 +166,7 @@ def _templates() -> tuple[_Template, ...]:
 
 def kernel_texts() -> Iterator[tuple[str, str]]:
     """Every text of messages.toml with its rule."""
-    for key, variants in _table("messages.toml").items():
+    for key, variants in data_table("messages.toml").items():
         for variant in [variants] if isinstance(variants, dict) else variants:
             for line in variant["lines"]:
                 yield key, line
@@ -339,14 +339,9 @@ def _finding(told: Told, findings: Iterable[Finding]) -> Finding | None:
 
 
 @cache
-def _table(name: str) -> dict[str, Any]:
-    return data_table(name)
-
-
-@cache
 def _explained() -> dict[str, dict[str, Any]]:
     """What explain.toml says, by its own names."""
-    return {key: entry for key, entry in _table("explain.toml").items() if key != "frames"}
+    return {key: entry for key, entry in data_table("explain.toml").items() if key != "frames"}
 
 
 @cache
@@ -366,7 +361,7 @@ def _entry(key: str) -> dict[str, Any]:
 
 @cache
 def _errnos() -> dict[int, str]:
-    return {number: name for name, number in _table("errno.toml").items()}
+    return {number: name for name, number in data_table("errno.toml").items()}
 
 
 @cache

@@ -84,7 +84,6 @@ def families() -> tuple[Family, ...]:
     )
 
 
-@cache
 def _table() -> dict[str, Any]:
     return data_table("why.toml")
 

@@ -4,7 +4,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,6 @@ def findings_of(recipe: Recipe, release: Release) -> Iterator[Found]:
             yield from islice(rule(recipe, release), _MOST)
 
 
-@cache
 def _table() -> dict[str, Any]:
     return data_table("recipe-rules.toml")
 

@@ -7,8 +7,9 @@ from collections import defaultdict
 
 import pytest
 
+from dlkm.core.data import data_table
 from dlkm.verdict.era import rules
-from dlkm.verdict.explain import _by_rule, _entry, _errnos, _explained, _table, explain, kernel_texts
+from dlkm.verdict.explain import _by_rule, _entry, _errnos, _explained, explain, kernel_texts
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 SAMPLES = {
@@ -30,7 +31,7 @@ SAMPLES = {
 }
 OWN_TEXTS = [(key, text) for key, entry in _explained().items() for text in entry.get("texts", ())]
 ERRORS = [(key, text) for key, entry in _explained().items() for text in entry.get("errors", ())]
-FRAMES = [text for texts in _table("explain.toml")["frames"].values() for text in texts]
+FRAMES = [text for texts in data_table("explain.toml")["frames"].values() for text in texts]
 LAYOUT = "hello: disagrees about version of symbol module_layout"
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What data/rootfs.toml says of a minimal root filesystem. Looks at no file but that."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from dlkm.core.data import data_text
+from dlkm.core.data import data_table, data_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,7 @@ class Table:
 @cache
 def table() -> Table:
     """The table, read once."""
-    raw: dict[str, Any] = tomllib.loads(text())
+    raw: dict[str, Any] = data_table("rootfs.toml")
     lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
     return Table(**raw | lists)
 
