@@ -6,7 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import dlkm
 from dlkm.cli.recall import MANY, states_of
 from dlkm.cli.selection import Selection
 from dlkm.core.children import Child
+from dlkm.core.walk import entries_below
 from dlkm.kernel.kernel import Kernel
 from dlkm.kernel.pool import Pool
 from dlkm.kernel.record import NAME, PACK
@@ -59,7 +60,7 @@ def look_around(
     if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
         return None
     files = [one.path for one in verdicts]
-    states = lambda: states_of(_grounds(arguments, kernels, files, by_content=by_content), since)  # noqa: E731
+    states = partial(states_of, _grounds(arguments, kernels, files, by_content=by_content), since)
     return Child.start(states).collect if len(files) >= MANY else states
 
 
@@ -116,13 +117,9 @@ def of_program(*rooms: str) -> Iterator[str]:
 
 
 def _folders(top: str) -> Iterator[str]:
-    """A directory and all below it; links are not followed."""
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        yield folder
-        with suppress(OSError), os.scandir(folder) as entries:
-            waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    """A directory and all directories below it; links are not followed."""
+    yield top
+    yield from (entry.path for entry in entries_below([top]) if entry.is_dir(follow_symlinks=False))
 
 
 def _all_in(folder: str) -> Iterable[str]:

@@ -3,13 +3,13 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.core.suffixes import MODULE_SUFFIXES
+from dlkm.core.walk import entries_below
 from dlkm.kernel.demand import complete, packed
 
 LIST_LIMIT = 16 << 20  # bytes of modules.builtin; Debian's has 6 kB
@@ -160,14 +160,9 @@ def module_paths(modules_dir: Path) -> Iterator[str]:
 
 def all_module_paths(modules_dir: Path) -> Iterator[str]:
     """The same in no order, which takes a third of the time; what is packed is named without being unpacked."""
-    waiting = [str(modules_dir)]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif is_module_file(entry.name) and not entry.is_dir():
-                    yield entry.path
+    for entry in entries_below([str(modules_dir)]):
+        if is_module_file(entry.name) and not entry.is_dir():
+            yield entry.path
     yield from packed(modules_dir)
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from mmap import mmap
 from stat import S_ISREG
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 from blake3 import blake3
 
 from dlkm.core.suffixes import MODULE_SUFFIXES
+from dlkm.core.walk import entries_below
 
 FEW = 128  # files that one process digests sooner than a second is started
 
@@ -138,15 +140,6 @@ def _go_ahead(folders: Sequence[str], taken: mmap, parent: int) -> dict[str, str
 
 def _modules(folders: Sequence[str]) -> Iterator[str]:
     """As kernel/installed.py goes, but that it never unpacks, and gives up on what is no directory of modules."""
-    left, waiting = _MOST, list(folders)
-    while waiting and left > 0:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    left -= 1
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    elif entry.name.endswith(MODULE_SUFFIXES):
-                        yield entry.path
-        except OSError:
-            continue
+    for entry in islice(entries_below(folders), _MOST):
+        if entry.name.endswith(MODULE_SUFFIXES) and not entry.is_dir(follow_symlinks=False):
+            yield entry.path
