@@ -4,9 +4,8 @@
 from collections.abc import Iterator, Sequence
 
 from dlkm.core.errors import MalformedError
-from dlkm.ko.elf import SHT_NOBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, Elf, text
+from dlkm.ko.elf import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, Elf, text
 
-_ALLOCATED = 2  # section flag SHF_ALLOC
 _RELOCATING = frozenset({SHT_RELA, SHT_REL})
 # Bytes. The largest of any kernel's own modules is amdgpu: 13 MB of relocations, 7 MB of code, 1 MB of symbols; the
 # largest .modinfo has 76 KB, the largest __versions 79 KB.
@@ -50,7 +49,7 @@ def _read(elf: Elf, raws: Sequence[_Raw]) -> Iterator[tuple[str, Sequence[_Raw],
 
 
 def _is_loaded(raw: _Raw) -> bool:
-    return bool(raw[2] & _ALLOCATED)
+    return bool(raw[2] & SHF_ALLOC)
 
 
 def _name(elf: Elf, raw: _Raw) -> bytes:

@@ -6,11 +6,10 @@ from enum import StrEnum
 
 from dlkm.core.errors import DlkmError
 from dlkm.ko.decompress import decompress
-from dlkm.ko.elf import Elf
+from dlkm.ko.elf import SHF_ALLOC, Elf
 from dlkm.rootfs.root import Root
 
 SIZE_LIMIT = 64 << 20  # bytes of a file that is compared; the largest modules have a tenth of that
-_ALLOC = 2  # SHF_ALLOC (elf.h): what is loaded, which stripping leaves alone
 
 
 class Likeness(StrEnum):
@@ -42,7 +41,7 @@ def _loaded(data: bytes) -> bytes:
     elf = Elf.parse(data, "a copy")
     digest = hashlib.sha256()
     for section in elf.sections:
-        if section.flags & _ALLOC:
+        if section.flags & SHF_ALLOC:  # what is loaded, which stripping leaves alone
             digest.update(f"{section.name}\0{section.size}\0".encode("utf-8", "surrogateescape"))
             digest.update(elf.bytes_of(section))
     return digest.digest()

@@ -12,13 +12,11 @@ from typing import NamedTuple
 from dlkm.core.arch import Arch
 from dlkm.core.errors import MalformedError
 from dlkm.core.names import module_name
-from dlkm.ko.elf import IDENT_SIZE, Elf, Header, Layout, layout_of, text
+from dlkm.ko.elf import IDENT_SIZE, SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Elf, Header, Layout, layout_of, text
 from dlkm.ko.exports import Export, exports_of
 from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
 from dlkm.ko.versions import extended_versions_of, rows_of
 
-SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH = 1, 2, 4, 0x00100000
-SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 2, 3, 4, 8, 9
 ET_REL = 1
 NO_NAME = "(missing .modinfo section or name field)"
 # struct module: enum module_state, struct list_head, then `char name[MODULE_NAME_LEN]` (include/linux/module.h).

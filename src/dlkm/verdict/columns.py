@@ -7,8 +7,7 @@ from functools import lru_cache
 from operator import add
 from struct import Struct
 
-from dlkm.ko.elf import STB_GLOBAL, layout_of
-from dlkm.verdict.candidate import (
+from dlkm.ko.elf import (
     SHF_EXECINSTR,
     SHF_RELA_LIVEPATCH,
     SHF_WRITE,
@@ -16,6 +15,8 @@ from dlkm.verdict.candidate import (
     SHT_NULL,
     SHT_STRTAB,
     SHT_SYMTAB,
+    STB_GLOBAL,
+    layout_of,
 )
 
 THIS = b".gnu.linkonce.this_module"

@@ -4,7 +4,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE, Candidate
+from dlkm.ko.elf import SHF_EXECINSTR, SHF_WRITE
+from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.versions import without_versions
 

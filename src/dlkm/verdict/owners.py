@@ -5,8 +5,8 @@ from functools import cached_property
 from struct import Struct
 from typing import ClassVar
 
-from dlkm.ko.elf import SHN_UNDEF
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, Candidate
+from dlkm.ko.elf import SHF_EXECINSTR, SHF_WRITE, SHN_UNDEF, SHT_NOBITS
+from dlkm.verdict.candidate import Candidate
 
 
 class Entries:

@@ -10,8 +10,8 @@ from functools import cached_property
 from struct import Struct, unpack_from
 
 from dlkm.core.errors import MalformedError
-from dlkm.ko.elf import SHN_UNDEF, text
-from dlkm.verdict.candidate import SHT_RELA, Candidate
+from dlkm.ko.elf import SHN_UNDEF, SHT_RELA, text
+from dlkm.verdict.candidate import Candidate
 
 _ENTRY, _NAME_AT, _SETTER_AT, _ARG_AT = 40, 0, 16, 32  # bytes of struct kernel_param on 64 bits, and places in it
 _ELEMENT_SETTER_AT = 16  # of struct kparam_array; it and kparam_string begin with how much they take

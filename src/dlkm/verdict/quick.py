@@ -17,9 +17,10 @@ from dlkm.core.names import module_name
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.symvers import KERNEL
 from dlkm.ko.decompress import HELD, Compression, compression_of, decompress
+from dlkm.ko.elf import SHF_ALLOC, SHT_REL, SHT_RELA
 from dlkm.ko.signature import MARKER
 from dlkm.verdict.btf import HEADER_SIZE, BtfError, check_btf
-from dlkm.verdict.candidate import SHF_ALLOC, SHT_REL, SHT_RELA, Candidate
+from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.columns import NAMES, ROW, THIS, View, rows_in, undefined, view_of
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.early import disabling_word

@@ -5,13 +5,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 
-from dlkm.ko.elf import SHN_UNDEF
-from dlkm.verdict.candidate import SHF_EXECINSTR, SHT_NOBITS, Candidate
+from dlkm.ko.elf import SHF_EXECINSTR, SHN_UNDEF, SHT_NOBITS, STT_FUNC
+from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import Era
 from dlkm.verdict.owners import Entries
 from dlkm.verdict.tables import Fault
 
-_FUNCTION = 2  # symbol type STT_FUNC
 _FAR = 1 << 20  # bytes from the start of a thing of another that nothing in it is away
 _WORD = 4  # bytes
 
@@ -24,7 +23,7 @@ class Places:
         self.owners: list[int] = memoryview(raw).cast("H")[3::12].tolist()
         self.values: list[int] = memoryview(raw).cast("Q")[1::3].tolist()
         sizes: list[int] = memoryview(raw).cast("Q")[2::3].tolist()
-        functions = [kind & 15 == _FUNCTION for kind in raw[4::24]]
+        functions = [kind & 15 == STT_FUNC for kind in raw[4::24]]
         self._functions = sorted(compress(zip(self.owners, self.values, sizes, strict=True), functions))
 
     def is_within_function(self, owner: int, value: int) -> bool:

@@ -6,8 +6,7 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import Any
 
-from dlkm.ko.elf import SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, text
-from dlkm.verdict.candidate import SHF_EXECINSTR
+from dlkm.ko.elf import SHF_EXECINSTR, SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, text
 from dlkm.verdict.case import Case
 
 _WRAP = 1 << 64

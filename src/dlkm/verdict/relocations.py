@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-from dlkm.ko.elf import text
-from dlkm.verdict.candidate import SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, Candidate
+from dlkm.ko.elf import SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA, text
+from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.layout import moved_sections
 from dlkm.verdict.relocation_columns import Symbols, Table, Types, suspicious, types_in

@@ -7,17 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, pairwise
 
 from dlkm.kernel.facts import Facts
-from dlkm.ko.elf import SHN_UNDEF, text
-from dlkm.verdict.candidate import (
+from dlkm.ko.elf import (
     SHF_ALLOC,
     SHF_EXECINSTR,
     SHF_RELA_LIVEPATCH,
     SHF_WRITE,
+    SHN_UNDEF,
     SHT_NOBITS,
     SHT_NULL,
     SHT_RELA,
-    Candidate,
+    STT_FILE,
+    STT_FUNC,
+    STT_SECTION,
+    text,
 )
+from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.contents import Known, struct_places
 from dlkm.verdict.era import Era
@@ -27,7 +31,6 @@ from dlkm.verdict.references import reference_faults
 from dlkm.verdict.tables import Fault, idle_types, table_faults
 
 _RELOCATIONS = ".rela"
-_FUNCTION, _SECTION, _FILE = 2, 3, 4  # symbol types: STT_FUNC, STT_SECTION, STT_FILE
 _PADDING = 8  # bytes that may lie between two sections, whatever is in them
 _NEEDED = {"run": SHF_EXECINSTR, "written": SHF_WRITE}
 
@@ -188,17 +191,17 @@ def _symbols(candidate: Candidate, era: Era, moved: frozenset[int], names: Seque
         if start >= len(strings):
             yield "symbol-astray", {"subject": f"of {where}", "why": "has its name outside the table of names"}
         section = candidate.sections[owner] if owner < len(names) else None
-        if owner == SHN_UNDEF or kind == _FILE:
+        if owner == SHN_UNDEF or kind == STT_FILE:
             continue
         if section is not None and owner in moved and value + size > section.size:
             why = f"ends at {value + size:#x} in {where}, which has {section.size:#x} bytes"
-        elif kind == _FUNCTION and (section is None or not section.flags & SHF_EXECINSTR):
+        elif kind == STT_FUNC and (section is None or not section.flags & SHF_EXECINSTR):
             why = f"is a function, and {where} is no code"
-        elif kind == _FUNCTION and value % unit:
+        elif kind == STT_FUNC and value % unit:
             why = f"is a function, and does not begin at a multiple of {unit}"
-        elif kind == _SECTION and value:
+        elif kind == STT_SECTION and value:
             why = "stands for a section, and is not its beginning"
-        elif kind != _SECTION and versions and _name(strings, start) in versions:
+        elif kind != STT_SECTION and versions and _name(strings, start) in versions:
             why = "has a version like a symbol of others, and is the module's own"
         else:
             continue

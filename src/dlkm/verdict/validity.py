@@ -3,7 +3,8 @@
 
 from collections.abc import Iterator
 
-from dlkm.verdict.candidate import ET_REL, SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SectionHeader
+from dlkm.ko.elf import SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
+from dlkm.verdict.candidate import ET_REL, SectionHeader
 from dlkm.verdict.case import Case, Check, Trip
 
 _EMPTY = frozenset({SHT_NULL, SHT_NOBITS})  # sections without bytes in the file

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from dlkm.verdict.candidate import SHF_RELA_LIVEPATCH
+from dlkm.ko.elf import SHF_RELA_LIVEPATCH
 from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_WRITE, SHT_NOBITS, Part, Sym
 from tests.unit.verdict.era_trials import refused, release
 from tests.unit.verdict.trials import ARM, ARM612, V612, Trial, World, adding, arm_module, module, patched, rela
