@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,31 +29,22 @@ def figures() -> Iterator[Figure]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         Maker(runner=Processes(), events=Events()).put(Kind(suite="bookworm", arch=kernel.arch), [kernel], folder / "r")
-        peer = _depmod(folder / "r", kernel)
-        yield pair(
+        against = partial(pair, peer=partial(_run, _depmod(folder / "r", kernel)), aim=AIM)
+        yield against(
             "first dlkm audit of a Debian root with 6.1 / depmod -n -e -E",
-            lambda: _afresh(folder),
-            lambda: _run(peer),
-            aim=AIM,
+            lambda: _anew(folder, "XDG_STATE_HOME"),
             note="depmod's own files compared with what depmod makes, all modules digested and judged",
         )
-        yield pair(
+        yield against(
             "the same, of a kernel that no pool knows",
-            lambda: _unknown(folder),
-            lambda: _run(peer),
-            aim=AIM,
+            lambda: _anew(folder, "XDG_STATE_HOME", "XDG_CACHE_HOME"),
             note="the image is unpacked, all modules are read and judged with their signatures",
         )
         again = {**os.environ, "XDG_STATE_HOME": f"{scratch}/again"}
-        yield pair(
-            "the same, depmod's files once found right in another root",
-            lambda: _run(_audit(folder), again),
-            lambda: _run(peer),
-            aim=AIM,
-        )
+        yield against("the same, depmod's files once found right in another root", lambda: _run(_audit(folder), again))
         same = _audit(folder)
         _run(same, again)
-        yield pair("the same root again", lambda: _run(same, again), lambda: _run(peer), aim=0.5)
+        yield against("the same root again", lambda: _run(same, again), aim=0.5)
 
 
 def _audit(folder: Path) -> list[str]:
@@ -70,13 +62,7 @@ def _run(command: Sequence[str], env: dict[str, str] | None = None) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
 
 
-def _unknown(folder: Path) -> None:
-    """With an empty cache and a new seal."""
+def _anew(folder: Path, *homes: str) -> None:
+    """With an empty directory for these: that of states has a seal without which no kept answer is taken."""
     with TemporaryDirectory() as home:
-        _run(_audit(folder), {**os.environ, "XDG_CACHE_HOME": home, "XDG_STATE_HOME": home})
-
-
-def _afresh(folder: Path) -> None:
-    """With a new seal: no answer that was kept before is taken."""
-    with TemporaryDirectory() as state:
-        _run(_audit(folder), {**os.environ, "XDG_STATE_HOME": state})
+        _run(_audit(folder), {**os.environ, **dict.fromkeys(homes, home)})
