@@ -56,6 +56,11 @@ class Kernel:
         """The numbers that choose its era."""
         return KernelVersion.parse(self.release)
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether it came into the pool beside the kernel of its release."""
+        return "@" in self.id
+
     @cached_property
     def config(self) -> Config:
         """Its configuration; empty when no .config is at hand."""

@@ -54,7 +54,7 @@ class Others:
             hash(b"0x%08x\t%s" % (crc, name.encode("utf-8", "surrogateescape"))) for name, crc in versions.items()
         ]
         best: Match | None = None
-        for kernel in sorted(self._like(asked), key=lambda one: (one.release != built, is_copy(one))):
+        for kernel in sorted(self._like(asked), key=lambda one: (one.release != built, one.is_copy)):
             agreeing = sum(_has(self._rows_of(kernel), row) for row in wanted)
             match = Match(kernel=kernel.id, release=kernel.release, agreeing=agreeing, total=len(wanted))
             if match.exact and wanted:
@@ -70,7 +70,7 @@ class Others:
         """
         found: dict[str, dict[str, KernelSymbol]] = {symbol: {} for symbol in symbols}
         seen: set[tuple[str, KernelSymbol]] = set()
-        for kernel in sorted(self._like(asked), key=is_copy):
+        for kernel in sorted(self._like(asked), key=lambda one: one.is_copy):
             data = _bytes_of(kernel)
             for symbol, givers in found.items():
                 row = _row(data, symbol)
@@ -97,11 +97,6 @@ class Others:
         if known is None:
             known = self._rows[kernel.id] = array("q", sorted(map(hash, _ROWS.findall(_bytes_of(kernel)))))
         return known
-
-
-def is_copy(kernel: Kernel) -> bool:
-    """Whether it came into the pool beside the kernel of its release, under a name with an `@`."""
-    return "@" in kernel.id
 
 
 def _has(rows: "array[int]", row: int) -> bool:

@@ -54,7 +54,7 @@ def text(key: str, **values: object) -> str:
 
 def to_build_for(kernel: Kernel) -> str:
     """What `dlkm build -k` takes for it: a root filesystem has no headers, whoever made its kernel has."""
-    if kernel.headers is not None or "@" not in kernel.id:
+    if kernel.headers is not None or not kernel.is_copy:
         return kernel.id
     return f"debian:{kernel.release}" if distribution_of(kernel.release, "") == "debian" else kernel.release
 
