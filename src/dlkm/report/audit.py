@@ -8,7 +8,7 @@ from typing import Any
 from dlkm.report.document import document, printable_parts
 from dlkm.report.terminal import Style, Terminal, printable
 from dlkm.rootfs.audit import Audit, KernelFound
-from dlkm.rootfs.auditrules import Finding, listed
+from dlkm.rootfs.auditrules import Finding, counted, listed
 from dlkm.rootfs.choices import AliasChoice, Choice, How
 from dlkm.rootfs.lookup import By
 from dlkm.verdict.verdict import Outcome, Severity
@@ -55,7 +55,7 @@ def _show_kernel(kernel: KernelFound, terminal: Terminal) -> None:
     told = [f"{kernel.verdicts[one]} {_WORDS[one]}" for one in Outcome if kernel.verdicts.get(one)]
     if kernel.not_judged:
         told.append(f"{kernel.not_judged} not judged")
-    count = f"{kernel.modules} module{'s' * (kernel.modules != 1)}"
+    count = counted(kernel.modules, "module")
     parts = [count + (f" ({', '.join(told)})" if told else "")]
     parts += [printable(kernel.image)] if kernel.image is not None else []
     parts += map(printable, kernel.initramfs)
@@ -135,10 +135,6 @@ def show_finding(one: Finding, terminal: Terminal) -> None:
 
 def _ending(audit: Audit, hidden: int) -> str:
     counts = Counter(one.severity for one in audit.findings)
-    told = ", ".join(_counted(counts[one], one) for one in Severity if counts[one])
-    rest = f" ({_counted(hidden, Severity.NOTE)} not shown, -v shows all)" if hidden else ""
+    told = ", ".join(counted(counts[one], one) for one in Severity if counts[one])
+    rest = f" ({counted(hidden, Severity.NOTE)} not shown, -v shows all)" if hidden else ""
     return f"{told or 'nothing wrong'}{rest}"
-
-
-def _counted(number: int, what: Severity) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"

@@ -19,7 +19,7 @@ from dlkm.rootfs.audit_files import file_findings
 from dlkm.rootfs.audit_initramfs import Initramfs, initramfs_findings, initramfs_of, own_wishes
 from dlkm.rootfs.audit_load import load_findings
 from dlkm.rootfs.audit_verdicts import Judgement, judge, settled, verdict_findings
-from dlkm.rootfs.auditrules import Finding, Found, finding
+from dlkm.rootfs.auditrules import Finding, Found, about, finding
 from dlkm.rootfs.begun import Begun, unusable
 from dlkm.rootfs.choices import Choice, Query, choice, interesting, queries
 from dlkm.rootfs.glance import Glance
@@ -127,7 +127,7 @@ class Auditor:
             judgement = judge(release, kernel, self.conditions, self.jobs)
         except InputError as error:
             why = error.what.removeprefix(f"rootfs:{release.root.path}: ").replace(f"{release.root.tree}/", "")
-            found.append(_about("kernel-unreadable", release, {"release": release.release, "why": why}))
+            found.append(about("kernel-unreadable", release, why=why))
         found += settled(files, judgement)
         found += verdict_findings(release, judgement, lacking)
         held = initramfs_of(release.root, release.release)
@@ -179,10 +179,6 @@ def _kernel_found(
         verdicts=dict(judgement.counts),
         not_judged=judgement.not_judged,
     )
-
-
-def _about(rule: str, release: Release, words: dict[str, object]) -> Found:
-    return Found(rule=rule, kernel=release.release, path=release.folder, words=words)
 
 
 def _sorted(found: Sequence[Found]) -> tuple[Finding, ...]:

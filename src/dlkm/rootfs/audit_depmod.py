@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dlkm.core.errors import MalformedError
 from dlkm.core.events import Events
 from dlkm.core.processes import Runner
-from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.auditrules import Found, about, listed
 from dlkm.rootfs.depmod import depmod
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.staleness import differences, missing
@@ -26,30 +26,30 @@ def depmod_findings(release: Release, runner: Runner) -> Iterator[Found]:
     try:
         made = depmod(release.root, release.release, runner=runner, events=Events(), tree=release.tree)
     except MalformedError as error:
-        yield _found("depmod-fails", release, {"why": error.what.replace(f" in {release.root.path}", "")})
+        yield about("depmod-fails", release, why=error.what.replace(f" in {release.root.path}", ""))
         return
     gone = missing(made.files, release.table, release.settings.kmod.loader)
     if gone:
         what = next((_WITHOUT[name] for name in gone if name in _WITHOUT), "modprobe does not find all")
-        yield _found("depmod-missing", release, {"names": _are(gone), "folder": release.folder, "what": what})
+        yield about("depmod-missing", release, names=_are(gone), folder=release.folder, what=what)
     yield from _damaged(release)
     if "modules.dep.bin" not in gone and "modules.dep" not in gone:
         try:
             told = list(differences(made.files, release.table, _external(release)))
         except MalformedError as error:
             if not release.lookup.faults:
-                yield _found("depmod-damaged", release, {"path": release.folder, "why": error.what})
+                yield about("depmod-damaged", release, path=release.folder, why=error.what)
             return
         if told:
             rest = f"; and {len(told) - _SHOWN} more differences" if len(told) > _SHOWN else ""
-            yield _found("depmod-stale", release, {"folder": release.folder, "what": "; ".join(told[:_SHOWN]) + rest})
+            yield about("depmod-stale", release, folder=release.folder, what="; ".join(told[:_SHOWN]) + rest)
 
 
 def _damaged(release: Release) -> Iterator[Found]:
     release.lookup.ask("a name that makes it read every table")
     for name, why in release.lookup.faults.items():
         path = f"{release.folder}/{name}"
-        yield _found("depmod-damaged", release, {"path": path, "why": why.removeprefix(f"{path}: ")})
+        yield about("depmod-damaged", release, path=path, why=why.removeprefix(f"{path}: "))
 
 
 def _external(release: Release) -> frozenset[str]:
@@ -59,7 +59,3 @@ def _external(release: Release) -> frozenset[str]:
 
 def _are(names: tuple[str, ...]) -> str:
     return f"{listed(names, 6)} {'are' if len(names) > 1 else 'is'}"
-
-
-def _found(rule: str, release: Release, words: dict[str, object]) -> Found:
-    return Found(rule=rule, kernel=release.release, path=release.folder, words=words | {"release": release.release})

@@ -9,7 +9,7 @@ from dlkm.core.errors import DlkmError
 from dlkm.kernel.image import NOT_KNOWN
 from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.audit_files import OTHER_RELEASE
-from dlkm.rootfs.auditrules import Found, listed
+from dlkm.rootfs.auditrules import Found, counted, listed
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Settings
@@ -90,7 +90,7 @@ def verdict_findings(release: Release, judgement: Judgement, lacking: Collection
     """What is to be told; of modules in `lacking` it is known already that they lack another module."""
     if judgement.not_judged:
         why = "no kernel image of this release is in this root filesystem"
-        yield _found("not-judged", release, None, {"count": _modules(judgement.not_judged), "why": why})
+        yield _found("not-judged", release, None, {"count": counted(judgement.not_judged, "module"), "why": why})
     yield from _image(release, judgement)
     for file, error in judgement.errors:
         why = error.what.removeprefix(f"{release.root.tree}/{file.real}: ")
@@ -155,7 +155,7 @@ def _untold(release: Release, doubtful: Sequence[tuple[ModuleFile, Verdict]]) ->
             groups.setdefault(_first(verdict).rule, []).append((file, verdict))
     for group in groups.values():
         words = _words(release, group[0][1])
-        words |= {"count": _modules(len(group)), "names": listed(file.name for file, _ in group)}
+        words |= {"count": counted(len(group), "module"), "names": listed(file.name for file, _ in group)}
         yield _found("untold", release, None, words)
 
 
@@ -165,10 +165,6 @@ def _untold_value(release: Release, file: ModuleFile, verdict: Verdict) -> Found
     words = {"name": file.name, "path": file.real, "places": listed(one.place for one in lines)}
     found = _found("untold/value", release, file, _words(release, verdict) | words)
     return replace(found, path=lines[0].file, line=lines[0].line) if lines else found
-
-
-def _modules(number: int) -> str:
-    return f"{number} module{'s' * (number != 1)}"
 
 
 def _doubts(release: Release, file: ModuleFile, verdict: Verdict) -> Iterator[Found]:

@@ -3,10 +3,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlkm.core.data import data_table
 from dlkm.verdict.verdict import Severity
+
+if TYPE_CHECKING:
+    from dlkm.rootfs.release import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,17 @@ def loaders() -> tuple[Loader, ...]:
 def table() -> dict[str, Any]:
     """The whole table."""
     return data_table("audit.toml")
+
+
+def about(rule: str, release: "Release", **words: object) -> Found:
+    """What is found of a kernel as a whole."""
+    told = {"release": release.release, **words}
+    return Found(rule=rule, kernel=release.release, path=release.folder, words=told)
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 module", "2 modules"."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def listed(names: Any, shown: int = 5) -> str:

@@ -12,7 +12,7 @@ from dlkm.core.children import Child
 from dlkm.core.errors import DlkmError, UsageError
 from dlkm.core.processes import Runner
 from dlkm.rootfs.audit_depmod import depmod_findings
-from dlkm.rootfs.auditrules import Found
+from dlkm.rootfs.auditrules import Found, about
 from dlkm.rootfs.depmod import INPUTS
 from dlkm.rootfs.fresh import Fresh
 from dlkm.rootfs.glance import Glance
@@ -106,13 +106,8 @@ def begun(seen: Glance, runner: Runner, jobs: int) -> Iterator[Begun]:
 def unusable(release: Release) -> Found | None:
     """Why nothing more need be said: modules where nobody looks, or left over from a kernel that was removed."""
     if release.root.place(release.folder).kind is not Kind.DIRECTORY:
-        return _about("modules-elsewhere", release, f"usr/{release.folder}")
+        return about("modules-elsewhere", release, path=f"usr/{release.folder}")
     own = any(file.is_own for file in release.tree.files)
     if not own and not any(release.table(name) for name in _OWN_FILES):
-        return _about("no-kernel", release, release.folder)
+        return about("no-kernel", release, path=release.folder)
     return None
-
-
-def _about(rule: str, release: Release, path: str) -> Found:
-    words: dict[str, object] = {"release": release.release, "path": path}
-    return Found(rule=rule, kernel=release.release, path=release.folder, words=words)
