@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The reference page on what the loader asks and says, by release: from eras.toml, messages.toml and rules.toml."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dlkm.core.arch import arch_named
+from dlkm.core.data import data_table
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.era import era_of, rules
 
-DATA = Path(__file__).parents[1] / "src" / "dlkm" / "data"
 # One release of each era, and what the column is called.
 ERAS = {
     "5.10.0": "5.10",
@@ -38,10 +36,6 @@ The numbers are the order. A step without a number does not exist in that era.
 def page() -> str:
     """The whole page, without the mark that it is made."""
     return "".join([INTRODUCTION, *_steps(), *_habits(), *_sections(), *_texts()])
-
-
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((DATA / name).read_text("utf-8"))
 
 
 def _row(cells: Iterable[object]) -> str:
@@ -81,14 +75,14 @@ def _points(since: str | Sequence[str], start: str = "from ") -> str:
 def _habits() -> Iterator[str]:
     yield "\n## Habits\n"
     yield _head("habit", "kernels")
-    for name, entry in _table("eras.toml")["feature"].items():
+    for name, entry in data_table("eras.toml")["feature"].items():
         yield _row([name, _when(entry)])
 
 
 def _sections() -> Iterator[str]:
     yield "\n## Sections and relocations\n"
     yield _head("what", "kernels", "which")
-    eras = _table("eras.toml")
+    eras = data_table("eras.toml")
     for key in ("arch-sections", "finish-sections"):
         for entry in eras[key]:
             yield _row([key, _when(entry), ", ".join(f"`{name}`" for name in entry["list"])])
@@ -103,7 +97,7 @@ def _sections() -> Iterator[str]:
 def _texts() -> Iterator[str]:
     yield "\n## Rules\n\nA rule without a text is silent. `<addr>`, `<comm>`: what only the running kernel knows.\n"
     yield _head("rule", "errno", "kernels", "the log says")
-    texts = _table("messages.toml")
+    texts = data_table("messages.toml")
     for name, rule in rules().items():
         if rule.severity not in {"error", "unsure"}:
             continue

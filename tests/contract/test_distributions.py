@@ -8,6 +8,7 @@ import pytest
 
 from dlkm.core.processes import environment
 from tests.contract.audit_roots import BASE, audited, module, run_depmod
+from tests.contract.images import CPIO
 from tests.unit.rootfs.support import RELEASE, put
 
 pytestmark = pytest.mark.contract
@@ -61,9 +62,7 @@ def test_the_file_that_wins_is_the_one_that_modprobe_loads(tmp_path: Path, shape
 
 
 def _archive(folder: Path) -> bytes:
-    names = "\n".join(str(path.relative_to(folder)) for path in sorted(folder.rglob("*")))
-    argv = ("cpio", "-o", "-H", "newc", "--quiet")
-    return subprocess.run(argv, input=names.encode(), cwd=folder, capture_output=True, check=True).stdout
+    return subprocess.run(["sh", "-c", CPIO], cwd=folder, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("stale", [True, False], ids=["stale", "made anew"])

@@ -2,13 +2,12 @@
 """The loader's texts against the kernels that say them: each is in the image, with its place-holders as formats."""
 
 import re
-import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import pytest
 
+from dlkm.core.data import data_table
 from dlkm.kernel.image import read_image
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.era import Era, era_of, rules
@@ -65,7 +64,7 @@ def _pattern(line: str) -> re.Pattern[bytes]:
 def _steps_rules(kernel: Kernel) -> list[str]:
     """Rules whose text this kernel's era has."""
     era = era_of(kernel)
-    table: dict[str, Any] = tomllib.loads(files("dlkm.data").joinpath("messages.toml").read_text("utf-8"))
+    table: dict[str, Any] = data_table("messages.toml")
     return [rule for rule in table if era.message(rule) and rule in rules()]
 
 

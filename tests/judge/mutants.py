@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dlkm.kernel.installed import module_paths
 from dlkm.kernel.kernel import Kernel
-from dlkm.ko.elf import SHT_NOBITS, SHT_RELA, SHT_SYMTAB, Elf, Section
+from dlkm.ko.elf import SHF_ALLOC, SHT_NOBITS, SHT_RELA, SHT_SYMTAB, Elf, Section
 from dlkm.ko.module import read_module
 from dlkm.ko.signature import signature_of
 
@@ -93,4 +93,4 @@ def _kind(section: Section) -> str:
         return "words"
     if section.name in {".strtab", ".shstrtab"}:
         return "names"
-    return "tables" if section.flags & 2 and not section.name.startswith(_CODE) else ""
+    return "tables" if section.flags & SHF_ALLOC and not section.name.startswith(_CODE) else ""
