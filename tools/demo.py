@@ -26,10 +26,18 @@ def ask(*words: str) -> dict[str, Any]:
     return document
 
 
+def expanded(word: str) -> list[str]:
+    """A pattern as the files that it matches; any other word as it is."""
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(word)) if "*" in word else [word]
+
+
 def show(*words: str, expected: int = 0) -> None:
-    """Run a command in the open, as a user would."""
-    print(f"\n$ dlkm {shlex.join(words)}", flush=True)
-    status = subprocess.run([DLKM, *words], cwd=ROOT, check=False).returncode
+    """Run a command in the open, as a user would; a pattern is expanded as the shell does it."""
+    typed = [word if "*" in word else shlex.quote(word) for word in words]
+    print(f"\n$ dlkm {' '.join(typed)}", flush=True)
+    status = subprocess.run(
+        [DLKM, *(one for word in words for one in expanded(word))], cwd=ROOT, check=False
+    ).returncode
     if status != expected:
         raise SystemExit(f"demo: expected exit status {expected}, got {status}")
 
@@ -71,7 +79,7 @@ def main() -> int:
     settings = ("--autoload", "hello", "--options", "hello whom=everyone")
     show("package", build, "--format", "deb", "-o", packages, *settings)
     show("rootfs", "new", rootfs, "-k", ours)
-    show("stage", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / packages).glob("*.deb")), "--rootfs", rootfs)
+    show("stage", f"{packages}/*.deb", "--rootfs", rootfs)
 
     say("7. The proof of that: boot it twice, with its own systemd and kmod")
     show("prove", "--rootfs", rootfs)
