@@ -41,7 +41,7 @@ test: setup services lint
 
 # Every case of the judge on every kernel, arm64 included, of which `test` tries a part.
 judge: setup
-	@DLKM_JUDGE=all $(BIN)/python -m pytest tests/integration/test_judge.py
+	@DLKM_JUDGE=all $(BIN)/python -m pytest tests/integration/test_judge.py tests/integration/test_judge_changed.py
 
 # All of Debian's DKMS packages on four kernels, by DKMS and by us, of which `test` tries a part.
 dkms: setup

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The judge: modules of ours, doctored for every rule, loaded in booted kernels; every prediction must hold.
 
-All of x86-64 and a part of arm64; `make judge` tries all of both.
+All of x86-64 and a part of arm64; `make judge` tries all of both, and of the kernels alone whose SPECs are in
+DLKM_JUDGE_KERNELS where there are any.
 """
 
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from dlkm.kernel.kernel import Kernel
 from dlkm.prove.agreement import Agreement
-from tests.conftest import Tally
+from tests.conftest import Tally, fetched
 from tests.judge.court import Judged, all_cases, judge
 from tests.judge.pair import CONDITIONS, Case
 from tests.judge.shop import Shop, open_shop
@@ -21,9 +22,12 @@ pytestmark = pytest.mark.integration
 
 KERNELS = ("kernel_61", "kernel_612")
 ARM_KERNELS = ("kernel_61_arm64", "kernel_612_arm64")
+OTHERS = os.environ.get("DLKM_JUDGE_KERNELS", "").split()
 EVERY = 4  # of the cases that are no different on arm64, in the part that is tried always
 
-if os.environ.get("DLKM_JUDGE") == "all":
+if OTHERS:
+    BOOTS = [(spec, condition, "all") for spec in OTHERS for condition in CONDITIONS]
+elif os.environ.get("DLKM_JUDGE") == "all":
     BOOTS = [(kernel, condition, "all") for kernel in (*KERNELS, *ARM_KERNELS) for condition in CONDITIONS]
 else:
     BOOTS = [(kernel, condition, "all") for kernel in KERNELS for condition in CONDITIONS]
@@ -63,7 +67,7 @@ def test_every_prediction_holds(
     tallies: list[Tally],
     tmp_path: Path,
 ) -> None:
-    kernel = request.getfixturevalue(name)
+    kernel = fetched(name) if name in OTHERS else request.getfixturevalue(name)
     judged = judge(shop_of(kernel), condition, all_cases() if share == "all" else _part(), tmp_path)
     _hold(judged, kernel, condition, tallies)
 

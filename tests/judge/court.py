@@ -17,9 +17,11 @@ from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Verdict
 from tests.judge import early, finish, signatures, symbols, validity
+from tests.judge.elf import LackingSectionError
 from tests.judge.pair import CONDITIONS, Case, Load, Tells
 from tests.judge.shop import Shop
 
+OF_VERSIONS = {"__versions", "__kcrctab", "__kcrctab_gpl"}  # sections that CONFIG_MODVERSIONS makes
 UNTRACED = "KN"  # taint letters that the trace of a load does not show (include/trace/events/module.h)
 
 
@@ -77,8 +79,10 @@ def unreachable() -> dict[str, str]:
 
 def judge(shop: Shop, condition: str, cases: Sequence[Case], folder: Path) -> list[Judged]:
     """Predict, boot, load, compare."""
-    chosen = [case for case in cases if case.condition == condition and case.where.holds(shop.kernel)]
-    files = [_written(shop, case.load, folder / str(number)) for number, case in enumerate(chosen)]
+    meant = [case for case in cases if case.condition == condition and case.where.holds(shop.kernel)]
+    made = [(case, contents) for case in meant if (contents := _made(shop, case.load)) is not None]
+    chosen = [case for case, _ in made]
+    files = [_written(contents, folder / str(number)) for number, (_, contents) in enumerate(made)]
     cmdline = CONDITIONS[condition]
     predicted = [_predict(shop, case, paths, cmdline, folder) for case, paths in zip(chosen, files, strict=True)]
     _hold_the_quick_look(shop, cmdline, chosen, files, predicted)
@@ -92,12 +96,22 @@ def judge(shop: Shop, condition: str, cases: Sequence[Case], folder: Path) -> li
     return [Judged(case=case, predicted=one, observed=other) for case, one, other in triples]
 
 
-def _written(shop: Shop, load: Load, folder: Path) -> list[Path]:
+def _made(shop: Shop, load: Load) -> list[tuple[str, bytes]] | None:
+    """The files by module name; None where what they doctor is not there, as the kernel has no versions."""
+    try:
+        return [(name, maker(shop)) for name, maker in load.files]
+    except LackingSectionError as lacking:
+        if shop.facts.option("MODVERSIONS") is not True and lacking.args[0] in OF_VERSIONS:
+            return None
+        raise
+
+
+def _written(contents: Sequence[tuple[str, bytes]], folder: Path) -> list[Path]:
     paths = []
-    for number, (name, maker) in enumerate(load.files):
+    for number, (name, data) in enumerate(contents):
         path = folder / str(number) / f"{name}.ko"
         path.parent.mkdir(parents=True)
-        path.write_bytes(maker(shop))
+        path.write_bytes(data)
         paths.append(path)
     return paths
 

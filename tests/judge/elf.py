@@ -32,6 +32,10 @@ class Section:
     entsize: int = 0
 
 
+class LackingSectionError(LookupError):
+    """The file has no section of that name, which is its argument."""
+
+
 @dataclass
 class File:
     """All of it. Sections keep their numbers: new ones go to the end, none is taken out."""
@@ -87,10 +91,11 @@ class File:
         return _HEADER.pack(self.ident, *header) + bytes(body[_HEADER.size :]) + b"".join(rows)
 
     def number(self, name: str) -> int:
-        """A section's number; AssertionError when there is none of that name."""
-        found = [number for number, section in enumerate(self.sections) if section.name == name and number]
-        assert found, name
-        return found[0]
+        """A section's number; LackingSectionError when there is none of that name."""
+        for number, section in enumerate(self.sections):
+            if section.name == name and number:
+                return number
+        raise LackingSectionError(name)
 
     def __getitem__(self, name: str) -> Section:
         return self.sections[self.number(name)]

@@ -6,12 +6,35 @@ from collections.abc import Iterator
 
 from tests.judge.elf import File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, raw, renaming
+from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, renaming
 
 X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
+MODULES_BTF = Where(since=(5, 11))  # kernel/bpf/btf.c: btf_module_notify
 GIVER = ("judge_giver", built("judge_giver"))
 # Values in one load: the kernel tries all, and says of each that it does not take.
-BOOLEANS = ("y", "N", "1", "0", "t", "F", "on", "oFF", "o", "ox", "2", "yes", "", "maybe", '" 1"')
+BOOLEANS = (
+    *(
+        "y",
+        "N",
+        "1",
+        "0",
+        "t",
+        "F",
+        "on",
+        "oFF",
+        "o",
+        "ox",
+        "2",
+        "yes",
+        "",
+        "maybe",
+        '" 1"',
+        "True",
+        "enabled",
+        "Disabled",
+    ),
+    "E",
+)
 VALUES = {
     "judge_bool": BOOLEANS,
     "judge_invbool": BOOLEANS,
@@ -34,8 +57,7 @@ def exports() -> Iterator[Case]:
     """Exports that somebody has already."""
     name = "judge_giver"
     giver = load(built(name), name=name)
-    twice = raw(exporting("judge_x", "_printk"), name)
-    yield from pair("duplicate-export", load(twice, name=name), giver)
+    yield from pair("duplicate-export", load(_the_kernels, name=name), giver)
     again = built(name, named("judge_again"))
     yield from pair(
         "duplicate-export",
@@ -44,6 +66,11 @@ def exports() -> Iterator[Case]:
         label="of a module",
     )
     yield from pair("duplicate-export-possible", load(_modular, name=name), giver)
+
+
+def _the_kernels(shop: Shop) -> bytes:
+    """A giver of a symbol that the kernel gives too."""
+    return exporting("judge_x", shop.kernel_symbol(len("judge_x")))(shop.built["judge_giver"])
 
 
 def _modular(shop: Shop) -> bytes:
@@ -62,7 +89,7 @@ def finish() -> Iterator[Case]:
         label="init",
     )
     for label, data in BTF.items():
-        yield from pair("btf-tolerated", built("judge", _btf(data)), label=label)
+        yield from pair("btf-tolerated", built("judge", _btf(data)), label=label, where=MODULES_BTF)
 
 
 def _btf_header(magic: int = 0xEB9F, version: int = 1, flags: int = 0, names: int = 4) -> bytes:

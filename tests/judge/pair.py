@@ -28,15 +28,18 @@ class Tells(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """The kernels that a case is for: from `since` on, before `until`."""
+    """The kernels that a case is for: from `since` on, before `until`, with a `feature` of eras.toml."""
 
     arch: str = ""
+    feature: str = ""
     since: tuple[int, ...] = (0,)
     until: tuple[int, ...] = (9999,)
 
     def holds(self, kernel: Kernel) -> bool:
         """Whether it is for that kernel."""
-        return self.arch in {"", kernel.arch.name} and self.since <= era_of(kernel).version < self.until
+        era = era_of(kernel)
+        featured = not self.feature or self.feature in era.features
+        return featured and self.arch in {"", kernel.arch.name} and self.since <= era.version < self.until
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,10 +50,17 @@ class Shop:
         assert signature is not None, name
         return data[: signature.body_size]
 
+    def kernel_symbol(self, length: int) -> str:
+        """A symbol with a name of that length that the kernel itself gives."""
+        return self._symbol(length, from_kernel=True)
+
     def modular_symbol(self, length: int) -> str:
-        """A symbol with a name of that length that one of the kernel's modules gives."""
+        """One that one of the kernel's modules gives."""
+        return self._symbol(length, from_kernel=False)
+
+    def _symbol(self, length: int, *, from_kernel: bool) -> str:
         assert self.facts.symvers is not None
-        named = (one for one in self.facts.symvers.symbols.values() if not one.from_kernel)
+        named = (one for one in self.facts.symvers.symbols.values() if one.from_kernel is from_kernel)
         return next(one.name for one in named if len(one.name) == length)
 
 

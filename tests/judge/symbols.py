@@ -22,6 +22,7 @@ from tests.judge.shop import Change, Maker, Shop, built, info, named, needing, r
 
 ARM64, X86 = Where(arch="arm64"), Where(arch="x86_64")
 GIVER, CLOSED = ("judge_giver", built("judge_giver")), ("judge_closed", built("judge_closed"))
+SPACED = Where(since=(5, 16))  # from here on dma-buf is in a namespace
 LENIENT = "mii_check_link"  # a plain export of a module (mii) that needs no other
 
 
@@ -125,9 +126,14 @@ def agreements() -> Iterator[Case]:
         "namespace",
         _of(built(spaced, info("import_ns")), spaced),
         _of(built(spaced, info("import_ns", "JUDGE", "DMA_BUF")), spaced),
+        where=SPACED,
     )
     yield from pair(
-        "namespace", _of(built(spaced, info("import_ns", "DMA_BU")), spaced), _of(built(spaced), spaced), label="near"
+        "namespace",
+        _of(built(spaced, info("import_ns", "DMA_BU")), spaced),
+        _of(built(spaced), spaced),
+        label="near",
+        where=SPACED,
     )
     yield from pair(
         "namespace",
@@ -154,12 +160,14 @@ def sections() -> Iterator[Case]:
         built("judge", lacking("shared", section=SHN_COMMON)),
         built("judge", lacking("__gnu_lto_slim", section=SHN_COMMON)),
     )
-    yield from pair("symbol-section", built("judge", _at_section(0)), built("judge", _at_section(-1)))
+    checked = Where(feature="symbol-section-checked")  # others read what lies beyond their table
+    yield from pair("symbol-section", built("judge", _at_section(0)), built("judge", _at_section(-1)), where=checked)
     yield from pair(
         "symbol-section",
         built("judge", lacking("odd", LOCAL, 0xFF00)),
         built("judge", lacking("odd", LOCAL, SHN_ABS)),
         label="reserved",
+        where=checked,
     )
 
 
@@ -170,7 +178,7 @@ def _at_section(beyond: int) -> Change:
 NOTHING = (0, 256)  # types that write nothing: what stands there is to be all that was to come
 
 
-def _typed(kind: int, section: str = ".data.judge") -> Change:
+def _typed(kind: int, section: str = ".judge.data") -> Change:
     """The first entry of a section with another type."""
 
     def change(file: File) -> None:
@@ -180,7 +188,7 @@ def _typed(kind: int, section: str = ".data.judge") -> Change:
     return change
 
 
-def _twice(by: int, section: str = ".data.judge") -> Change:
+def _twice(by: int, section: str = ".judge.data") -> Change:
     """Of the entries the second alone, and once more so many bytes beside it."""
 
     def change(file: File) -> None:
@@ -210,7 +218,7 @@ def _filled(section: str, place: int, more: bytes = b"") -> Change:
 
 def relocations() -> Iterator[Case]:
     """Types and targets."""
-    data = ".data.judge"
+    data = ".judge.data"
     beside = built("judge", _filled(data, 0, b"\1" * 8))
     yield from pair("relocation-target", built("judge", _filled(data, 15)), beside, where=X86)
     yield also("bytes under a relocation", built("judge", _filled(data, 15)), where=ARM64)

@@ -8,6 +8,7 @@ from tests.judge.pair import Case, Where, also, pair
 from tests.judge.shop import THIS, Maker, built, raw, renaming, setting
 
 OLD, NEW = Where(until=(6, 4)), Where(since=(6, 4))
+SINCE_519, BEFORE_519 = Where(since=(5, 19)), Where(until=(5, 19))
 SINCE_612, BEFORE_612 = Where(since=(6, 12)), Where(until=(6, 12))
 
 
@@ -69,7 +70,8 @@ def names() -> Iterator[Case]:
     """The table of names, every section's name and place."""
     yield from pair("elf-names-bounds", _placed(".shstrtab", 1), where=BEFORE_612)
     yield from pair("elf-names-type", header(".shstrtab", type=SHT_PROGBITS), where=SINCE_612)
-    yield from pair("elf-names-empty", header(".shstrtab", size=0))
+    yield from pair("elf-names-empty", header(".shstrtab", size=0), where=SINCE_519)
+    yield also("no names of sections", header(".shstrtab", size=0), where=BEFORE_519)
     yield from pair("elf-names-terminated", header(".shstrtab", size=5))
     yield from pair("elf-section-name", header(".text", name=99999))
     yield from pair("elf-section-zero", header("", size=1))

@@ -18,7 +18,7 @@ from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Autoload
 from dlkm.rootfs.statements import Directive
 from dlkm.verdict.candidate import Candidate
-from dlkm.verdict.parameters import UNKNOWN, judge
+from dlkm.verdict.parameters import unknown
 
 # Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
 NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
@@ -168,10 +168,9 @@ def _unknown(module: Module, words: str) -> list[str]:
     if arch is None:
         return []
     try:
-        trips = list(judge(Candidate(module.path, module.data, arch), [words]))
+        return unknown(Candidate(module.path, module.data, arch), words)
     except MalformedError:
         return []
-    return [trip.name for trip in trips if trip.rule == UNKNOWN]
 
 
 def _missing_files(release: Release) -> Iterator[Found]:

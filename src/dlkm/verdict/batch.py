@@ -98,11 +98,12 @@ def _takes(kernel: Kernel, path: str, words: Sequence[str]) -> bool:
     if not words:
         return True
     from dlkm.verdict.candidate import Candidate
+    from dlkm.verdict.era import era_of
     from dlkm.verdict.parameters import judge
     from dlkm.verdict.reading import plain_bytes
 
     try:
-        return not any(judge(Candidate(Path(path), plain_bytes(Path(path)), kernel.arch), words))
+        return not any(judge(Candidate(Path(path), plain_bytes(Path(path)), kernel.arch), words, era_of(kernel)))
     except DlkmError:
         return False
 

@@ -89,7 +89,7 @@ def _own_base(raw: bytes) -> tuple[int, bytes]:
 
 def parameters(case: Case) -> Iterator[Trip]:
     """The words given to the module (kernel/params.c: parse_args)."""
-    for verdict in judge(case.candidate, case.conditions.params_of(case.candidate.struct_name)):
+    for verdict in judge(case.candidate, case.conditions.params_of(case.candidate.struct_name), case.era):
         yield case.trip(
             verdict.rule,
             errno=verdict.errno,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dlkm.verdict.candidate import Candidate
+from dlkm.verdict.era import Era
 from dlkm.verdict.param_table import parameters_of
 from dlkm.verdict.words import words_in
 
@@ -26,7 +27,7 @@ _LONGEST_TEXT = 1024  # param_set_charp
 _ARRAY = "array of "
 _NOT_THE_MODULES = frozenset({"async_probe", "dyndbg"})  # the loader's own
 _NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\n?")
-_BOOLEAN = re.compile(r"[yYtT1nNfF0]|[oO][nNfF]|[eEdD]")
+_ON_OR_OFF = re.compile(r"[oO][nNfF]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +54,15 @@ class _Refusal:
     limit: int = 0
 
 
-def judge(candidate: Candidate, words: Iterable[str]) -> Iterator[ParameterTrip]:
+def judge(candidate: Candidate, words: Iterable[str], era: Era) -> Iterator[ParameterTrip]:
     """What the kernel objects to among the words given, which it gets in one line; all are tried."""
     line = " ".join(words)
     if not line:
         return
     known = parameters_of(candidate)
+    letters = "".join(era.words("boolean-letters"))
     for given, value in words_in(line):
-        parameter = known.get(given.replace("-", "_"))
+        parameter = known.get(_own(given))
         if parameter is None:
             if given not in _NOT_THE_MODULES:
                 yield ParameterTrip(rule=UNKNOWN, errno=None, name=given, value=value or "", type="")
@@ -69,11 +71,22 @@ def judge(candidate: Candidate, words: Iterable[str]) -> Iterator[ParameterTrip]
         if kind is None:
             yield ParameterTrip(rule="parameter-own", errno=None, name=given, value=value or "", type="")
             continue
-        no = refusal(kind, value, candidate.layout.bits, parameter.limit)
+        no = _refusal(kind, value, candidate.layout.bits, letters, parameter.limit)
         if no is not None:
             yield ParameterTrip(
                 rule=no.rule, errno=no.errno, name=given, value=_shown(kind, value), type=kind, limit=no.limit
             )
+
+
+def unknown(candidate: Candidate, line: str) -> list[str]:
+    """The names among the words of a line that the module has no parameters for."""
+    known = parameters_of(candidate).keys() | _NOT_THE_MODULES
+    return [given for given, _ in words_in(line) if not {given, _own(given)} & known]
+
+
+def _own(given: str) -> str:
+    """The name as the module has it: to the kernel both strokes are one."""
+    return given.replace("-", "_")
 
 
 def _shown(kind: str, value: str | None) -> str:
@@ -81,38 +94,39 @@ def _shown(kind: str, value: str | None) -> str:
     return (value or "").partition(",")[0] if kind.startswith(_ARRAY) else value or ""
 
 
-def refusal(kind: str, value: str | None, bits: int, limit: int | None = None) -> _Refusal | None:
+def _refusal(kind: str, value: str | None, bits: int, letters: str, limit: int | None = None) -> _Refusal | None:
     """Why a value of a type is refused; None for one that is taken, or whose type is not known.
 
-    `limit` is the most that an array or a string takes, None where nobody knows.
+    `letters` are those that a boolean may begin with; `limit` is the most that an array or a string takes, None where
+    nobody knows.
     """
     if value is None:
         return None if kind in _NO_VALUE_NEEDED else _Refusal(errno="EINVAL")
     if kind.startswith(_ARRAY):
-        return _array(kind.removeprefix(_ARRAY), value.split(","), bits, limit)
+        return _array(kind.removeprefix(_ARRAY), value.split(","), bits, letters, limit)
     size = len(value.encode("utf-8", "surrogateescape"))
     if kind == "charp":
         return _Refusal(errno="ENOSPC", rule="parameter-too-large") if size > _LONGEST_TEXT else None
     if kind == "string":
         fits = limit is None or size < limit
         return None if fits else _Refusal(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
-    errno = _boolean(value) if kind in _BOOLEANS else _number(kind, value, bits)
+    errno = _boolean(value, letters) if kind in _BOOLEANS else _number(kind, value, bits)
     return None if errno is None else _Refusal(errno=errno)
 
 
-def _array(kind: str, parts: list[str], bits: int, limit: int | None) -> _Refusal | None:
+def _array(kind: str, parts: list[str], bits: int, letters: str, limit: int | None) -> _Refusal | None:
     """Element by element; one too many is refused when its turn comes (param_array)."""
     for number, part in enumerate(parts):
         if number == limit:
             return _Refusal(errno="EINVAL", rule="parameter-invalid/many", limit=number)
-        found = refusal(kind, part, bits)
+        found = _refusal(kind, part, bits, letters)
         if found is not None:
             return found
     return None
 
 
-def _boolean(value: str) -> str | None:
-    return None if _BOOLEAN.match(value) else "EINVAL"
+def _boolean(value: str, letters: str) -> str | None:
+    return None if value[:1] in set(letters) or _ON_OR_OFF.match(value) else "EINVAL"
 
 
 def _number(kind: str, value: str, bits: int) -> str | None:

@@ -46,7 +46,7 @@ static const struct kernel_param_ops judge_own_ops = { .set = judge_own_set };
 module_param_cb(judge_own, &judge_own_ops, NULL, 0200);
 
 /* Pointers and bytes, each in its own section: targets of relocations that a test finds by name. */
-static const char *judge_words[] __used __section(".data.judge") = { "one", "two", "three" };
+static const char *judge_words[] __used __section(".judge.data") = { "one", "two", "three" };
 
 static int __init judge_init(void)
 {

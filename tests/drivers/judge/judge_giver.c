@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Exports: plain, GPL-only, in a namespace, and one whose name is as long as _printk. */
+/* Exports: plain, GPL-only, in a namespace, and one whose name others have at that length. */
 #include <linux/module.h>
+
+#include "judge.h"
 
 int judge_plain(void)
 {
@@ -18,7 +20,7 @@ int judge_room(void)
 {
 	return 3;
 }
-EXPORT_SYMBOL_NS(judge_room, JUDGE);
+EXPORT_SYMBOL_NS(judge_room, ROOM(JUDGE));
 
 int judge_x(void)
 {

@@ -2,6 +2,8 @@
 /* Uses what judge_giver gives. */
 #include <linux/module.h>
 
+#include "judge.h"
+
 int judge_plain(void);
 int judge_gpl(void);
 int judge_room(void);
@@ -17,6 +19,6 @@ static void __exit judge_user_exit(void)
 
 module_init(judge_user_init);
 module_exit(judge_user_exit);
-MODULE_IMPORT_NS(JUDGE);
+MODULE_IMPORT_NS(ROOM(JUDGE));
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("A module for the judge");

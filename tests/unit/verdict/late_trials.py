@@ -37,6 +37,7 @@ def trials() -> Iterator[Trial]:
     yield from machines()
     yield from loaded_already()
     yield from type_information()
+    yield from booleans()
     yield from android()
 
 
@@ -178,6 +179,23 @@ def type_information() -> Iterator[Trial]:
     line = "failed to validate module [tiny] BTF: -22"
     for at in ("5.15.10", "6.18.1"):
         yield refused("btf", module(change=change), (line,), at, errno="EINVAL", world=release(at, strict))
+
+
+def booleans() -> Iterator[Trial]:
+    """kstrtobool: the letters that a value may begin with have become more."""
+    typed = with_parameter("bool")
+
+    def given(at: str, word: str) -> World:
+        return release(at, World(conditions={"params": (f"count={word}",)}))
+
+    for word, last, first in (
+        ("true", "5.18.19", "5.19.1"),
+        ("False", "5.10.250", "6.1.1"),
+        ("enabled", "6.15.9", "6.16.1"),
+    ):
+        line = f"tiny: `{word}' invalid for parameter `count'"
+        more = {"good": typed, "near": given(first, word), "world": given(last, word), "label": f"bool-{word}"}
+        yield refused("parameter-invalid", typed, (line,), last, errno="EINVAL", **more)
 
 
 def android() -> Iterator[Trial]:

@@ -14,6 +14,7 @@ CASES = all_cases()
 KERNELS = [
     Kernel(id=release, release=release, arch=arch_named(arch), origin="debian:")
     for release, arch in (
+        ("5.10.0-32-amd64", "x86_64"),
         ("6.1.0-56-amd64", "x86_64"),
         ("6.12.117+deb12-amd64", "x86_64"),
         ("6.1.0-56-arm64", "arm64"),
