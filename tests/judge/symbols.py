@@ -175,10 +175,11 @@ def _at_section(beyond: int) -> Change:
     return lambda file: file.add_symbol("odd", section=len(file.sections) + beyond)
 
 
+DATA = ".judge.data"  # pointers
 NOTHING = (0, 256)  # types that write nothing: what stands there is to be all that was to come
 
 
-def _typed(kind: int, section: str = ".judge.data") -> Change:
+def _typed(kind: int, section: str = DATA) -> Change:
     """The first entry of a section with another type."""
 
     def change(file: File) -> None:
@@ -188,7 +189,7 @@ def _typed(kind: int, section: str = ".judge.data") -> Change:
     return change
 
 
-def _twice(by: int, section: str = ".judge.data") -> Change:
+def _twice(by: int, section: str = DATA) -> Change:
     """Of the entries the second alone, and once more so many bytes beside it."""
 
     def change(file: File) -> None:
@@ -196,6 +197,15 @@ def _twice(by: int, section: str = ".judge.data") -> Change:
         file.set_relocations(section, [(place, info_, addend), (place + by, info_, addend)])
 
     return change
+
+
+def _given_elsewhere(file: File) -> None:
+    """An undefined symbol with a value, and the first entry for it, as 32 bits with a sign."""
+    number, symbols = file.symbol_number("ktime_get"), file.symbols
+    symbols[number][4] = 1 << 40
+    file.set_symbols(symbols)
+    (place, _, _), *rest = file.relocations(DATA)
+    file.set_relocations(DATA, [(place, number << 32 | 11, 0), *rest])
 
 
 def _percpu_relocation(file: File) -> None:
@@ -218,7 +228,7 @@ def _filled(section: str, place: int, more: bytes = b"") -> Change:
 
 def relocations() -> Iterator[Case]:
     """Types and targets."""
-    data = ".judge.data"
+    data = DATA
     beside = built("judge", _filled(data, 0, b"\1" * 8))
     yield from pair("relocation-target", built("judge", _filled(data, 15)), beside, where=X86)
     yield also("bytes under a relocation", built("judge", _filled(data, 15)), where=ARM64)
@@ -240,6 +250,7 @@ def relocations() -> Iterator[Case]:
         "relocation-overflow", built("judge", _typed(258)), built("judge", _typed(257)), where=ARM64, label="ABS32"
     )
     yield from pair("relocation-reach", built("judge", setting(data, flags=SHF_WRITE)), where=ARM64, tells=Tells.NOT)
+    yield also("what is given, with a value of its own", built("judge", _given_elsewhere), where=X86)
     yield also("per-CPU data with a relocation", load(built("judge_percpu", _percpu_relocation), name="judge_percpu"))
     klp = setting(f".rela{data}", flags=SHF_RELA_LIVEPATCH)
     later = built("judge", klp, renaming(f".rela{data}", ".klp.rela.judge.data"))

@@ -39,7 +39,7 @@ class Owners:
         self._symbols = Struct("<IBBHQQ")
 
     def leads(self, symbol: int, addend: int) -> str:
-        """To "code" or "data" of the module, to a "thing" of another or "into" it, or to "" out of all sections.
+        """To "code" or "data" of the module, to the "start" of another's "thing" or "into" it, or to "" out of all.
 
         What could begin a structure is "struct" instead of "data", and "written" where such a one may be written; a
         thing that is called is a "function".
@@ -90,6 +90,6 @@ class Owners:
 
 # The lowest two bits of a key's address tell of its use (linux/jump_label.h, linux/static_call_types.h); a key may lie
 # within something larger, such as a tracepoint.
-_OTHERS = (("thing", 4), ("into", 4096))
+_OTHERS = (("start", 1), ("thing", 4), ("into", 4096))
 _ALIGNED = 8  # bytes that a structure with addresses begins at a multiple of
 _WORD = 8  # bytes that tell an instruction

@@ -34,7 +34,8 @@ class Values:
         era, area = self._case.era, self._area(symbol)
         if area is None:
             return Reach.ALWAYS
-        offset = (self._fields(symbol)[4] + addend + _WRAP // 2) % _WRAP - _WRAP // 2
+        value = 0 if area == "kernel" else self._fields(symbol)[4]  # what somebody gives stands in its place
+        offset = (value + addend + _WRAP // 2) % _WRAP - _WRAP // 2
         limits = _limits(era.words("relocation-ranges"), kind)
         if limits is not None:
             return self._holds(limits, area, offset)

@@ -13,14 +13,15 @@ Fault = tuple[str, dict[str, object]]  # a rule and its values
 
 
 _DISTANCE = 4  # bytes of a field
+_WIDTHS = {"address": 8, "distance": _DISTANCE, "long distance": 8}
 _LEADS = {
     "code": frozenset({"code"}),
     "struct": frozenset({"struct", "written"}),
     "own": frozenset({"code", "data", "struct", "written"}),
-    "key": frozenset({"struct", "written", "thing", "function"}),  # or what calls by it
-    "label": frozenset({"written", "thing", "into"}),
-    "patch": frozenset({"code", "thing", "function"}),
-    "any": frozenset({"code", "data", "struct", "written", "thing", "into"}),
+    "key": frozenset({"struct", "written", "start", "thing", "function"}),  # or what calls by it
+    "label": frozenset({"written", "start", "thing", "into"}),
+    "patch": frozenset({"code", "start", "thing", "function"}),
+    "set": frozenset({"struct", "written", "start"}),
 }
 _FLAGS = {"key": 3, "label": 3}  # bits of an address that tell of its use
 
@@ -89,7 +90,8 @@ def _fault(
 ) -> str | None:
     """What is wrong with a table; None for a sound one."""
     step = entry or size * len(fields) // max(len(table.places), 1)
-    if not 0 < step <= size or size % step:
+    filled = max((at + _WIDTHS[way] for at, way, _ in fields), default=step)  # the last entry may end there
+    if not 0 < step <= size or 0 < size % step < filled:
         return f"has {size} bytes, no whole number of entries"
     for at, way, where in fields:
         for place in range(at, size, step):

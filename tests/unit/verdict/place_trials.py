@@ -132,6 +132,13 @@ def values() -> Iterator[Trial]:
                 "module: `tiny' likely not compiled with -mcmodel=kernel",
             )
             yield refused("relocation-overflow", bad, lines, f"{at}-{label}", good=_of(11))
+    # What another gives stands in place of the value in the file.
+    given = module(change=adding(*rela((0, 11)), symbols=[Sym(name="_printk", value=1 << 40)]))
+    lines = (
+        "module: overflow in relocation type 11 val <addr>",
+        "module: `tiny' likely not compiled with -mcmodel=kernel",
+    )
+    yield refused("relocation-overflow", _of(11, value=1 << 40), lines, "6.1.10-given", good=given)
     yield Trial(
         rule="relocation-reach",
         label="32S a little off",

@@ -156,6 +156,14 @@ def tables() -> Iterator[Trial]:
             _with(*_table("_ftrace_events", ((0, 1, 1, one),), 8, where=".bss")) for one in (addend, addend * 2)
         )
         yield _doubtful("table-damaged", label, bad, near)
+    for label, setter, addend in (("a setter of its own", 1, 4), ("another's setter", PRINTK, 1)):
+        bad, near = (
+            _with(*_table("__param", ((0, 1, 1, 0), (16, 1, setter, one)), 40, where=".bss")) for one in (addend, 0)
+        )
+        yield _doubtful("table-damaged", label, bad, near)
+    entries = ((0, 1, 1, 0), (16, 1, 1, 1))
+    bad, near = (_with(*_table(".parainstructions", rows, size)) for rows, size in ((entries[:1], 20), (entries, 28)))
+    yield _doubtful("table-damaged", "a last entry cut off", bad, near, World(release="5.10.0-32-amd64"))
     yield from contents()
 
 

@@ -205,7 +205,7 @@ def with_parameter(kind: str | None, limit: int = 0, parts: Sequence[Part] = ())
     """
     element = kind.removeprefix("array of ") if kind is not None else ""
     array = kind is not None and element != kind
-    symbols = [Sym(name=f"spot{at}", section=at, bind=LOCAL) for at in (".names", ".limits", ".text")]
+    symbols = [Sym(name=f"spot{at}", section=at, bind=LOCAL) for at in (".names", ".limits", ".limits")]
     symbols += [Sym(name="param_array_ops", bind=WEAK), Sym(name=f"param_ops_{element}", bind=WEAK)]
     numbers = {"names": 1, "limits": 2, "own": 3}
     array_ops, element_ops = 7, 8  # locals come first; then init_module, __this_module, _printk, and the setters
