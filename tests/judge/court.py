@@ -22,7 +22,7 @@ from tests.judge.pair import CONDITIONS, Case, Load, Tells
 from tests.judge.shop import Shop
 
 OF_VERSIONS = {"__versions", "__kcrctab", "__kcrctab_gpl"}  # sections that CONFIG_MODVERSIONS makes
-UNTRACED = "KN"  # taint letters that the trace of a load does not show (include/trace/events/module.h)
+UNTRACED = "UKN"  # taint letters that the trace of a load does not show (include/trace/events/module.h)
 
 
 def all_cases() -> tuple[Case, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.judge.elf import File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, renaming
+from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, own, renaming
 
 X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
 MODULES_BTF = Where(since=(5, 11))  # kernel/bpf/btf.c: btf_module_notify
@@ -35,20 +35,48 @@ BOOLEANS = (
     ),
     "E",
 )
+HUGE = "99999999999999999999x"  # out of range before anybody looks at the end
 VALUES = {
     "judge_bool": BOOLEANS,
     "judge_invbool": BOOLEANS,
     "judge_bint": BOOLEANS,
-    "judge_byte": ("255", "256", "-1", "0x1f", "010", "08", "", '"1 "', "+5", "0b1", "0x", '"1\n"', "0x1g", '" 1"'),
+    "judge_byte": (
+        "255",
+        "256",
+        "-1",
+        "0x1f",
+        "010",
+        "08",
+        "",
+        '"1 "',
+        "+5",
+        "0b1",
+        "0x",
+        '"1\n"',
+        "0x1g",
+        '" 1"',
+        HUGE,
+    ),
     "judge_short": ("32767", "32768", "-32768", "-32769"),
     "judge_ushort": ("65535", "65536", "-1"),
-    "judge_int": ("2147483647", "2147483648", "-2147483648", "-2147483649", "0x7fffffff", "0X10", "1.5", "--1", "-0"),
+    "judge_int": (
+        "2147483647",
+        "2147483648",
+        "-2147483648",
+        "-2147483649",
+        "0x7fffffff",
+        "0X10",
+        "1.5",
+        "--1",
+        "-0",
+        f"-{HUGE}",
+    ),
     "judge_uint": ("4294967295", "4294967296", "-1", "+0x10", "-0"),
     "judge_hexint": ("0xffffffff", "0x100000000", "ff", "0xff"),
     "judge_long": ("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"),
     "judge_ulong": ("18446744073709551615", "18446744073709551616", "99999999999999999999999"),
     "judge_ullong": ("18446744073709551615", "18446744073709551616"),
-    "judge_array": ("1,2,3", "1", "1,x,3", "1,2,3,4", "", "1,,3", "2147483648", '"1, 2"', "x,1"),
+    "judge_array": ("1,2,3", "1", "1,x,3", "1,2,3,4", "", "1,,3", "2147483648", '"1, 2"', "x,1", HUGE),
     "judge_string": ("short", "seven77", "eight888"),
 }
 
@@ -126,6 +154,11 @@ def parameters() -> Iterator[Case]:
     yield from pair("parameter-invalid", given("judge_int=2147483648"), given("judge_int=2147483647"), label="range")
     yield from pair("parameter-too-large", given("judge_charp=" + "x" * 1025), given("judge_charp=" + "x" * 1024))
     yield from pair("parameter-unknown", given("judge_nothing=1"), given("dyndbg=+p"))
+    yield from pair("parameter-dangerous", given("judge_unsafe=1"), given("judge_int=1"))
+    parport = ("parport", own("parport"))
+    told, untold = (load(own("parport_pc"), parport, name="parport_pc", params=words) for words in (("io=9,8",), ()))
+    yield from pair("parameter-invalid/locked", told, untold, where=X86, condition="locked")
+    yield also("told of hardware", told, where=X86)
     yield from pair("parameter-own", given("judge_own=no"), given("judge_int=1"), tells=Tells.NOT)
     silent = load(built("judge", info("parmtype")), params=("judge_int=many",))
     yield from pair("parameter-invalid", silent, given("judge_int=1"), label="not in modinfo")
@@ -137,6 +170,7 @@ def parameters() -> Iterator[Case]:
     yield also("names alone", given(*names))
     yield from pair("parameter-invalid/many", given("judge_array=1,2,3,4"), given("judge_array=1,2,3"))
     yield from pair("parameter-too-large/string", given("judge_string=eight888"), given("judge_string=seven77"))
+
     yield also("a line longer than a record of the log", given("judge_int=" + "x" * 1500, "judge_byte=y"))
     yield also("dashes", given("judge-int=3"))
     yield also("dashes and a bad value", given("judge-int=x"))
@@ -144,6 +178,7 @@ def parameters() -> Iterator[Case]:
     yield also("a quoted word", given('"judge_charp=two words"', "judge_int=x"))
     yield also("the first bad value counts", given("judge_int=1", "judge_byte=300", "judge_bool=maybe"))
     yield also("after the end of options", given("judge_int=1", "--", "judge_int=x"))
+    yield also("a blank within a letter", given("judge_charp=voilà", "àjudge_int=x"))
     yield also("async_probe", given("async_probe=1", "async_probe"))
 
 

@@ -103,7 +103,8 @@ def _takes(kernel: Kernel, path: str, words: Sequence[str]) -> bool:
     from dlkm.verdict.reading import plain_bytes
 
     try:
-        return not any(judge(Candidate(Path(path), plain_bytes(Path(path)), kernel.arch), words, era_of(kernel)))
+        candidate = Candidate(Path(path), plain_bytes(Path(path)), kernel.arch)
+        return not any(judge(candidate, words, era_of(kernel), locked=True))
     except DlkmError:
         return False
 

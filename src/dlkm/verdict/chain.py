@@ -38,7 +38,7 @@ class Chain:
         self._refusal_of = refusal_of
         self._facts = facts
         self._loaded = frozenset(map(normalise_module_name, conditions.loaded))
-        self._listed = frozenset((conditions.cmdline_value("module_blacklist") or "").split(","))
+        self._listed = conditions.blacklisted
         self._known: dict[str, Refusal | None] = {}
 
     def refusal(self, name: str, *, whole: bool) -> Refusal | None:

@@ -19,6 +19,7 @@ from dlkm.verdict.findings import utf8
 from dlkm.verdict.kernel_files import kernel_files
 from dlkm.verdict.licence import taint_of
 from dlkm.verdict.modprobe import install_command
+from dlkm.verdict.parameters import DANGEROUS
 from dlkm.verdict.signing import is_unsigned
 from dlkm.verdict.steps import CHECKS, FINAL
 from dlkm.verdict.supply import Supply
@@ -117,6 +118,7 @@ def _taint(case: Case, findings: Iterable[Finding]) -> str:
         unsigned=is_unsigned(case),
         forced=any(rule.endswith("-forced") for rule in tripped),
         inherited="inherits-taint" in tripped,
+        dangerous=DANGEROUS in tripped,
     )
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from dlkm.verdict.words import words_in
+
+_LONGEST = 1024  # bytes that a text on the command line may have (kernel/params.c: param_set_charp)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
@@ -29,43 +33,55 @@ class Conditions:
     def params_of(self, module: str) -> tuple[str, ...]:
         """What modprobe hands to a module: modprobe.d's words, the command line's "MODULE.NAME=VALUE", the given."""
         options = (word for name, word in self.options if name == module)
-        start = f"{module}."
-        named = ((name.removeprefix(start), value) for name, value in self.words() if name.startswith(start))
-        return (*options, *(key if value is None else f"{key}={value}" for key, value in named), *self.params)
+        named = (word for name, word in self.cmdline_options() if name == module)
+        return (*options, *named, *self.params)
+
+    def cmdline_options(self) -> Iterator[tuple[str, str]]:
+        """(module, word) of every "MODULE.WORD" of the command line as modprobe finds them, who knows no "--" there.
+
+        Quotes stay for the kernel; a word in quotes as a whole is none (libkmod: kmod_config_parse_kcmdline).
+        """
+        for word in _split(self.cmdline):
+            name, dot, rest = word.partition(".")
+            if dot and not set(name) & {"=", '"'}:
+                yield name.replace("-", "_"), rest
 
     def command_of(self, module: str) -> str | None:
         """The first of modprobe.d's commands that stands for a module (libkmod: kmod_module_get_install_commands)."""
         return next((command for pattern, command in self.commands if fnmatchcase(module, pattern)), None)
 
     def words(self) -> Iterator[tuple[str, str | None]]:
-        """The command line as (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""
-        for word in _split(self.cmdline):
-            name, equals, value = word.partition("=")
-            yield name.replace("-", "_"), value if equals else None
+        """The command line as the kernel's (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""
+        return ((name.replace("-", "_"), value) for name, value in words_in(self.cmdline))
 
-    def cmdline_value(self, name: str) -> str | None:
-        """The last value given to a parameter, "" for one that stands alone, None when it is not there."""
-        found = None
-        for word, value in self.words():
-            if word == name:
-                found = value or ""
-        return found
+    def cmdline_values(self, name: str) -> Iterator[str | None]:
+        """What is given to a parameter of the kernel, in order; None where it stands alone."""
+        return (value for word, value in self.words() if word == name)
+
+    @property
+    def blacklisted(self) -> frozenset[str]:
+        """The names in `module_blacklist=`: the last one counts that the kernel takes, letter by letter."""
+        listed = ""
+        for value in self.cmdline_values("module_blacklist"):
+            if value is not None and len(value.encode("utf-8", "surrogateescape")) <= _LONGEST:
+                listed = value
+        return frozenset(filter(None, listed.split(",")))
 
 
 def truth_of(value: str | None) -> bool | None:
     """What a switch on the command line says, alone or with a value; None for none (lib/kstrtox.c: kstrtobool)."""
-    if not value or value[0] in "yYtT1" or value[:2].lower() == "on":
+    if value is None or value[:1] in {*"yYtT1"} or value[:2].lower() == "on":
         return True
-    return False if value[0] in "nNfF0" or value[:2].lower() == "of" else None
+    return False if value[:1] in {*"nNfF0"} or value[:2].lower() == "of" else None
 
 
 def _split(text: str) -> Iterator[str]:
-    """Words at blanks; double quotes keep blanks together and fall away (lib/cmdline.c: next_arg)."""
+    """Words at blanks, as they stand; double quotes keep blanks together."""
     word, quoted = "", False
     for letter in text:
         if letter == '"':
             quoted = not quoted
-        elif letter.isspace() and not quoted:
+        if letter.isspace() and not quoted:
             if word:
                 yield word
             word = ""

@@ -39,8 +39,7 @@ def disabling_word(conditions: Conditions) -> str | None:
 
 def blacklist(case: Case) -> Iterator[Trip]:
     """`module_blacklist=` of the command line; names letter by letter (kernel/module/main.c: blacklisted)."""
-    listed = case.conditions.cmdline_value("module_blacklist")
-    if listed and case.candidate.name in listed.split(","):
+    if case.candidate.name in case.conditions.blacklisted:
         yield case.trip("blacklisted")
 
 

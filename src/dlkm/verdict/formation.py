@@ -10,6 +10,7 @@ from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.layout import filled_sections, moved_sections, wanted_sections
 from dlkm.verdict.parameters import judge
+from dlkm.verdict.signing import lockdown
 
 
 def arch_finish(case: Case) -> Iterator[Trip]:
@@ -89,7 +90,9 @@ def _own_base(raw: bytes) -> tuple[int, bytes]:
 
 def parameters(case: Case) -> Iterator[Trip]:
     """The words given to the module (kernel/params.c: parse_args)."""
-    for verdict in judge(case.candidate, case.conditions.params_of(case.candidate.struct_name), case.era):
+    locked = lockdown(case.facts, case.conditions) != "none"
+    given = case.conditions.params_of(case.candidate.struct_name)
+    for verdict in judge(case.candidate, given, case.era, locked=locked):
         yield case.trip(
             verdict.rule,
             errno=verdict.errno,

@@ -13,7 +13,7 @@ GPL_COMPATIBLE = frozenset(
 # kernel/module/main.c: modules that the kernel calls proprietary whatever they say
 _BY_NAME = frozenset({"driverloader", "lve"})
 # kernel/panic.c: taint_flags, those that a module can set, in that order
-_LETTERS = "PFCOEKN"
+_LETTERS = "PFUCOEKN"
 
 
 def is_proprietary(name: str, licence: str) -> bool:
@@ -21,7 +21,7 @@ def is_proprietary(name: str, licence: str) -> bool:
     return licence not in GPL_COMPATIBLE or name in _BY_NAME
 
 
-def taint_of(case: "Case", *, unsigned: bool, forced: bool, inherited: bool) -> str:
+def taint_of(case: "Case", *, unsigned: bool, forced: bool, inherited: bool, dangerous: bool) -> str:
     """The letters that loading adds, in the kernel's order (Documentation/admin-guide/tainted-kernels.rst)."""
     candidate = case.candidate
     found = {
@@ -29,6 +29,7 @@ def taint_of(case: "Case", *, unsigned: bool, forced: bool, inherited: bool) -> 
         or candidate.struct_name == "ndiswrapper"
         or inherited,
         "F": forced,
+        "U": dangerous,
         "C": candidate.field("staging") is not None,
         "O": candidate.field("intree") is None,
         "E": unsigned,

@@ -5,7 +5,7 @@ Source: include/linux/moduleparam.h: struct kernel_param, kparam_array, kparam_s
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from struct import Struct, unpack_from
 
@@ -14,9 +14,11 @@ from dlkm.ko.elf import SHN_UNDEF, SHT_RELA, text
 from dlkm.verdict.candidate import Candidate
 
 _ENTRY, _NAME_AT, _SETTER_AT, _ARG_AT = 40, 0, 16, 32  # bytes of struct kernel_param on 64 bits, and places in it
+_FLAGS_AT, _UNSAFE, _HARDWARE = 27, 1, 2  # KERNEL_PARAM_FL_UNSAFE, KERNEL_PARAM_FL_HWPARAM
 _ELEMENT_SETTER_AT = 16  # of struct kparam_array; it and kparam_string begin with how much they take
 _MOST = 4096  # parameters of one module
 _STANDARD, _ARRAY = "param_ops_", "param_array_ops"
+_OWN_MIND = frozenset({"bool_enable_only"})  # what it answers hangs on what it was before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +26,13 @@ class Parameter:
     """One parameter. `type` is as modinfo words it, None for one whose value the module's own code takes.
 
     `limit`: how many elements an array takes, how many bytes a string, its end included; None where nobody knows.
+    `dangerous` and `of_hardware` are what module_param_unsafe and module_param_hw say.
     """
 
     type: str | None
     limit: int | None = None
+    dangerous: bool = False
+    of_hardware: bool = False
 
 
 def parameters_of(candidate: Candidate) -> dict[str, Parameter]:
@@ -63,12 +68,17 @@ class _Table:
         table = self._candidate.find("__param")
         size = min(self._candidate.sections[table].size, _MOST * _ENTRY) if table else 0
         pointers = self._pointers(table) if table else {}
+        raw = self._candidate.contents(table) if table else b""
         for start in range(0, size - size % _ENTRY, _ENTRY):
             name = pointers.get(start + _NAME_AT)
             if name is not None and not name.symbol:
                 told = self._at(name).partition(b"\0")[0]
                 parameter = self._parameter(pointers.get(start + _SETTER_AT), pointers.get(start + _ARG_AT))
-                yield text(told).replace("-", "_"), parameter
+                flags = raw[start + _FLAGS_AT] if len(raw) >= start + _ENTRY else 0
+                yield (
+                    text(told).replace("-", "_"),
+                    replace(parameter, dangerous=bool(flags & _UNSAFE), of_hardware=bool(flags & _HARDWARE)),
+                )
 
     def _parameter(self, setter: _Pointer | None, argument: _Pointer | None) -> Parameter:
         kind = setter.symbol if setter is not None else ""
@@ -119,4 +129,5 @@ class _Table:
 
 def _kind(setter: str) -> str | None:
     """The type that one of the kernel's own setters is for."""
-    return setter.removeprefix(_STANDARD) if setter.startswith(_STANDARD) else None
+    kind = setter.removeprefix(_STANDARD)
+    return None if kind in {setter, *_OWN_MIND} else kind

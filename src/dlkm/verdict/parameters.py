@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.era import Era
-from dlkm.verdict.param_table import parameters_of
+from dlkm.verdict.param_table import Parameter, parameters_of
 from dlkm.verdict.words import words_in
 
 # Type to (lowest, highest); kernel/params.c: STANDARD_PARAM_DEF. `long` as on 64 bits; narrower below.
@@ -21,12 +21,15 @@ _RANGES = {
     "ullong": (0, (1 << 64) - 1),
 }
 UNKNOWN = "parameter-unknown"  # the rule for a name that the module has not
+DANGEROUS = "parameter-dangerous"  # the rule for one that the kernel calls so
 _BOOLEANS = frozenset({"bool", "invbool", "bint"})
 _NO_VALUE_NEEDED = frozenset({"bool", "bint"})  # KERNEL_PARAM_OPS_FL_NOARG
 _LONGEST_TEXT = 1024  # param_set_charp
 _ARRAY = "array of "
 _NOT_THE_MODULES = frozenset({"async_probe", "dyndbg"})  # the loader's own
-_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\n?")
+_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_MOST = (1 << 64) - 1  # of any number; what more digits say is out of range, whatever follows them
+_DIGITS = 21  # of a decimal number, which is out of range then
 _ON_OR_OFF = re.compile(r"[oO][nNfF]")
 
 
@@ -47,35 +50,65 @@ class ParameterTrip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refusal:
-    """Why a value is refused; `rule` and `limit` as above."""
+    """What is said of a value, mostly why it is refused; `errno`, `rule` and `limit` as above.
 
-    errno: str
+    `seen`: somebody looked at the value, which is cut then where it is an array's.
+    """
+
+    errno: str | None
+    seen: bool = True
     rule: str = "parameter-invalid"
     limit: int = 0
 
 
-def judge(candidate: Candidate, words: Iterable[str], era: Era) -> Iterator[ParameterTrip]:
-    """What the kernel objects to among the words given, which it gets in one line; all are tried."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What decides beside type and value: bits of a `long`, letters that a boolean may begin with, lockdown."""
+
+    bits: int
+    letters: str
+    locked: bool
+
+
+def judge(candidate: Candidate, words: Iterable[str], era: Era, *, locked: bool) -> Iterator[ParameterTrip]:
+    """What the kernel objects to among the words given, which it gets in one line; all are tried.
+
+    `locked`: the kernel is locked down.
+    """
     line = " ".join(words)
     if not line:
         return
     known = parameters_of(candidate)
-    letters = "".join(era.words("boolean-letters"))
+    taken = _Taken(bits=candidate.layout.bits, letters="".join(era.words("boolean-letters")), locked=locked)
     for given, value in words_in(line):
         parameter = known.get(_own(given))
         if parameter is None:
             if given not in _NOT_THE_MODULES:
                 yield ParameterTrip(rule=UNKNOWN, errno=None, name=given, value=value or "", type="")
             continue
-        kind = parameter.type
-        if kind is None:
-            yield ParameterTrip(rule="parameter-own", errno=None, name=given, value=value or "", type="")
-            continue
-        no = _refusal(kind, value, candidate.layout.bits, letters, parameter.limit)
+        kind = parameter.type or ""
+        for said in _said(parameter, value, taken):
+            shown = _shown(kind, value) if said.seen else value or ""
+            yield ParameterTrip(rule=said.rule, errno=said.errno, name=given, value=shown, type=kind, limit=said.limit)
+
+
+def _said(parameter: Parameter, value: str | None, taken: _Taken) -> Iterator[_Refusal]:
+    """What the kernel says of one value, in its order (kernel/params.c: parse_one)."""
+    kind = parameter.type
+    if value is None and kind is not None and kind not in _NO_VALUE_NEEDED:
+        yield _Refusal(errno="EINVAL")
+        return
+    if parameter.of_hardware and taken.locked:
+        yield _Refusal(errno="EPERM", rule="parameter-invalid/locked", seen=False)
+        return
+    if parameter.dangerous:
+        yield _Refusal(errno=None, rule=DANGEROUS)
+    if kind is None:
+        yield _Refusal(errno=None, rule="parameter-own")
+    elif value is not None:
+        no = _refusal(kind, value, taken, parameter.limit)
         if no is not None:
-            yield ParameterTrip(
-                rule=no.rule, errno=no.errno, name=given, value=_shown(kind, value), type=kind, limit=no.limit
-            )
+            yield no
 
 
 def unknown(candidate: Candidate, line: str) -> list[str]:
@@ -94,32 +127,29 @@ def _shown(kind: str, value: str | None) -> str:
     return (value or "").partition(",")[0] if kind.startswith(_ARRAY) else value or ""
 
 
-def _refusal(kind: str, value: str | None, bits: int, letters: str, limit: int | None = None) -> _Refusal | None:
+def _refusal(kind: str, value: str, taken: _Taken, limit: int | None = None) -> _Refusal | None:
     """Why a value of a type is refused; None for one that is taken, or whose type is not known.
 
-    `letters` are those that a boolean may begin with; `limit` is the most that an array or a string takes, None where
-    nobody knows.
+    `limit` is the most that an array or a string takes, None where nobody knows.
     """
-    if value is None:
-        return None if kind in _NO_VALUE_NEEDED else _Refusal(errno="EINVAL")
     if kind.startswith(_ARRAY):
-        return _array(kind.removeprefix(_ARRAY), value.split(","), bits, letters, limit)
+        return _array(kind.removeprefix(_ARRAY), value.split(","), taken, limit)
     size = len(value.encode("utf-8", "surrogateescape"))
     if kind == "charp":
         return _Refusal(errno="ENOSPC", rule="parameter-too-large") if size > _LONGEST_TEXT else None
     if kind == "string":
         fits = limit is None or size < limit
         return None if fits else _Refusal(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
-    errno = _boolean(value, letters) if kind in _BOOLEANS else _number(kind, value, bits)
+    errno = _boolean(value, taken.letters) if kind in _BOOLEANS else _number(kind, value, taken.bits)
     return None if errno is None else _Refusal(errno=errno)
 
 
-def _array(kind: str, parts: list[str], bits: int, letters: str, limit: int | None) -> _Refusal | None:
+def _array(kind: str, parts: list[str], taken: _Taken, limit: int | None) -> _Refusal | None:
     """Element by element; one too many is refused when its turn comes (param_array)."""
     for number, part in enumerate(parts):
         if number == limit:
             return _Refusal(errno="EINVAL", rule="parameter-invalid/many", limit=number)
-        found = _refusal(kind, part, bits, letters)
+        found = _refusal(kind, part, taken)
         if found is not None:
             return found
     return None
@@ -135,12 +165,11 @@ def _number(kind: str, value: str, bits: int) -> str | None:
     if kind not in ranges:
         return None
     lowest, highest = ranges[kind]
-    match = _NUMBER.fullmatch(value)
+    match = _NUMBER.match(value)
     if match is None or (value.startswith("-") and lowest == 0):
         return "EINVAL"
     digits = match[1]
-    octal = len(digits) > 1 and digits[0] == "0" and digits[1] not in "xX"
-    if octal and not set(digits) <= set("01234567"):
+    number = int(digits, 8 if digits.isdecimal() else 16) if digits[0] == "0" else int(digits[:_DIGITS])
+    if number <= _MOST and value[match.end() :] not in {"", "\n"}:
         return "EINVAL"
-    number = int(digits, 8 if octal else 0) * (-1 if value.startswith("-") else 1)
-    return None if lowest <= number <= highest else "ERANGE"
+    return None if lowest <= (-number if value.startswith("-") else number) <= highest else "ERANGE"

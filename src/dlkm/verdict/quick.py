@@ -176,7 +176,7 @@ class Quick:
     @cached_property
     def _odd_names(self) -> frozenset[bytes]:
         """Names that conditions or the kernel speak of."""
-        dotted = (name.partition(".")[0] for name, _ in self._conditions.words() if "." in name)
+        dotted = (name for name, _ in self._conditions.cmdline_options())
         options = (name for name, _ in self._conditions.options)
         commands = (name for name, _ in self._conditions.commands)
         loaded = (name.replace("-", "_") for name in self._conditions.loaded)
@@ -221,7 +221,7 @@ class Quick:
 
     @cached_property
     def _blacklist(self) -> frozenset[str]:
-        return frozenset((self._conditions.cmdline_value("module_blacklist") or "").split(","))
+        return self._conditions.blacklisted
 
     def _is_at_hand(self, provider: str) -> bool:
         """As Supply.provider_installed, and not named in module_blacklist= (Supply.refusal_of)."""

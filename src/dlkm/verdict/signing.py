@@ -116,8 +116,7 @@ def sig_enforced(facts: Facts, conditions: Conditions) -> bool | None:
     """Whether only trusted modules load; None where neither flags nor configuration tell."""
     if conditions.sig_enforce is not None:
         return conditions.sig_enforce
-    given = conditions.cmdline_value("module.sig_enforce")
-    if given is not None and truth_of(given):
+    if any(map(truth_of, conditions.cmdline_values("module.sig_enforce"))):  # which no later word takes back
         return True
     return facts.option("MODULE_SIG_FORCE")
 
@@ -128,11 +127,9 @@ def lockdown(facts: Facts, conditions: Conditions) -> str:
         return conditions.lockdown
     if facts.option("SECURITY_LOCKDOWN_LSM") is False:
         return "none"
-    given = conditions.cmdline_value("lockdown")
-    if given in {"integrity", "confidentiality"}:
-        return given
-    for level in ("confidentiality", "integrity"):
-        if facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
+    given = frozenset(conditions.cmdline_values("lockdown"))
+    for level in ("confidentiality", "integrity"):  # the most that anybody asks for: none takes it back
+        if level in given or facts.option(f"LOCK_DOWN_KERNEL_FORCE_{level.upper()}"):
             return level
     return "none"
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-_BLANKS = " \t\n\v\f\r"  # and 0xa0, which no UTF-8 text has alone
+_BLANKS = " \t\n\v\f\r\xa0"  # lib/ctype.c, byte by byte: 0xa0 is one within a letter of UTF-8 too ("à")
 
 
 def words_in(text: str) -> Iterator[tuple[str, str | None]]:
@@ -11,7 +11,7 @@ def words_in(text: str) -> Iterator[tuple[str, str | None]]:
 
     Quotes keep blanks together; those around a value or a whole word fall away, others stay.
     """
-    rest = text.lstrip(_BLANKS)
+    rest = text.encode("utf-8", "surrogateescape").decode("latin-1").lstrip(_BLANKS)
     while rest:
         quoted = rest.startswith('"')
         rest = rest.removeprefix('"')
@@ -19,8 +19,13 @@ def words_in(text: str) -> Iterator[tuple[str, str | None]]:
         name, value = _parts(rest[:end], quoted=quoted)
         if value is None and name == "--":
             return
-        yield name, value
+        yield _text(name), None if value is None else _text(value)
         rest = rest[end:].lstrip(_BLANKS)
+
+
+def _text(raw: str) -> str:
+    """What the bytes of a word are as text again."""
+    return raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def _end(text: str, *, inside: bool) -> int:

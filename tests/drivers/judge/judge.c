@@ -20,6 +20,7 @@ static char *judge_charp = "nobody";
 static char judge_string[8];
 static int judge_array[3];
 static int judge_count;
+static int judge_unsafe;
 
 module_param(judge_bool, bool, 0444);
 module_param(judge_invbool, invbool, 0444);
@@ -34,6 +35,7 @@ module_param(judge_long, long, 0444);
 module_param(judge_ulong, ulong, 0444);
 module_param(judge_ullong, ullong, 0444);
 module_param(judge_charp, charp, 0444);
+module_param_unsafe(judge_unsafe, int, 0444);
 module_param_string(judge_string, judge_string, sizeof(judge_string), 0444);
 module_param_array(judge_array, int, &judge_count, 0444);
 

@@ -25,6 +25,9 @@ from dlkm.verdict.words import words_in
         ("a\tb\nc", [("a", None), ("b", None), ("c", None)]),
         ("a=1 -- b=2", [("a", "1")]),
         ("--=1 b=2", [("--", "1"), ("b", "2")]),
+        # 0xa0 is a blank to lib/ctype.c, and the last byte of "à" (c3 a0), not of "é" (c3 a9)
+        ("a=voilà b=é", [("a", "voil\udcc3"), ("b", "é")]),
+        ("a=\udca0b", [("a", ""), ("b", None)]),
     ],
 )
 def test_words(text: str, words: list[tuple[str, str | None]]) -> None:

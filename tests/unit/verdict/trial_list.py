@@ -944,6 +944,24 @@ def last_steps() -> Iterator[Trial]:
         errno="ENOSPC",
         log=("count: string doesn't fit in 3 chars.", "tiny: `four' too large for parameter `count'"),
     )
+    of_hardware = with_parameter("array of int", 4, flags=2)
+    locked = {"lockdown": "integrity", "params": ("count=1,2", "counts=1"), "trusted_certs": ()}
+    yield Trial(
+        rule="parameter-invalid/locked",
+        bad=sign(of_hardware, 1),
+        good=sign(of_hardware, 1),
+        world=World(conditions=locked),
+        near=World(conditions={**locked, "params": ("counts=1",)}),
+        errno="EPERM",
+        log=(
+            "Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7",
+            "tiny: `1,2' invalid for parameter `count'",
+        ),
+    )
+    dangerous = with_parameter("int", flags=1)
+    yield Trial(
+        rule="parameter-dangerous", bad=dangerous, good=dangerous, world=given("count=1"), near=given(), outcome="loads"
+    )
     yield Trial(
         rule="parameter-unknown",
         bad=typed,

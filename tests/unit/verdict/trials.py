@@ -198,7 +198,7 @@ def filled(entry: tuple[int, int], content: bytes) -> bytes:
     return module(change=adding(replace(target, data=content), replace(table, link=0)))
 
 
-def with_parameter(kind: str | None, limit: int = 0, parts: Sequence[Part] = ()) -> bytes:
+def with_parameter(kind: str | None, limit: int = 0, parts: Sequence[Part] = (), flags: int = 0) -> bytes:
     """A module with the parameter `count` (include/linux/moduleparam.h); kind None: its setter is the module's own.
 
     What an array or a string takes is the first number of its structure.
@@ -219,7 +219,7 @@ def with_parameter(kind: str | None, limit: int = 0, parts: Sequence[Part] = ())
     sections = (
         Part(name=".names", data=b"count\0"),
         Part(name=".limits", data=struct.pack("<IIQQQ", limit, 4, 0, 0, 0)),
-        Part(name="__param", data=bytes(40)),
+        Part(name="__param", data=struct.pack("<27xB12x", flags)),
         table("__param", pointers),
         table(".limits", [(16, element_ops)]),
     )
