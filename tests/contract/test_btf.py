@@ -31,13 +31,13 @@ def _files(kernel: Kernel) -> list[Path]:
 def _fits(path: Path, kernel: Kernel, facts: Facts) -> bool:
     candidate = Candidate(path, plain_bytes(path), kernel.arch)
     raw = candidate.contents(candidate.find(".BTF", allocated=False))
-    types, types_end, names = check_btf(raw, len(raw))
+    types, types_end, names, names_end = check_btf(raw, len(raw), layout=False)
     assert facts.image is not None
     assert facts.image.btf is not None
     assert facts.btf_names is not None
     base_types, base = facts.image.btf[0] + 1, facts.btf_names
     try:
-        BtfTypes(raw=raw[types:types_end], names=raw[names:], base_types=base_types, base=base).check()
+        BtfTypes(raw=raw[types:types_end], names=raw[names:names_end], base_types=base_types, base=base).check()
     except BtfError:
         return False
     return True

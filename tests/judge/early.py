@@ -4,11 +4,13 @@
 from collections.abc import Iterator
 
 from tests.judge.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, File, Section
-from tests.judge.pair import AS_IT_IS, Case, Tells, Where, also, load, pair
+from tests.judge.pair import AS_IT_IS, Case, Load, Tells, Where, also, load, pair
 from tests.judge.shop import Change, Maker, built, info, renaming, setting, vermagic, version
 
 ARM64, X86 = Where(arch="arm64"), Where(arch="x86_64")
 ARM64_612 = Where(arch="arm64", since=(6, 12))
+VERSIONED, UNVERSIONED = Where(option="MODVERSIONS"), Where(lacks="MODVERSIONS")
+FLAGGED = Where(feature="export-flags")
 SINCE_612, BEFORE_612 = Where(since=(6, 12)), Where(until=(6, 12))
 NO_VERSIONS = renaming("__versions", "__nothing")
 OTHER_RELEASE = vermagic(lambda text: "6.0.0-other" + text[text.index(" ") :])
@@ -25,7 +27,9 @@ def versions() -> Iterator[Case]:
     yield from pair("module-layout-entry", built("judge", version("module_layout", name="nothing")))
     yield from pair("no-versions-forced", built("judge", NO_VERSIONS))
     yield from pair("no-versions-forced", built("judge", setting("__versions", flags=0)), label="not in memory")
-    yield from pair("vermagic", built("judge", OTHER_WORDS), built("judge", OTHER_RELEASE))
+    yield from pair("vermagic", built("judge", OTHER_WORDS), built("judge", OTHER_RELEASE), where=VERSIONED)
+    yield from pair("vermagic", built("judge", OTHER_WORDS), where=UNVERSIONED, label="words")
+    yield from pair("vermagic", built("judge", OTHER_RELEASE), where=UNVERSIONED, label="release alone")
     yield from pair("vermagic", built("judge", vermagic(str.rstrip)), where=X86, label="trailing blank")
     yield from pair("vermagic", built("judge", vermagic(lambda text: text + " ")), label="one blank more")
     yield from pair(
@@ -37,13 +41,13 @@ def versions() -> Iterator[Case]:
     yield also("two vermagics", built("judge", _second_vermagic))
 
 
-def _hiding(section: str) -> Change:
+def _hiding(section: str, new: str = "__nothing") -> Change:
     """A section under another name, with its relocations where it has some."""
 
     def change(file: File) -> None:
         for one in file.sections:
             if one.name in {section, f".rela{section}"}:
-                one.name = one.name.replace(section, "__nothing")
+                one.name = one.name.replace(section, new)
 
     return change
 
@@ -62,6 +66,13 @@ def names() -> Iterator[Case]:
         "already-loaded",
         load(built(), ("judge", built()), loaded=frozenset({"judge"})),
         load(built(), ("judge_answer", built("judge_answer")), loaded=frozenset({"judge_answer"})),
+    )
+    closed = built("judge", info("import_ns", "module:judge"))
+    yield from pair(
+        "namespace-import",
+        closed,
+        built("judge", info("import_ns", "modules", "module")),
+        where=Where(step="namespace-imports"),
     )
     yield also("no name in .modinfo", built("judge", info("name")))
     yield also("staging", built("judge", info("staging", "Y")))
@@ -109,10 +120,26 @@ def layout() -> Iterator[Case]:
     bare = built("judge_giver", _hiding("__kcrctab"))
     gpl = built("judge_giver", _hiding("__kcrctab_gpl"))
     giver = load(built("judge_giver"), name="judge_giver")
-    yield from pair("export-versions-forced", load(bare, name="judge_giver"), giver)
-    yield from pair("export-versions-forced", load(gpl, name="judge_giver"), giver, label="GPL")
+    yield from pair("export-versions-forced", load(bare, name="judge_giver"), giver, where=VERSIONED)
+    two = Where(option="MODVERSIONS", until=(7, 1))
+    yield from pair("export-versions-forced", load(gpl, name="judge_giver"), giver, where=two, label="GPL")
+    yield from flags()
     yield also("a section of no bytes", built("judge", lambda file: file.add(_nobits())))
     yield also("as it is", AS_IT_IS)
+
+
+def flags() -> Iterator[Case]:
+    """The bytes of flags that exports have, and tables that they had before."""
+    name = "judge_giver"
+    giver = load(built(name), name=name)
+    unflagged = built(name, _hiding("__kflagstab"))
+    yield from pair("export-flags", load(unflagged, name=name), giver, where=FLAGGED)
+    unallocated = built(name, setting("__kflagstab", flags=0))
+    yield from pair("export-flags", load(unallocated, name=name), giver, where=FLAGGED, label="not in memory")
+    old = built(name, _hiding("__kflagstab"), _hiding("__ksymtab", "__ksymtab_gpl"))
+    yield also("exports as they were", load(old, name=name), where=FLAGGED)
+    user = ("judge_user", built("judge_user"))
+    yield also("a user of exports as they were", Load(files=((name, old), user)), where=FLAGGED)
 
 
 def _nobits(size: int = 4096, align: int = 1) -> Section:

@@ -4,12 +4,16 @@
 import struct
 from collections.abc import Iterator
 
+from dlkm.kernel.image import read_image
 from tests.judge.elf import File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
 from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, own, renaming
 
 X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
-MODULES_BTF = Where(since=(5, 11))  # kernel/bpf/btf.c: btf_module_notify
+# kernel/bpf/btf.c: btf_module_notify
+TOLERANT = Where(since=(5, 11), option="MODULE_ALLOW_BTF_MISMATCH")
+STRICT = Where(since=(5, 11), lacks="MODULE_ALLOW_BTF_MISMATCH", option="DEBUG_INFO_BTF_MODULES")
+DRIVERS = Where(feature="driver-names")
 GIVER = ("judge_giver", built("judge_giver"))
 # Values in one load: the kernel tries all, and says of each that it does not take.
 BOOLEANS = (
@@ -117,7 +121,10 @@ def finish() -> Iterator[Case]:
         label="init",
     )
     for label, data in BTF.items():
-        yield from pair("btf-tolerated", built("judge", _btf(data)), label=label, where=MODULES_BTF)
+        yield from pair("btf-tolerated", built("judge", _btf(data)), label=label, where=TOLERANT)
+        yield from pair("btf", built("judge", _btf(data)), label=label, where=STRICT)
+    for label, data in LAYOUTS.items():
+        yield also(f"BTF with layouts: {label}", built("judge", _btf(data)), where=STRICT)
 
 
 def _btf_header(magic: int = 0xEB9F, version: int = 1, flags: int = 0, names: int = 4) -> bytes:
@@ -130,6 +137,23 @@ BTF = {
     "flags": _btf_header(flags=1),
     "size": _btf_header(names=5),
     "short": b"\x9f\xeb\1\0",
+}
+
+
+def _with_layouts(place: int, size: int, names: int = 4, length: int = 32) -> bytes:
+    head = struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, length, 0, 0, 0, names, place, size)
+    return head + bytes(names + size)
+
+
+LAYOUTS = {
+    "good": _with_layouts(4, 8),
+    "none": _with_layouts(0, 0),
+    "odd": _with_layouts(4, 6),
+    "a gap": _with_layouts(8, 4) + bytes(4),
+    "unaligned": _with_layouts(5, 4, names=5),
+    "header cut off": _with_layouts(0, 0, length=28)[:28] + bytes(4),
+    "a longer header": _with_layouts(4, 4, length=36)[:32] + bytes(4) + bytes(8),
+    "a longer header with content": _with_layouts(4, 4, length=36)[:32] + b"\1\0\0\0" + bytes(8),
 }
 
 
@@ -189,15 +213,25 @@ def taken() -> Iterator[Case]:
     yield from pair("built-in", _called("printk"), _called("printks"), where=X86, label="parameters")
     yield from pair("built-in-beside", load(_beside), load(built()))
     yield from pair("built-in-unknown", _called("printk"), _called("printks"), where=ARM64, tells=Tells.NOT)
+    driver, none = (load(_shown(stands), name="judge") for stands in (True, False))
+    yield from pair("built-in-unknown", driver, none, where=DRIVERS, tells=Tells.NOT, label="perhaps a driver")
 
 
 def _beside(shop: Shop) -> bytes:
-    """`judge` under the name of something built in that has neither parameters nor a version."""
-    known = shop.facts.builtin_modinfo
-    name = next(
-        name for name in sorted(shop.facts.builtin) if not known.get(name, frozenset()) & {"parmtype", "version"}
-    )
-    return built("judge", named(name))(shop)
+    """`judge` under the name of something built in that has neither parameters nor a version, and is no driver."""
+    return _shown(stands=False)(shop)
+
+
+def _shown(stands: bool) -> Maker:  # noqa: FBT001 — the one thing it asks
+    """The same; or of one that may be a driver, as its name stands in the image."""
+
+    def make(shop: Shop) -> bytes:
+        assert shop.kernel.image is not None
+        known, image = shop.facts.builtin_modinfo, read_image(shop.kernel.image).data
+        bare = (name for name in sorted(shop.facts.builtin) if not known.get(name, set()) & {"parmtype", "version"})
+        return built("judge", named(next(name for name in bare if (f"{name}\0".encode() in image) is stands)))(shop)
+
+    return make
 
 
 def _called(name: str) -> Load:
@@ -206,7 +240,7 @@ def _called(name: str) -> Load:
 
 def answers() -> Iterator[Case]:
     """What init() answers no file can foretell."""
-    for number in (-19, -16, -2, -22, -8):
+    for number in (-19, -17, -16, -2, -22, -8):
         maker: Maker = built("judge_answer")
         one = load(maker, name="judge_answer", params=(f"judge_answer={number}",))
         yield also(f"init() answers {number}", one, tells=Tells.NOT)

@@ -28,18 +28,28 @@ class Tells(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """The kernels that a case is for: from `since` on, before `until`, with a `feature` of eras.toml."""
+    """The kernels that a case is for: from `since` on, before `until`, with a `feature` or `step` of eras.toml.
+
+    `option` is one that their configuration has, `lacks` one that it has not; without one at hand it has all.
+    """
 
     arch: str = ""
     feature: str = ""
+    step: str = ""
+    option: str = ""
+    lacks: str = ""
     since: tuple[int, ...] = (0,)
     until: tuple[int, ...] = (9999,)
 
     def holds(self, kernel: Kernel) -> bool:
         """Whether it is for that kernel."""
         era = era_of(kernel)
-        featured = not self.feature or self.feature in era.features
-        return featured and self.arch in {"", kernel.arch.name} and self.since <= era.version < self.until
+        on = kernel.config.on if kernel.config else bool
+        configured = (not self.option or on(self.option)) and not (self.lacks and on(self.lacks))
+        featured = self.feature in {"", *era.features} and self.step in {"", *era.checks}
+        return (
+            configured and featured and self.arch in {"", kernel.arch.name} and self.since <= era.version < self.until
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

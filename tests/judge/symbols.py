@@ -209,7 +209,7 @@ def _given_elsewhere(file: File) -> None:
 
 
 def _percpu_relocation(file: File) -> None:
-    """Of a type that is not known: the loader passes over what is for per-CPU data."""
+    """Of a type that is not known: before 6.16 the loader passes over what is for per-CPU data."""
     name = ".data..percpu"
     raw = (0).to_bytes(8, "little") + (999).to_bytes(8, "little") + bytes(8)
     link, target = file.number(".symtab"), file.number(name)
@@ -251,7 +251,9 @@ def relocations() -> Iterator[Case]:
     )
     yield from pair("relocation-reach", built("judge", setting(data, flags=SHF_WRITE)), where=ARM64, tells=Tells.NOT)
     yield also("what is given, with a value of its own", built("judge", _given_elsewhere), where=X86)
-    yield also("per-CPU data with a relocation", load(built("judge_percpu", _percpu_relocation), name="judge_percpu"))
+    percpu, plain = (load(built("judge_percpu", *how), name="judge_percpu") for how in ([_percpu_relocation], []))
+    yield from pair("relocation-type", percpu, plain, where=Where(feature="percpu-relocated"), label="per-CPU data")
+    yield also("per-CPU data with a relocation", percpu)
     klp = setting(f".rela{data}", flags=SHF_RELA_LIVEPATCH)
     later = built("judge", klp, renaming(f".rela{data}", ".klp.rela.judge.data"))
     yield from pair("livepatch-section", built("judge", klp), later, where=X86)

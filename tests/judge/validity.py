@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.judge.elf import SHF_WRITE, SHT_NOBITS, SHT_PROGBITS, SHT_SYMTAB, File, Section, with_fields
+from tests.judge.elf import SHF_ALLOC, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS, SHT_SYMTAB, File, Section, with_fields
 from tests.judge.pair import Case, Where, also, pair
 from tests.judge.shop import THIS, Maker, built, raw, renaming, setting
 
@@ -69,7 +69,7 @@ def headers() -> Iterator[Case]:
 def names() -> Iterator[Case]:
     """The table of names, every section's name and place."""
     yield from pair("elf-names-bounds", _placed(".shstrtab", 1), where=BEFORE_612)
-    yield from pair("elf-names-type", header(".shstrtab", type=SHT_PROGBITS), where=SINCE_612)
+    yield from pair("elf-names-type", header(".shstrtab", type=SHT_PROGBITS), where=Where(step="names-type"))
     yield from pair("elf-names-empty", header(".shstrtab", size=0), where=SINCE_519)
     yield also("no names of sections", header(".shstrtab", size=0), where=BEFORE_519)
     yield from pair("elf-names-terminated", header(".shstrtab", size=5))
@@ -84,9 +84,10 @@ def names() -> Iterator[Case]:
     yield from pair("elf-symbols-link", header(".symtab", link=0), label="none")
     yield from pair("elf-symbols-link", header(".symtab", link=0xFFFFFFFF), label="last")
     yield from pair("elf-section-zero", header("", type=0x80000000), label="large type")
-    yield from pair("elf-strings-type", header(".strtab", type=SHT_PROGBITS), where=SINCE_612)
-    yield also("names of another type", header(".shstrtab", type=SHT_PROGBITS), where=BEFORE_612)
-    yield also("symbols' names of another type", header(".strtab", type=SHT_PROGBITS), where=BEFORE_612)
+    typed = Where(step="symbols-link-type")
+    yield from pair("elf-strings-type", header(".strtab", type=SHT_PROGBITS), where=typed)
+    yield also("names of another type", header(".shstrtab", type=SHT_PROGBITS))
+    yield also("symbols' names of another type", header(".strtab", type=SHT_PROGBITS))
     yield also("names beyond the end", _placed(".shstrtab", 1), where=SINCE_612)
 
 
@@ -111,6 +112,39 @@ def parts() -> Iterator[Case]:
     yield from pair("this-module-size", built("judge", _longer(-8)), where=NEW, label="shorter")
 
 
+def _strings(change: Callable[[bytes], bytes]) -> Maker:
+    """`judge` with other bytes in the table of its symbols' names."""
+    return built("judge", lambda file: setattr(file[".strtab"], "data", change(file[".strtab"].data)))
+
+
+def symbol_names() -> Iterator[Case]:
+    """The table of the symbols' names, as kernels since 6.13 want it."""
+    where = Where(step="symbol-names")
+    yield from pair("symbol-names-empty", header(".strtab", size=0), where=where)
+    yield from pair("symbol-names-start", _strings(lambda names: b"x" + names[1:]), where=where)
+    yield from pair(
+        "symbol-names-end", _strings(lambda names: names + b"x"), _strings(lambda names: names + b"x\0"), where=where
+    )
+    yield from pair("symbol-name-outside", header(".strtab", size=1), where=where)
+
+
+def extended_versions() -> Iterator[Case]:
+    """Tables of extended versions, be the kernel without versions."""
+    where = Where(step="extended-tables")
+    crcs, names = "__version_ext_crcs", "__version_ext_names"
+
+    def with_tables(*tables: tuple[str, bytes]) -> Maker:
+        parts = [Section(name=name, type=SHT_PROGBITS, flags=SHF_ALLOC, data=data) for name, data in tables]
+        return built("judge", *[lambda file, part=part: file.add(part) for part in parts])
+
+    unseen = Where(step="extended-tables", lacks="MODVERSIONS")
+    for one in ((crcs, bytes(4)), (names, b"a\0")):
+        yield from pair("extended-versions-pair", with_tables(one), where=where, label=one[0])
+    good = with_tables((crcs, bytes(8)), (names, b"a\0b\0"))
+    yield from pair("extended-versions-names", with_tables((crcs, bytes(12)), (names, b"a\0b\0")), where=where)
+    yield also("extended versions that nobody asks for", good, where=unseen)
+
+
 def _longer(by: int) -> Callable[[File], None]:
     def change(file: File) -> None:
         data = file[THIS].data
@@ -124,3 +158,5 @@ def cases() -> Iterator[Case]:
     yield from headers()
     yield from names()
     yield from parts()
+    yield from symbol_names()
+    yield from extended_versions()

@@ -137,6 +137,17 @@ class Facts:
         """What built-in parameters take below /sys/module; None when no image at hand tells."""
         return self.image.sysfs if self.image is not None else None
 
+    def stands_in_image(self, text: str) -> bool | None:
+        """Whether a string stands in the kernel's image, which is read for it; None when none at hand can be read."""
+        from dlkm.kernel.image import read_image
+
+        if self.kernel.image is None:
+            return None
+        try:
+            return text.encode("utf-8", "surrogateescape") + b"\0" in read_image(self.kernel.image).data
+        except DlkmError:
+            return None
+
     @cached_property
     def certificates(self) -> tuple[bytes, ...] | None:
         """The certificates built into the kernel, in DER; None when no image at hand can be read."""

@@ -15,11 +15,11 @@ from struct import Struct, error, unpack_from
 # take a second to load.
 Types = Mapping[str, str]
 
-_HEADER = 24
-# Magic, version 1, no flags, a header of 24 bytes, types from 0 on: so it stands in a raw image, in either byte order.
+# Magic, version 1, no flags, a header of 24 or (Linux 7.1) 32 bytes, types from 0 on: so it stands in a raw image, in
+# either byte order.
 _START = {
-    "<": re.compile(rb"\x9f\xeb\x01\x00\x18\x00\x00\x00\x00\x00\x00\x00"),
-    ">": re.compile(rb"\xeb\x9f\x01\x00\x00\x00\x00\x18\x00\x00\x00\x00"),
+    "<": re.compile(rb"\x9f\xeb\x01\x00[\x18\x20]\x00\x00\x00\x00\x00\x00\x00"),
+    ">": re.compile(rb"\xeb\x9f\x01\x00\x00\x00\x00[\x18\x20]\x00\x00\x00\x00"),
 }
 _LEAST = 4096  # bytes of types: a kernel has millions, and other programs' (tests, lskel) some hundreds
 _PLACES = 64
@@ -57,7 +57,7 @@ class KernelBtf:
         entry, place, end = Struct(f"{self.order}II").unpack_from, 0, len(self.raw)
         while place + 12 <= end:
             info = entry(self.raw, place)[1]
-            kind, members = info >> 24 & 0x1F, info & 0xFFFF
+            kind, members = info >> 24 & 0x7F, info & 0xFFFFFF  # before Linux 7.2 fewer bits, and zeroes in the others
             if not 0 < kind < _KINDS:
                 return
             yield kind, place
@@ -79,7 +79,7 @@ def _at(data: bytes, start: int, order: str) -> KernelBtf | None:
         header, types, types_size, names, names_size = unpack_from(f"{order}5I", data, start + 4)
     except error:
         return None
-    if not _START[order].match(data, start) or header != _HEADER:
+    if not _START[order].match(data, start):
         return None
     first, second = start + header + types, start + header + names
     if names != types + types_size or second + names_size > len(data) or data[second : second + 1] != b"\0":

@@ -14,12 +14,16 @@ _FLAG_GPL = 1  # include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """One exported symbol; `crc` is None where the module was built without CONFIG_MODVERSIONS."""
+    """One exported symbol; `crc` is None where the module was built without CONFIG_MODVERSIONS.
+
+    `flagged`: its table is the one with flags beside it.
+    """
 
     name: str
     crc: int | None
     gpl: bool
     namespace: str
+    flagged: bool = False
 
 
 def exports_of(elf: Elf) -> tuple[Export, ...]:
@@ -53,6 +57,7 @@ class _Tables:
                 self._crcs[symbol.name.removeprefix(_CRC)] = symbol
             else:
                 self._namespaces[symbol.name.removeprefix(_NAMESPACE)] = symbol
+        self._flags = elf.section("__kflagstab")
         self._counts = Counter(entry.section for entry in self._entries)
 
     def exports(self) -> Iterator[Export]:
@@ -68,6 +73,7 @@ class _Tables:
                 crc=self._crc(name, section.name, number),
                 gpl=self._gpl(section.name, number),
                 namespace=self._namespace(name),
+                flagged=self._flags is not None and section.name == "__ksymtab",
             )
 
     def _crc(self, name: str, table: str, number: int) -> int | None:
@@ -86,8 +92,8 @@ class _Tables:
     def _gpl(self, table: str, number: int) -> bool:
         if table != "__ksymtab":
             return table == "__ksymtab_gpl"
-        flags = self._elf.section("__kflagstab")
-        return flags is not None and any(flag & _FLAG_GPL for flag in self._content(flags.index)[number : number + 1])
+        flags = self._content(self._flags.index)[number : number + 1] if self._flags is not None else b""
+        return any(flag & _FLAG_GPL for flag in flags)
 
     def _namespace(self, name: str) -> str:
         symbol = self._namespaces.get(name)

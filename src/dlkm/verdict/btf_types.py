@@ -9,7 +9,8 @@ from struct import Struct
 
 from dlkm.verdict.btf import BtfError
 
-_INFO = 0x9F00FFFF  # BTF_INFO_MASK
+_NARROW, _WIDE = (0x1F, 0xFFFF), (0x7F, 0xFFFFFF)  # bits of a type's kind, and of the number of its members
+_FLAG = 1 << 31
 _LAST_OFFSET, _LAST_TYPE = 0x00FFFFFF, 0x000FFFFF  # BTF_MAX_NAME_OFFSET, BTF_MAX_TYPE
 _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT = range(1, 12)
 _FUNC, _FUNC_PROTO, _VAR, _DATASEC, _FLOAT, _DECL_TAG, _TYPE_TAG, _ENUM64 = range(12, 20)
@@ -20,6 +21,7 @@ _FIXED = {_INT: 1, _ARRAY: 3, _VAR: 1, _DECL_TAG: 1}
 _EACH = {_STRUCT: 3, _UNION: 3, _ENUM: 2, _FUNC_PROTO: 2, _DATASEC: 3, _ENUM64: 3}
 _NO_MEMBERS = frozenset({_INT, _ARRAY, _FWD, _VAR, _FLOAT, _DECL_TAG, *_REFERENCES})
 _NO_FLAG = frozenset({_INT, _ARRAY, _FUNC, _FUNC_PROTO, _VAR, _DATASEC, _FLOAT, _DECL_TAG, *_REFERENCES})
+_FLAGGED = frozenset({_DECL_TAG, _TYPE_TAG})  # from some kernel on
 _NAMED = frozenset({_FWD, _TYPEDEF, _FUNC, _VAR})
 _UNNAMED = frozenset({_ARRAY, _FUNC_PROTO, _PTR, _VOLATILE, _CONST, _RESTRICT})
 _FLOATS = frozenset({2, 4, 8, 12, 16})
@@ -45,7 +47,8 @@ class Type:
 class BtfTypes:
     """A module's types and names upon a kernel's: `base_types` counts these, with void, and `base` are their names.
 
-    `printable`: names of sections may be of any printable characters, as kernels since 6.11 take them.
+    What newer kernels take: names of sections of any printable characters (`printable`), tags with the flag
+    (`tag_flags`) or behind other modifiers (`free_tags`), types with more than 65,535 members (`wide`).
     """
 
     raw: bytes
@@ -54,6 +57,9 @@ class BtfTypes:
     base: bytes
     order: str = "<"
     printable: bool = True
+    tag_flags: bool = True
+    free_tags: bool = True
+    wide: bool = True
 
     def check(self) -> None:
         """BtfError when the kernel would not take them."""
@@ -68,12 +74,13 @@ class BtfTypes:
 
     def _read(self) -> Iterator[Type]:
         head, place, end = Struct(f"{self.order}3I"), 0, len(self.raw)
+        kinds, most = _WIDE if self.wide else _NARROW
         while place < end:
             if end - place < head.size:
                 raise _wrong("a type is cut off")
             name, info, size = head.unpack_from(self.raw, place)
-            kind, members = info >> 24 & 0x1F, info & 0xFFFF
-            if info & ~_INFO or not _INT <= kind <= _ENUM64:
+            kind, members = info >> 24 & kinds, info & most
+            if info & ~(_FLAG | kinds << 24 | most) or not _INT <= kind <= _ENUM64:
                 raise _wrong(f"a type of kind {kind}, which there is not")
             count = _FIXED.get(kind, 0) + _EACH.get(kind, 0) * members
             place += head.size
@@ -88,14 +95,14 @@ class BtfTypes:
             raise _wrong(f"the name of type {number} lies outside the kernel's names and its own")
         sound = (
             not (one.kind in _NO_MEMBERS and one.members)
-            and not (one.kind in _NO_FLAG and one.flag)
+            and not (one.flag and one.kind in (_NO_FLAG - _FLAGGED if self.tag_flags else _NO_FLAG))
             and self._name_fits(one)
             and self._content_fits(one)
         )
         if not sound:
             raise _wrong(f"type {number} makes no sense upon this kernel's types")
         if one.kind == _INT and one.words[1] >> 24 & 0xF not in _ENCODINGS:
-            raise BtfError(f"type {number} is encoded in a way that there is not", "EOPNOTSUPP", -524)
+            raise BtfError(f"type {number} is encoded in a way that there is not", "ENOTSUPP", -524)
 
     def _name_fits(self, one: Type) -> bool:
         if one.kind == _DATASEC:
@@ -145,7 +152,10 @@ class BtfTypes:
         return bool(name and self._known(name) and pattern.match(*self._place(name)))
 
     def _check_tags(self) -> None:
-        """Type tags stand before other modifiers, and no chain of these is endless (btf_check_type_tags)."""
+        """Type tags stand before other modifiers, and no chain of these is endless (btf_check_type_tags).
+
+        Source: btf_check_modifier_chain_length, too, which took its place.
+        """
         last = self.base_types + len(self.types)
         for number, one in enumerate(self.types, self.base_types):
             current, tagged, left = number, one.kind == _TYPE_TAG, _CHAIN
@@ -153,7 +163,7 @@ class BtfTypes:
                 if not left:
                     raise BtfError(f"type {number} refers to itself", "ELOOP", -40)
                 left -= 1
-                if found.kind == _TYPE_TAG and not tagged:
+                if found.kind == _TYPE_TAG and not tagged and not self.free_tags:
                     raise _wrong(f"type {number} has its tags behind other modifiers")
                 tagged = tagged and found.kind == _TYPE_TAG
                 current = found.words[0]

@@ -23,8 +23,8 @@ THIS = b".gnu.linkonce.this_module"
 ROW = 64  # bytes of struct modversion_info
 # Sections that the quick look asks for by name; the content of the first ones too.
 _READ = (THIS, b".modinfo", b"__versions", b".BTF")
-NAMES = frozenset((*_READ, b".data..percpu", b"__ksymtab", b"__ksymtab_gpl", b"__kcrctab", b"__kcrctab_gpl", b".ctors",
-          b"__version_ext_crcs", b"__version_ext_names"))  # fmt: skip
+NAMES = frozenset((*_READ, b".data..percpu", b"__ksymtab", b"__ksymtab_gpl", b"__kflagstab", b"__kcrctab",
+          b"__kcrctab_gpl", b".ctors", b"__version_ext_crcs", b"__version_ext_names"))  # fmt: skip
 _HEADER = layout_of(64, big_endian=False).header.unpack_from
 _HEADER_SIZE, _SECTION_SIZE = 64, 64
 _NAME_AND_INFO = Struct("<IB").unpack_from

@@ -92,6 +92,9 @@ def _direct(content: bytes, size: int, rest: Sequence[Any], table: Entries, owne
 def _names(candidate: Candidate, era: Era, index: int, table: Entries, owners: Owners) -> Iterator[str]:
     """Names other than those of the entries' symbols, and what is no string (include/linux/export-internal.h)."""
     entry, name, namespace = era.words("export-names")
+    flags = candidate.find("__kflagstab") if "export-flags" in era.features else 0
+    if flags and candidate.sections[flags].size * entry != candidate.sections[index].size:
+        yield "has not one byte of flags (__kflagstab) for each entry"
     symbols, strings = candidate.layout.symbol.iter_unpack(candidate.symbol_bytes), candidate.symbol_names
     said = {
         value: strings[start + len(_EXPORT) : strings.find(b"\0", start)]

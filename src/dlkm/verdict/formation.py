@@ -8,6 +8,7 @@ from dlkm.ko.elf import SHN_UNDEF
 from dlkm.verdict.btf import BtfError, check_btf, check_names
 from dlkm.verdict.btf_types import BtfTypes
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.era import Era
 from dlkm.verdict.layout import filled_sections, moved_sections, wanted_sections
 from dlkm.verdict.parameters import judge
 from dlkm.verdict.signing import lockdown
@@ -22,8 +23,12 @@ def arch_finish(case: Case) -> Iterator[Trip]:
 
 
 def duplicate_exports(case: Case) -> Iterator[Trip]:
-    """No export that the kernel or a loaded module has (verify_exported_symbols); the plain ones first."""
-    ordered = sorted(case.candidate.exports, key=lambda export: (export.gpl, export.name))
+    """No export that the kernel or a loaded module has (verify_exported_symbols), in the order of the tables."""
+    exports = case.candidate.exports
+    if "export-flags" in case.era.features:
+        ordered = sorted((one for one in exports if one.flagged), key=lambda export: export.name)
+    else:
+        ordered = sorted(exports, key=lambda export: (export.gpl, export.name))
     for export in ordered:
         found = case.supply.find(export.name)
         if found is None or found.owner == normalise_module_name(case.candidate.struct_name):
@@ -58,20 +63,30 @@ def btf(case: Case) -> Iterator[Trip]:
 
 def _whole_btf(case: Case, raw: bytes) -> None:
     """BtfError when the header makes no sense, or the types do not upon those that they are built on."""
-    types, types_end, names = check_btf(raw, len(raw))
-    check_names(raw[names:], alone=False)
-    index = case.candidate.find(".BTF.base", allocated=False) if "btf-base" in case.era.features else 0
-    base = _own_base(case.candidate.contents(index)) if index else _kernel_base(case)
+    features = case.era.features
+    types, types_end, names, names_end = check_btf(raw, len(raw), layout="btf-layout" in features)
+    check_names(raw[names:names_end], alone=False)
+    index = case.candidate.find(".BTF.base", allocated=False) if "btf-base" in features else 0
+    base = _own_base(case.era, case.candidate.contents(index)) if index else _kernel_base(case)
     if base is None:
         return
-    BtfTypes(
-        raw=raw[types:types_end],
-        names=raw[names:],
+    order = ">" if case.candidate.layout.big_endian else "<"
+    _types(case.era, raw[types:types_end], raw[names:names_end], base, order).check()
+
+
+def _types(era: Era, raw: bytes, names: bytes, base: tuple[int, bytes], order: str = "<") -> BtfTypes:
+    """Types upon so many others and their names, as the kernel reads them."""
+    return BtfTypes(
+        raw=raw,
+        names=names,
         base_types=base[0],
         base=base[1],
-        order=">" if case.candidate.layout.big_endian else "<",
-        printable="btf-section-names" in case.era.features,
-    ).check()
+        order=order,
+        printable="btf-section-names" in era.features,
+        tag_flags="btf-tag-flags" in era.features,
+        free_tags="btf-free-tags" in era.features,
+        wide="btf-wide-info" in era.features,
+    )
 
 
 def _kernel_base(case: Case) -> tuple[int, bytes] | None:
@@ -79,13 +94,14 @@ def _kernel_base(case: Case) -> tuple[int, bytes] | None:
     return (image.btf[0] + 1, names) if image is not None and image.btf is not None and names is not None else None
 
 
-def _own_base(raw: bytes) -> tuple[int, bytes]:
+def _own_base(era: Era, raw: bytes) -> tuple[int, bytes]:
     """The base that came along (.BTF.base); whether it can be found again in the kernel is not looked at."""
-    types, types_end, names = check_btf(raw, len(raw))
-    check_names(raw[names:], alone=True)
-    own = BtfTypes(raw=raw[types:types_end], names=raw[names:], base_types=1, base=b"")
+    types, types_end, start, end = check_btf(raw, len(raw), layout="btf-layout" in era.features)
+    names = raw[start:end]
+    check_names(names, alone=True)
+    own = _types(era, raw[types:types_end], names, (1, b""))
     own.check()
-    return len(own.types) + 1, raw[names:]
+    return len(own.types) + 1, names
 
 
 def parameters(case: Case) -> Iterator[Trip]:
@@ -107,16 +123,20 @@ def parameters(case: Case) -> Iterator[Trip]:
 def built_in_name(case: Case) -> Iterator[Trip]:
     """A name that is taken in sysfs (kernel/module/sysfs.c: mod_sysfs_init).
 
-    What is built in takes its name there only by a parameter that is shown, or a version.
+    What is built in takes its name there by a parameter that is shown, a version, or (drivers/base/module.c) a driver,
+    of which no file but the image tells, and that only by not having the name.
     """
     name = normalise_module_name(case.candidate.struct_name)
     keys = case.facts.builtin_modinfo.get(name, frozenset())
-    if name not in case.facts.builtin and (not (keys or name in case.era.words("sysfs-core")) or _is_own(case, name)):
+    core = (*case.era.words("sysfs-core"), *case.era.words("sysfs-drivers"))
+    if name not in case.facts.builtin and (not (keys or name in core) or _is_own(case, name)):
         return
     shown = case.facts.sysfs_names
     if "version" in keys or (shown is not None and name in shown):
         yield case.trip("built-in")
-    elif shown is None and ("parmtype" in keys or name not in case.facts.builtin):
+    elif (shown is None and ("parmtype" in keys or name not in case.facts.builtin)) or (
+        "driver-names" in case.era.features and case.facts.stands_in_image(name) is not False
+    ):
         yield case.trip("built-in-unknown")
     elif name in case.facts.builtin:
         yield case.trip("built-in-beside")

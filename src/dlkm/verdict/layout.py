@@ -139,11 +139,19 @@ def constructors(case: Case) -> Iterator[Trip]:
         yield case.trip("constructors")
 
 
+def export_flags(case: Case) -> Iterator[Trip]:
+    """Exports come with a byte of flags each (check_export_symbol_sections)."""
+    index = case.candidate.find("__ksymtab")
+    if index and case.candidate.sections[index].size >= _EXPORT_SIZE and not case.candidate.find("__kflagstab"):
+        yield case.trip("export-flags")
+
+
 def export_versions(case: Case) -> Iterator[Trip]:
     """Exports come with CRCs (check_export_symbol_versions; check_module_license_and_versions before 6.4)."""
     if not case.facts.modversions:
         return
-    for table, crcs in (("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")):
+    for suffix in ("",) if "export-flags" in case.era.features else ("", "_gpl"):
+        table, crcs = f"__ksymtab{suffix}", f"__kcrctab{suffix}"
         index = case.candidate.find(table)
         if index and case.candidate.sections[index].size >= _EXPORT_SIZE and not case.candidate.find(crcs):
             yield from without_versions(case, "export-versions")
@@ -166,6 +174,7 @@ CHECKS: dict[str, Check] = {
     "memory": memory,
     "percpu": percpu,
     "constructors": constructors,
+    "export-flags": export_flags,
     "export-versions": export_versions,
     "namespace-imports": namespace_imports,
 }

@@ -34,6 +34,7 @@ _PERCPU_RESERVE = 8 << 10
 # Names that ask for a closer look, whatever the kernel.
 _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
+_FLAGS = b"__kflagstab"
 _ALLOCATED = (THIS, b".modinfo", b"__versions")
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
 _EXPORTS = frozenset({b"__ksymtab", b"__ksymtab_gpl"})
@@ -141,8 +142,14 @@ class Quick:
             and file.size(at[THIS]) == self._facts.struct_module_size
             and (percpu is None or (file.size(percpu) <= _PERCPU_RESERVE and file.align(percpu).bit_count() <= 1))
             and all(crcs in at for exports, crcs in _CRC_TABLES if exports in at)
-            and (b".BTF" not in at or _btf_fits(file))
+            and (not self._flagged or _EXPORTS.isdisjoint(at) or _FLAGS in at)
+            and (b".BTF" not in at or _btf_fits(file, layout="btf-layout" in self._era.features))
         )
+
+    @property
+    def _flagged(self) -> bool:
+        """Whether exports need flags."""
+        return "export-flags" in self._era.features
 
     @cached_property
     def _wanted(self) -> frozenset[bytes]:
@@ -328,10 +335,10 @@ def _value(info: bytes, key: bytes) -> bytes:
     return info[start : info.find(b"\0", start)]
 
 
-def _btf_fits(file: View) -> bool:
+def _btf_fits(file: View, *, layout: bool) -> bool:
     index = file.at[b".BTF"]
     try:
-        check_btf(file.start_of(index, HEADER_SIZE), file.size(index))
+        check_btf(file.start_of(index, HEADER_SIZE), file.size(index), layout=layout)
     except BtfError:
         return False
     return True

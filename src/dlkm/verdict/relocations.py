@@ -22,9 +22,12 @@ def relocations(case: Case) -> Iterator[Trip]:
         return
     wanted, other = (SHT_REL, SHT_RELA) if "rel" in case.era.words("relocation-tables") else (SHT_RELA, SHT_REL)
     moved = moved_sections(case)
+    relocated = moved
+    if "percpu-relocated" in case.era.features and case.facts.option("SMP") is not False:
+        relocated |= {case.candidate.find(".data..percpu")} - {0}
     written: dict[int, Writes] = {}
     for index, section in enumerate(case.candidate.sections[1:], 1):
-        if section.info not in moved:
+        if section.info not in relocated:
             continue
         if section.flags & SHF_RELA_LIVEPATCH:
             trip = _livepatch(case, case.candidate.section_name(index))
@@ -96,7 +99,7 @@ class _Section:
             return self._unknown(entry.kind)
         if width and entry.place + width > table.size:
             return self.case.trip("relocation-outside", place=entry.place, section=self._name)
-        looks = [self._target(table, entry, width), self._range(entry)]
+        looks = [self._target(table, row, entry, width), self._range(row, entry)]
         if "range-before-target" in self.case.era.features:
             looks.reverse()
         self.writes.add(entry.place, width, entry.kind)
@@ -135,7 +138,7 @@ class _Section:
         errno = next(iter(self.case.era.words("relocation-errno")), None)
         return self.case.trip(rule, errno=errno, type=kind, section=self._name)
 
-    def _target(self, table: Table, entry: "Entry", width: int) -> Trip | None:
+    def _target(self, table: Table, row: int, entry: "Entry", width: int) -> Trip | None:
         """Bytes that are not zero, in the file or by an earlier entry, where the loader wants zeroes."""
         if not self.types.zero_targets or not width:
             return None
@@ -144,15 +147,19 @@ class _Section:
         if not dirty and meeting is Meeting.APART:
             return None
         rule = "relocation-target" if dirty else "relocation-overlap"
-        return self.case.trip(rule, type=entry.kind, place=entry.place, section=self._name)
+        return self._trip(rule, row, entry)
 
-    def _range(self, entry: "Entry") -> Trip | None:
+    def _range(self, row: int, entry: "Entry") -> Trip | None:
         """A value that does not fit, or of which nobody can say whether it does."""
         section = self.case.candidate.sections[self.index].info
         values = Values(self.case, self.moved)
         reach = values.reach(entry.kind, entry.symbol, entry.addend, section=section, place=entry.place)
         rules = {Reach.NEVER: "relocation-overflow", Reach.PERHAPS: "relocation-reach"}
-        return self.case.trip(rules[reach], type=entry.kind, section=self._name) if reach in rules else None
+        return self._trip(rules[reach], row, entry) if reach in rules else None
+
+    def _trip(self, rule: str, row: int, entry: "Entry") -> Trip:
+        """A rule about one entry, by the numbers that the loader has for it."""
+        return self.case.trip(rule, type=entry.kind, place=entry.place, section=self._name, table=self.index, row=row)
 
 
 _WORD = 4  # bytes that arch/arm/kernel/module.c asks to be there, whatever the type writes

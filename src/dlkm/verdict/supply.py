@@ -9,6 +9,7 @@ from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.ko.exports import Export
 from dlkm.ko.module import Module
+from dlkm.verdict.era import era_of
 from dlkm.verdict.licence import is_proprietary
 from dlkm.verdict.others import Others
 
@@ -133,7 +134,9 @@ class Supply:
     @cached_property
     def _given(self) -> dict[str, tuple[Module, Export]]:
         usable = [module for module in self.along if normalise_module_name(module.name) not in self.refused]
-        return {export.name: (module, export) for module in reversed(usable) for export in module.exports}
+        all_tables = "export-flags" not in era_of(self.facts.kernel).features
+        pairs = ((module, export) for module in reversed(usable) for export in module.exports)
+        return {export.name: (module, export) for module, export in pairs if export.flagged or all_tables}
 
     def _from_module(self, module: Module, export: Export) -> Found:
         return Found(

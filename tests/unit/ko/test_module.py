@@ -119,9 +119,9 @@ def test_exports(bits: int, big_endian: bool, entry: int, flags_table: bool) -> 
     image = Image(bits=bits, big_endian=big_endian)
     add_exports(image, EXPORTS, entry=entry, flags_table=flags_table)
     assert {export.name: export for export in module(image).exports} == {
-        "free": Export(name="free", crc=0x11111111, gpl=False, namespace=""),
-        "strict": Export(name="strict", crc=0xFFFFFFFE, gpl=True, namespace="NS"),
-        "spaced": Export(name="spaced", crc=3, gpl=False, namespace="OTHER"),
+        "free": Export(name="free", crc=0x11111111, gpl=False, namespace="", flagged=flags_table),
+        "strict": Export(name="strict", crc=0xFFFFFFFE, gpl=True, namespace="NS", flagged=flags_table),
+        "spaced": Export(name="spaced", crc=3, gpl=False, namespace="OTHER", flagged=flags_table),
     }
 
 

@@ -43,7 +43,7 @@ SILENT = ("5.10.26", "5.10.250", "5.12.0", "5.15.53")
 LATER = ("5.19.2", "6.0.1", "6.2.9", "6.3.1")
 TALKING = ("5.15.54", "5.16.1", *LATER)
 COPYING = ("6.4.1", "6.6.1", "6.11.2", "6.12.116")
-SPLIT = ("6.12.117", "6.13.1", "6.14.1", "6.18.1")
+SPLIT = ("6.12.117", "6.13.1", "6.14.1", "6.18.1", "7.1.13", "7.2.1", "7.3.4")
 
 
 def trials() -> Iterator[Trial]:
@@ -147,8 +147,8 @@ def contents() -> Iterator[Trial]:
     for table, rule in ((".shstrtab", "elf-names-type"), (".strtab", "elf-strings-type")):
         line = f"Invalid ELF {'section name table' if table == '.shstrtab' else 'symbol string table'} type: 1"
         other = patched(PLAIN, table, type=1)
-        near = release("6.13.1")
-        yield refused(rule, other, (line,), "6.12.117", good=other, near=near)
+        for at, before in (("6.12.117", "6.13.1"), ("7.2.1", "7.1.13"), ("7.3.4", "6.18.1")):
+            yield refused(rule, other, (line,), at, good=other, near=release(before))
 
 
 def parts() -> Iterator[Trial]:
@@ -222,7 +222,7 @@ def symbol_tables() -> Iterator[Trial]:
     }
     for rule, (change, line) in extended.items():
         bad = module(change=change)
-        for at in ("6.14.1", "6.18.1"):
+        for at in ("6.14.1", "6.18.1", "7.3.4"):
             yield refused(rule, bad, (line,), at, good=module(change=adding(crcs, names)))
         yield refused(rule, bad, (line,), "6.14.0", good=bad, near=release("6.13.1"), label="before")
 

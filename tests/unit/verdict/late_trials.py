@@ -8,12 +8,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.unit.ko.elf_builder import LOCAL, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, Exported, Image, Part, Sym
+from tests.unit.ko.elf_builder import (
+    LOCAL,
+    SHF_ALLOC,
+    SHF_EXECINSTR,
+    SHF_WRITE,
+    Exported,
+    Image,
+    Part,
+    Sym,
+    add_exports,
+)
 from tests.unit.verdict.era_trials import refused, release
 from tests.unit.verdict.signing import sign
 from tests.unit.verdict.trials import (
     ARM,
     CRCS,
+    PLAIN,
     PROPRIETARY,
     VERMAGIC,
     Trial,
@@ -35,8 +46,11 @@ def trials() -> Iterator[Trial]:
     yield from extended_versions()
     yield from symbols()
     yield from machines()
+    yield from exports()
+    yield from drivers()
     yield from loaded_already()
     yield from type_information()
+    yield from layouts()
     yield from booleans()
     yield from android()
 
@@ -114,7 +128,13 @@ def symbols() -> Iterator[Trial]:
         near=release("6.15.9"),
     )
     odd = module(change=adding(symbols=[Sym(name="odd", section=500, bind=LOCAL)]))
-    for at, near in (("5.15.200", "6.12.80"), ("6.1.167", "6.1.168"), ("6.12.79", "7.0.1"), ("6.18.1", "6.12.80")):
+    for at, near in (
+        ("5.15.200", "6.12.80"),
+        ("6.1.167", "6.1.168"),
+        ("6.12.79", "7.0.1"),
+        ("6.18.1", "6.12.80"),
+        ("6.19.10", "6.19.11"),
+    ):
         yield Trial(
             rule="symbol-section-unseen",
             label=at,
@@ -130,11 +150,16 @@ def machines() -> Iterator[Trial]:
     """arch/x86/kernel/module.c, arch/arm64/kernel/module*.c."""
     target = filled((4, 2), bytes(4) + b"\0\0\0\1" + bytes(8))
     rest = "existing value is nonzero for type 2, loc <addr>, val <addr>"
-    texts = {"Skipping invalid": ("5.10.250", "5.15.10", "6.2.1"), "Invalid": ("6.3.1", "6.6.1", "6.18.1")}
+    texts = {"Skipping invalid": ("5.10.250", "5.15.10", "6.2.1"), "Invalid": ("6.3.1", "6.6.1", "6.18.15")}
     for text, releases in texts.items():
         for at in releases:
             line = f"module: x86/modules: {text} relocation target, {rest}"
             yield refused("relocation-target", target, (line,), at)
+    for at in ("6.19.1", "7.3.4"):
+        table = index_of(target, ".rela.data")
+        line = f"module: x86/modules: Invalid relocation target, {rest.replace('for', f'for sec {table}, idx 0,')}"
+        yield refused("relocation-target", target, (line,), at)
+    yield from percpu()
     for at, start in (("5.10.250", ""), ("6.4.9", ""), ("6.5.1", "Modules: "), ("6.18.1", "Modules: ")):
         line = f"{start}module tiny: unsupported RELA relocation: 512"
         bad = arm_module(*rela((0, 512)))
@@ -149,6 +174,54 @@ def machines() -> Iterator[Trial]:
     line = "tiny: module PLT section(s) missing"
     always = release("6.5.1", without)
     yield refused("arch-section-missing", bad, (line,), "6.5", good=bad, world=always, near=release("6.4.9", without))
+
+
+def percpu() -> Iterator[Trial]:
+    """apply_relocations: those for per-CPU data count from 6.16 on."""
+    odd = module(change=adding(*rela((0, 999), section=".data..percpu")))
+    line = "module: tiny: Unknown rela relocation: 999"
+    for at in ("6.16.12", "7.3.4"):
+        yield refused("relocation-type", odd, (line,), at, good=odd, near=release("6.15.9"), label=f"percpu-{at}")
+
+
+def exports() -> Iterator[Trial]:
+    """check_export_symbol_sections and verify_exported_symbols of 7.1."""
+    giver = module(exports=[Exported(name="own_symbol", crc=1)])
+    flags = Part(name="__kflagstab", data=b"\0")
+    flagged = module(exports=[Exported(name="own_symbol", crc=1)], change=adding(flags))
+    line = "tiny: no flags for exported symbols"
+    for at in ("7.1.3", "7.3.4"):
+        yield refused("export-flags", giver, (line,), at, good=giver, near=release("7.0.13"))
+        yield refused("export-flags", giver, (line,), at, good=flagged, label=f"with-{at}")
+    strict = World(without="MODULE_FORCE_LOAD")
+    bare = module(exports=[Exported(name="own_symbol", crc=1, gpl=True)], change=dropping("__kcrctab_gpl"))
+    yield refused(
+        "export-versions", bare, (), "7.0.13", world=release("7.0.13", strict), good=bare, near=release("7.1.3", strict)
+    )
+    twice = [Exported(name="gpl_symbol", crc=1, gpl=True), Exported(name="spaced_symbol", crc=1)]
+    one_table = module(change=lambda image: add_exports(image, twice, flags_table=True))
+    for at, first, bad in (
+        ("7.0.13", "spaced_symbol", module(exports=twice)),
+        ("7.1.3", "gpl_symbol", one_table),
+    ):
+        line = f"tiny: exports duplicate symbol {first} (owned by kernel)"
+        yield refused("duplicate-export", bad, (line,), at)
+
+
+def drivers() -> Iterator[Trial]:
+    """module_add_driver: whether what is built in has a driver of its name, only the image tells."""
+    for at in ("6.6.90", "6.12.28", "6.14.6", "6.15.1", "7.3.4"):
+        world = release(at, World(builtin=("tiny",), sysfs=("other",), image=b"..\0tiny\0.."))
+        near = release("6.12.27", world)
+        yield Trial(
+            rule="built-in-unknown",
+            label=f"driver-{at}",
+            bad=PLAIN,
+            good=PLAIN,
+            world=world,
+            near=near,
+            outcome="cannot-tell",
+        )
 
 
 def loaded_already() -> Iterator[Trial]:
@@ -177,8 +250,36 @@ def type_information() -> Iterator[Trial]:
         yield refused("parameter-invalid", bad, lines, at, errno="EINVAL", **more)
     strict = World(without="MODULE_ALLOW_BTF_MISMATCH")
     line = "failed to validate module [tiny] BTF: -22"
-    for at in ("5.15.10", "6.18.1"):
+    for at in ("5.15.10", "6.18.1", "7.3.4"):
         yield refused("btf", module(change=change), (line,), at, errno="EINVAL", world=release(at, strict))
+
+
+def layouts() -> Iterator[Trial]:
+    """btf_parse_layout_sec: a header with a place for layouts is one too long for kernels before 7.1."""
+    head = struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, 32, 0, 0, 0, 4, 4, 4)
+    whole = module(change=adding(Part(name=".BTF", data=head + bytes(8), flags=0)))
+    strict = World(without="MODULE_ALLOW_BTF_MISMATCH")
+    line = "failed to validate module [tiny] BTF: -7"
+    for at in ("6.12.117", "7.0.13"):
+        near = release("7.1.3", strict)
+        yield refused(
+            "btf",
+            whole,
+            (line,),
+            at,
+            errno="E2BIG",
+            world=release(at, strict),
+            good=whole,
+            near=near,
+            label=f"layout-{at}",
+        )
+    other = module(
+        change=adding(
+            Part(name=".BTF", data=struct.pack("<HBBIIIII", 0xEB9F, 2, 0, 24, 0, 0, 0, 4) + bytes(4), flags=0)
+        )
+    )
+    line = "failed to validate module [tiny] BTF: -524"
+    yield refused("btf", other, (line,), "7.3.4", errno="ENOTSUPP", world=release("7.3.4", strict), label="version")
 
 
 def booleans() -> Iterator[Trial]:

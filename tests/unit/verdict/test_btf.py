@@ -3,6 +3,7 @@
 
 import random
 import struct
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ def one(kind: int, name: int, size: int, *rest: int, members: int = 0, flag: int
     return struct.pack(f"<{3 + len(rest)}I", name, flag << 31 | kind << 24 | members, size, *rest)
 
 
-def check(*types: bytes, printable: bool = True) -> None:
-    BtfTypes(raw=b"".join(types), names=OWN, base_types=10, base=BASE, printable=printable).check()
+def check(*types: bytes, **habits: Any) -> None:
+    BtfTypes(raw=b"".join(types), names=OWN, base_types=10, base=BASE, **habits).check()
 
 
 GOOD = [
@@ -81,7 +82,6 @@ BAD = [
     one(INT, NAME, 4, 32)[:-1],
     struct.pack("<3I", 0, PTR << 24 | 1 << 16, 3),
     one(TYPEDEF, NAME, 11),  # a type that there is not
-    one(CONST, 0, 11) + one(TYPE_TAG, NAME, 3),
 ]
 
 
@@ -122,9 +122,10 @@ def header(types: bytes, names: bytes, **fields: int) -> bytes:
 
 def test_headers() -> None:
     whole = header(GOOD[0], OWN)
-    assert check_btf(whole, len(whole)) == (24, 40, 40)
+    assert check_btf(whole, len(whole), layout=False) == (24, 40, 40, 40 + len(OWN))
     longer = whole[:4] + struct.pack("<I", 28) + whole[8:24] + bytes(4) + whole[24:]
-    assert check_btf(longer, len(longer)) == (28, 44, 44)
+    assert check_btf(longer, len(longer), layout=False) == (28, 44, 44, 44 + len(OWN))
+    assert check_btf(longer, len(longer), layout=True) == (28, 44, 44, 44 + len(OWN))
     for bad, number in (
         (whole[:7], -22),
         (header(b"", OWN, magic=0xEB9E), -22),
@@ -136,8 +137,55 @@ def test_headers() -> None:
         (longer[:27] + b"\1" + longer[28:], -7),
     ):
         with pytest.raises(BtfError) as caught:
-            check_btf(bad, len(bad))
+            check_btf(bad, len(bad), layout=False)
         assert caught.value.number == number
+
+
+def with_layouts(place: int, size: int, length: int = 32, more: bytes = b"") -> bytes:
+    head = struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, length, 0, 0, 0, len(OWN), place, size)
+    return head[:length] + more + OWN + bytes(max(place - len(OWN), 0)) + bytes(size)
+
+
+def test_layouts() -> None:
+    for good in (
+        with_layouts(0, 0),
+        with_layouts(0, 0, 28),
+        with_layouts(0, 0, 36, bytes(4)),
+        with_layouts(len(OWN), 6),
+    ):
+        _, _, start, end = check_btf(good, len(good), layout=True)
+        assert end - start == len(OWN)
+    first = struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, 32, 8, 0, 8, len(OWN), 0, 8) + bytes(8) + OWN
+    assert check_btf(first, len(first), layout=True) == (40, 40, 40, 40 + len(OWN))
+    for bad, number in (
+        (with_layouts(len(OWN) + 4, 4), -22),
+        (with_layouts(0, 0, 36, b"\1\0\0\0"), -7),
+        (with_layouts(0, 0) + b"more", -22),
+    ):
+        with pytest.raises(BtfError) as caught:
+            check_btf(bad, len(bad), layout=True)
+        assert caught.value.number == number, bad
+    with pytest.raises(BtfError) as caught:
+        check_btf(first, len(first), layout=False)
+    assert caught.value.number == -7
+
+
+def test_what_newer_kernels_take() -> None:
+    for tag in (one(DECL_TAG, NAME, 3, 0, flag=1), one(TYPE_TAG, NAME, 3, flag=1)):
+        check(tag)
+        with pytest.raises(BtfError):
+            check(tag, tag_flags=False)
+    late = one(CONST, 0, 11) + one(TYPE_TAG, NAME, 3)
+    check(late)
+    with pytest.raises(BtfError):
+        check(late, free_tags=False)
+    for flagged in (one(INT, NAME, 4, 32, flag=1), one(PTR, 0, 3, flag=1)):
+        with pytest.raises(BtfError):
+            check(flagged)
+    many = one(ENUM, NAME, 4, *[NAME, 7] * 65536, members=65536)
+    check(many)
+    with pytest.raises(BtfError):
+        check(many, wide=False)
 
 
 def test_names() -> None:

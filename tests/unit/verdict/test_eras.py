@@ -17,7 +17,8 @@ from dlkm.verdict.steps import CHECKS
 
 SOURCES = Path(dlkm.__file__).parent
 RELEASES = ("5.10.13", "5.10.250", "5.11.3", "5.15.10", "5.15.180", *(f"5.{minor}.1" for minor in range(16, 20)),
-            *(f"6.{minor}.1" for minor in range(19)), "6.12.117", "6.1.9-android14-1")  # fmt: skip
+            *(f"6.{minor}.1" for minor in range(20)), "6.12.117", "6.1.9-android14-1",
+            *(f"7.{minor}.1" for minor in range(4)))  # fmt: skip
 # Neither a rule's text nor silence: the line after others, where it is pasted alone.
 TEXT_ONLY = {"no-versions-symbol"}
 
@@ -61,6 +62,8 @@ ORDERS = {
     "6.14.1": "symbols-link extended-tables symbol-names blacklist export-versions symbols",
     "6.18.1": "export-versions namespace-imports symbols relocations arch-finish duplicate-exports btf parameters "
     "built-in-name",
+    "7.1.3": "percpu constructors export-flags export-versions namespace-imports symbols",
+    "7.2.6": "names-index names-type names-empty symbols-link symbols-link-type extended-tables symbol-names blacklist",
 }
 
 
@@ -82,6 +85,12 @@ def test_the_order_is_the_sources(release: str, order: str) -> None:
         ("6.12.116", "symbols-link-type", False),
         ("6.12.117", "symbols-link-type", True),
         ("6.13.0", "symbols-link-type", False),
+        ("7.1.13", "names-type", False),
+        ("7.2.0", "names-type", True),
+        ("7.1.13", "symbols-link-type", False),
+        ("7.2.0", "symbols-link-type", True),
+        ("7.0.13", "export-flags", False),
+        ("7.1.0", "export-flags", True),
         ("5.10.25", "truncated", True),
         ("5.10.26", "truncated", False),
     ],

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from dlkm.core.arch import arch_named
+from dlkm.kernel.config import Config
 from dlkm.kernel.kernel import Kernel
 from dlkm.verdict.era import rules
 from tests.judge.court import all_cases, unreachable
@@ -19,8 +20,12 @@ KERNELS = [
         ("6.12.117+deb12-amd64", "x86_64"),
         ("6.1.0-56-arm64", "arm64"),
         ("6.12.117+deb12-arm64", "arm64"),
+        ("7.3.4+deb13-amd64", "x86_64"),
+        ("7.3.4+deb13-arm64", "arm64"),
     )
 ]
+for late in KERNELS[-2:]:  # what Debian no longer builds with: CONFIG_MODVERSIONS, CONFIG_MODULE_ALLOW_BTF_MISMATCH
+    vars(late)["config"] = Config({"MODULES": "y", "DEBUG_INFO_BTF_MODULES": "y"})
 
 
 @pytest.mark.parametrize("rule", rules())
