@@ -26,6 +26,7 @@ from dlkm.verdict.reading import plain_bytes
 from dlkm.verdict.supply import Refusal, Supply
 from dlkm.verdict.verdict import Verdict
 
+_PROPRIETARY = "P"  # the letter of taint
 _FOREIGN = 512  # installed modules outside the kernel's directory that are looked at
 _RING = (
     "each of them needs the other: there is no order to load them in; "
@@ -55,6 +56,7 @@ class Session:
         self._files = tuple(dict.fromkeys((*files, *self._background.companions)))
         self._judged: dict[Path, Verdict] = {}
         self._refusals: dict[Path, Refusal] = {}
+        self._tainted: set[Path] = set()  # modules that count as proprietary
         self._chain = Chain(self._judge_installed, self.facts, conditions)
 
     def verdict(self, path: Path) -> Verdict:
@@ -111,12 +113,15 @@ class Session:
             facts=self.facts,
             along=usable,
             refused=frozenset(refusal.chain[0] for _, refusal in unusable) - names,
+            tainted=frozenset(normalise_module_name(one.name) for one in usable if one.path in self._tainted),
             unusable=(*unusable, *rings),
             refuses=partial(self._chain.refusal, whole=_is_foreign(candidate)),
             others=self._background.others,
             recorded=self._background.recorded.get(candidate.path),
         )
         verdict = judge(candidate, self.facts, conditions or self.conditions, supply)
+        if _PROPRIETARY in verdict.taint:
+            self._tainted.add(candidate.path)
         return verdict, refusal_in(verdict, supply.handed)
 
     def _along(self, candidate: Candidate) -> tuple[list[Module], list[tuple[Module, Refusal]]]:

@@ -56,7 +56,8 @@ def near_name(symbol: str, names: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """All givers for one module. `along` are modules loaded before it, `refused` names of those that will not load.
+    """All givers for one module. `along` are modules loaded before it, `refused` names of those that will not load,
+    `tainted` of those that count as proprietary, by their licence or by whose symbols they use.
 
     `unusable` are more modules that would come along and will not load, with the reasons; `refuses` says why one that
     is installed with the kernel will not. `others` and `recorded` (the kernel it was built for, by the record of its
@@ -66,6 +67,7 @@ class Supply:
     facts: Facts
     along: Sequence[Module] = ()
     refused: frozenset[str] = frozenset()
+    tainted: frozenset[str] = frozenset()
     unusable: Sequence[tuple[Module, Refusal]] = ()
     refuses: Callable[[str], Refusal | None] = lambda _name: None
     others: Others | None = None
@@ -139,11 +141,12 @@ class Supply:
         return {export.name: (module, export) for module, export in pairs if export.flagged or all_tables}
 
     def _from_module(self, module: Module, export: Export) -> Found:
+        owner = normalise_module_name(module.name)
         return Found(
             name=export.name,
-            owner=normalise_module_name(module.name),
+            owner=owner,
             crc=export.crc,
             gpl=export.gpl,
             namespace=export.namespace,
-            proprietary=is_proprietary(module.name, module.license or "unspecified"),
+            proprietary=owner in self.tainted or is_proprietary(module.name, module.license or "unspecified"),
         )

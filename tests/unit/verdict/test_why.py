@@ -287,6 +287,25 @@ def test_modules_in_a_ring_have_no_order(tmp_path: Path) -> None:
         assert "each of them needs the other" in _cause(verdict).message
 
 
+def test_who_uses_a_proprietary_module_counts_as_one(tmp_path: Path) -> None:
+    """inherit_taint, kernel/module/main.c: the bit is the module's then, and its users find it there."""
+    both = module(
+        "a", undefined=["gpl_symbol", "b_symbol"], versions={**CRCS, "b_symbol": 0xB, "gpl_symbol": CRCS["gpl_symbol"]}
+    )
+    files = _files(
+        tmp_path,
+        c=_gives("c", "c_symbol", info=PROPRIETARY),
+        b=_gives("b", "b_symbol", "c_symbol"),
+        a=both,
+        d=_gives("d", "", "b_symbol"),
+    )
+    session = Session(_kernel(tmp_path), Conditions(), files.values())
+    assert session.verdict(files["b"]).taint == session.verdict(files["d"]).taint == "POE"
+    refused = session.verdict(files["a"])
+    assert refused.errno == "ENOENT"
+    assert _cause(refused).rule == "proprietary-provider"
+
+
 def test_of_two_files_of_one_name_the_one_that_loads_serves(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     old = _files(tmp_path / "old", b=_gives("b", "b_symbol", vermagic="5.10.0 SMP "))
