@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dlkm.kernel.image import read_image
 from tests.judge.elf import File, Section
 from tests.judge.pair import Case, Load, Tells, Where, also, load, pair
-from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, own, renaming
+from tests.judge.shop import Change, Maker, Shop, built, exporting, info, named, own, renaming, vermagic
 
 X86, ARM64, ARM64_612 = Where(arch="x86_64"), Where(arch="arm64"), Where(arch="arm64", since=(6, 12))
 # kernel/bpf/btf.c: btf_module_notify
@@ -244,6 +244,10 @@ def answers() -> Iterator[Case]:
         maker: Maker = built("judge_answer")
         one = load(maker, name="judge_answer", params=(f"judge_answer={number}",))
         yield also(f"init() answers {number}", one, tells=Tells.NOT)
+    absent = ("judge_absent", built("judge_absent"))
+    yield also("a giver's init() fails", load(built("judge_orphan"), absent, name="judge_orphan"), tells=Tells.NOT)
+    refused = built("judge_orphan", vermagic(lambda text: text.replace(" mod_unload ", " Mod_unload ")))
+    yield also("a giver's init() fails, and its user is refused", load(refused, absent, name="judge_orphan"))
 
 
 def cases() -> Iterator[Case]:

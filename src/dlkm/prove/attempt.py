@@ -63,8 +63,8 @@ class Observed:
     kernel refused, in a Verdict's form; `output` all else that was logged meanwhile, the module's own lines among it.
     `accepted`: the kernel took the module and called its init(); None when it could not be seen.
     `trouble` says why there is no proper answer (a panic, a hang, a forged line); `console` is where the console
-    of that boot was kept. `notes` tell of needed modules that did not load. `ran` is None where no program was to run,
-    or none could because the module did not load.
+    of that boot was kept. `notes` tell of needed modules that did not load; `unready`: one of them was accepted, and
+    its own init() failed. `ran` is None where no program was to run, or none could because the module did not load.
     """
 
     outcome: Outcome
@@ -76,6 +76,7 @@ class Observed:
     trouble: str | None = None
     console: Path | None = None
     notes: tuple[str, ...] = ()
+    unready: bool = False
     ran: Ran | None = None
 
 

@@ -2,8 +2,10 @@
 """One booted guest and the attempts it is given: what it says, and how it falls silent. Starts no guest."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
@@ -129,18 +131,16 @@ class _Listener:
         names = self._attempts[self._talk.current].files
         last = self._results[len(self._results) - 1]
         observed = read_result(last, self._logged.get(last.file, ()))
-        notes = tuple(
-            f"{names[file].name}, which goes before it, did not load: {errno_name(result.error)}"
-            for file, result in self._results.items()
-            if result.error and file < len(names) - 1
-        )
+        gone = [result for file, result in self._results.items() if result.error and file < len(names) - 1]
+        notes = tuple(map(partial(_gone, names), gone))
+        observed = replace(observed, notes=notes, unready=any(result.accepted is True for result in gone))
         if last.signal:
             trouble = "the kernel crashed in its init()" if last.accepted else "the kernel crashed while loading it"
-            return replace(observed, outcome=Outcome.FAILS, errno=None, notes=notes, trouble=trouble)
+            return replace(observed, outcome=Outcome.FAILS, errno=None, trouble=trouble)
         if self._ran is not None and self._ran.signal == KILL:
             trouble = "the kernel ended its program with SIGKILL, as it does after a crash"
-            return replace(observed, notes=notes, ran=self._ran, trouble=trouble)
-        return replace(observed, notes=notes, ran=self._ran)
+            return replace(observed, ran=self._ran, trouble=trouble)
+        return replace(observed, ran=self._ran)
 
     def _runs(self) -> bool:
         """Whether a program may be running: all files are loaded, and it has not ended yet."""
@@ -163,6 +163,12 @@ class _Listener:
     def _expect(condition: bool) -> None:  # noqa: FBT001 — reads as a sentence
         if not condition:
             raise GarbageError
+
+
+def _gone(names: Sequence[Path], result: Result) -> str:
+    """What is said of a needed module that did not load."""
+    why = "its own init() answered " if result.accepted else ""
+    return f"{names[result.file].name}, which goes before it, did not load: {why}{errno_name(result.error)}"
 
 
 def converse(

@@ -74,7 +74,7 @@ def _observed(seen: Seen) -> dict[str, Any]:
         "accepted": seen.accepted,
         "trouble": seen.trouble,
         "console": seen.console,
-        "notes": [],
+        "notes": list(_notes(seen)),
         "files": seen.files,
         "parameters": dict(seen.parameters),
         "builtin": seen.builtin,
@@ -194,11 +194,17 @@ def _words(trial: Trial) -> Iterator[str]:
         yield foretold.why
     if seen.fate is Fate.LOADS and not seen.builtin:
         yield from _what_loaded(trial)
+    yield from _notes(seen)
     if seen.fate is Fate.FAILS:
         yield from (f"it said: {line}" for line in seen.said.splitlines())
         yield from (f"the kernel says: {line}" for line in seen.log)
     if agreement(trial) is Agreement.DIFFERS:
         yield from _differences(foretold, seen)
+
+
+def _notes(seen: Seen) -> Iterator[str]:
+    for name in seen.unready:
+        yield f"{name}, which it needs, did not load: its own init() failed"
 
 
 def _what_loaded(trial: Trial) -> Iterator[str]:

@@ -130,6 +130,12 @@ def _predicted(outcome: Outcome, errno: str | None = None, *log: str) -> Verdict
     return Verdict(path="hello.ko", module="hello", kernel="k", outcome=outcome, errno=errno, log=log)
 
 
+UNREADY = Observed(
+    outcome=Outcome.FAILS,
+    errno="ENOENT",
+    log=("hello: Unknown symbol base_one (err -2)", "hello: Unknown symbol base_two (err -2)"),
+    unready=True,
+)
 FAILS = Observed(outcome=Outcome.FAILS, errno="ENOEXEC", log=(LAYOUT,))
 
 
@@ -149,6 +155,12 @@ FAILS = Observed(outcome=Outcome.FAILS, errno="ENOEXEC", log=(LAYOUT,))
         (_predicted(Outcome.FAILS, "ENOEXEC"), FAILS, Agreement.DIFFERS),
         (_predicted(Outcome.FAILS, "ENOEXEC", LAYOUT, LAYOUT), FAILS, Agreement.DIFFERS),
         (_predicted(Outcome.CANNOT_TELL), FAILS, Agreement.OPEN),
+        (_predicted(Outcome.LOADS), UNREADY, Agreement.OPEN),
+        (_predicted(Outcome.LOADS), replace(UNREADY, unready=False), Agreement.DIFFERS),
+        (_predicted(Outcome.LOADS), replace(UNREADY, log=(*UNREADY.log, LAYOUT)), Agreement.DIFFERS),
+        (_predicted(Outcome.LOADS), replace(UNREADY, log=()), Agreement.DIFFERS),
+        (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), replace(UNREADY, log=(*UNREADY.log, LAYOUT)), Agreement.OPEN),
+        (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), UNREADY, Agreement.DIFFERS),
         (_predicted(Outcome.CANNOT_TELL), replace(FAILS, trouble="it hangs"), Agreement.DIFFERS),
         (_predicted(Outcome.FAILS), Observed(outcome=Outcome.FAILS, trouble="it panicked"), Agreement.DIFFERS),
     ],

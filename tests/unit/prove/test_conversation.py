@@ -188,6 +188,15 @@ def test_a_needed_file_that_fails_is_told_and_does_not_decide() -> None:
     assert answer.notes == ("base.ko, which goes before it, did not load: ENOENT",)
 
 
+def test_a_needed_file_whose_init_fails_is_told() -> None:
+    lines = ["try 0", "result 0 0 19 0 1 -", "log 0 1 4,1,2,-;user: Unknown symbol y (err -2)", "result 0 1 2 0 0 -"]
+    answer = _talk("payload 0", *lines, "clear 0", "done", attempts=[PAIR]).answers[0]
+    assert answer.unready
+    assert answer.notes == ("base.ko, which goes before it, did not load: its own init() answered ENODEV",)
+    refused = [lines[0], "result 0 0 19 0 0 -", *lines[2:]]
+    assert not _talk("payload 0", *refused, "clear 0", "done", attempts=[PAIR]).answers[0].unready
+
+
 TESTED = Attempt(files=(Path("base.ko"), Path("hello.ko")), program=Program(data=b"x"))
 LOADED = ["try 0", "result 0 0 0 0 1 OE", "result 0 1 0 0 1 OE"]
 

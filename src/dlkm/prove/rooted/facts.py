@@ -58,7 +58,7 @@ class Facts:
 def look(observer: Observer, settled: Settled, names: Sequence[str]) -> Facts:
     """All that is of interest about these modules (by the names that the kernel gives them)."""
     plain = [name for name in names if _PLAIN.fullmatch(name)]
-    lines = [line.split() for line in observer.text("/proc/modules").splitlines()]
+    lines = _listed(observer)
     every = frozenset(words[0] for words in lines)
     present = set[str]()
     for part in _parts(plain):
@@ -78,6 +78,15 @@ def look(observer: Observer, settled: Settled, names: Sequence[str]) -> Facts:
         log=tuple(line for facility, line in records if not facility),
         unfinished=frozenset(words[0] for words in lines if "Loading" in words),  # kernel/module/procfs.c: m_show
     )
+
+
+def _listed(observer: Observer) -> list[list[str]]:
+    return [line.split() for line in observer.text("/proc/modules").splitlines()]
+
+
+def loaded_names(observer: Observer) -> frozenset[str]:
+    """The modules that are there now."""
+    return frozenset(words[0] for words in _listed(observer))
 
 
 def loaded_modules(observer: Observer, names: Sequence[str]) -> dict[str, Loaded]:

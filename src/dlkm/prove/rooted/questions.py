@@ -9,11 +9,11 @@ from dlkm.core.names import module_name
 from dlkm.prove.agreement import limited, used_up
 from dlkm.prove.rooted.devices import made_by, snapshot
 from dlkm.prove.rooted.expect import Foresight
-from dlkm.prove.rooted.facts import Facts, accepted, kernel_log, loaded_modules
+from dlkm.prove.rooted.facts import Facts, accepted, kernel_log, loaded_modules, loaded_names
 from dlkm.prove.rooted.nodes import Nodes
 from dlkm.prove.rooted.observer import GuestLostError, Observer, Ran
 from dlkm.prove.rooted.subject import Asking, Fate, Seen, Subject, Trial, Wish
-from dlkm.prove.rooted.weigh import loaded_one, refusing_lines
+from dlkm.prove.rooted.weigh import loaded_one, refusing_lines, unready_for
 from dlkm.prove.rooted.words import inserted_files, refusal
 from dlkm.rootfs.kmod import Loader
 
@@ -87,12 +87,14 @@ class Questions:
 
     def _refused(self, subject: Subject, ran: Ran, before: int) -> Seen:
         foretold = self.foresight.told(subject, Asking.NAME)
+        taken = accepted(self.observer) or frozenset()
         return Seen(
             fate=Fate.FAILS,
             errno=refusal(ran.output),
             log=refusing_lines(kernel_log(self.observer)[before:], subject.module, foretold.log),
             said=ran.output.strip(),
-            accepted=subject.module in (accepted(self.observer) or ()),
+            accepted=subject.module in taken,
+            unready=unready_for(subject.module, self.foresight, taken, loaded_names(self.observer)),
         )
 
     def _trial(self, subject: Subject, asking: Asking, seen: Seen) -> Trial:

@@ -91,9 +91,9 @@ class Device:
 class Seen:
     """What became of a module. `files` are those in the root that are the loaded one: several when they are equal.
 
-    `accepted`: the kernel took it and called its init(), whatever that answered. `said` is what the program that was to
-    load it said, `log` the kernel's lines about a module it refused. `trouble` says why nothing could be seen;
-    `console` is where that boot's console is kept.
+    `accepted`: the kernel took it and called its init(), whatever that answered; `unready` are modules that it needs
+    and whose own init() failed. `said` is what the program that was to load it said, `log` the kernel's lines about a
+    module it refused. `trouble` says why nothing could be seen; `console` is where that boot's console is kept.
     """
 
     fate: Fate
@@ -105,6 +105,7 @@ class Seen:
     said: str = ""
     builtin: bool = False
     accepted: bool = False
+    unready: tuple[str, ...] = ()
     devices: tuple[Device, ...] = ()
     trouble: str | None = None
     console: Path | None = None

@@ -2,9 +2,10 @@
 """What a boot's facts say of one module, and how that stands to what was foretold. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from dlkm.core.errors import DlkmError
+from dlkm.core.names import module_name
 from dlkm.ko.module import Module
 from dlkm.prove.agreement import Agreement, is_notice, placed
 from dlkm.prove.rooted.expect import Foresight
@@ -30,13 +31,21 @@ def seen_in(facts: Facts, name: str, foretold: Foretold, foresight: Foresight) -
     is_there = said.kind == "present" if said is not None else foretold.builtin
     if name in facts.builtin or is_there:
         return Seen(fate=Fate.LOADS, builtin=True, said=words)
-    accepted = facts.accepted is not None and name in facts.accepted
+    taken = facts.accepted or frozenset()
+    accepted, unready = name in taken, unready_for(name, foresight, taken, facts.every)
     if said is None or said.kind not in {"failed", "missing"}:
         # Whoever else tried says nothing that we hear; the kernel tells that it took it, or why not.
         log = refusing_lines(facts.log, name, foretold.log)
-        return Seen(fate=Fate.FAILS if accepted or log else Fate.STAYS_OUT, said=words, accepted=accepted, log=log)
+        fate = Fate.FAILS if accepted or log else Fate.STAYS_OUT
+        return Seen(fate=fate, said=words, accepted=accepted, unready=unready, log=log)
     log = () if accepted else refusing_lines(facts.log, name, foretold.log)
-    return Seen(fate=Fate.FAILS, errno=said.errno, log=log, said=words, accepted=accepted)
+    return Seen(fate=Fate.FAILS, errno=said.errno, log=log, said=words, accepted=accepted, unready=unready)
+
+
+def unready_for(name: str, foresight: Foresight, taken: Collection[str], there: Collection[str]) -> tuple[str, ...]:
+    """The modules that one needs, which the kernel took (`taken`) and which are not there, as their init() failed."""
+    needed = map(module_name, foresight.lookup.module(name).needs)
+    return tuple(one for one in needed if one in taken and one not in there)
 
 
 def loaded_one(loaded: Loaded, name: str, foresight: Foresight, said: str) -> Seen:
@@ -83,7 +92,8 @@ def agreement(trial: Trial) -> Agreement:
         return Agreement.DIFFERS
     if seen.fate is Fate.LOADS and not _as_foretold(foretold, seen):
         return Agreement.DIFFERS
-    init_failed = foretold.fate is Fate.LOADS and seen.fate is Fate.FAILS and seen.accepted  # which no file tells
+    failed = seen.fate is Fate.FAILS and seen.accepted
+    init_failed = foretold.fate is Fate.LOADS and (failed or bool(seen.unready))  # which no file tells
     # Who fails without a word, and with an init that says nothing, looks like one that nobody tried.
     unheard = foretold.fate is Fate.FAILS and not foretold.log and seen.fate is Fate.STAYS_OUT and not seen.said
     if foretold.fate is Fate.CANNOT_TELL or init_failed or unheard:
@@ -112,7 +122,7 @@ def as_meant(trial: Trial) -> bool:
     if trial.seen.trouble is not None:
         return False
     if trial.asking is Asking.NAME:  # the hardware that its init() may want need not be here
-        return trial.seen.fate is Fate.LOADS or trial.seen.accepted
+        return trial.seen.fate is Fate.LOADS or trial.seen.accepted or bool(trial.seen.unready)
     if trial.seen.builtin:
         return True
     return trial.seen.fate is _MEANT.get(trial.subject.wish, trial.seen.fate)

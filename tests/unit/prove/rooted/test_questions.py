@@ -34,6 +34,7 @@ def test_a_kernel_that_may_have_fallen_silent_is_waited_for() -> None:
         settings=SimpleNamespace(kmod=SimpleNamespace(loader=None)),
         subjects=[Subject(module=f"m{number}", wish=Wish.ADDED) for number in range(25)],
         release=SimpleNamespace(is_own=lambda _name: False),
+        lookup=SimpleNamespace(module=lambda _name: SimpleNamespace(needs=())),
         told=lambda _subject, _asking: foretold,
     )
     facts: Any = SimpleNamespace(every=frozenset())

@@ -41,7 +41,8 @@ class Twins:
 
     lent = frozenset({"ext4"})
 
-    def __init__(self, ours: Module, theirs: Module) -> None:
+    def __init__(self, ours: Module, theirs: Module, needs: tuple[str, ...] = ()) -> None:
+        self.lookup = SimpleNamespace(module=lambda _name: SimpleNamespace(needs=needs))
         self._files = {FILE: ours, OTHER: theirs}
 
     def module(self, _name: str) -> Module:
@@ -125,6 +126,17 @@ def test_what_its_own_init_answers_is_nobody_s_mistake() -> None:
     seen = _seen(facts)
     assert (seen.fate, seen.errno, seen.accepted) == (Fate.FAILS, "ENODEV", True)
     assert _agreement(LOADS, seen) is Agreement.OPEN
+    assert not as_meant(_trial(LOADS, seen))
+
+
+def test_who_needs_one_whose_init_failed_is_nobody_s_mistake_either() -> None:
+    twins = Twins(_module(None), _module(None), needs=("kernel/base.ko.xz", "kernel/other.ko"))
+    facts = replace(_said("failed", "ENODEV"), accepted=frozenset({"base", "other"}), every=frozenset({"other"}))
+    seen = _seen(facts, LOADS, twins)
+    assert (seen.fate, seen.accepted, seen.unready) == (Fate.FAILS, False, ("base",))
+    assert _agreement(LOADS, seen) is Agreement.OPEN
+    assert _agreement(LOADS, replace(seen, unready=())) is Agreement.DIFFERS
+    assert as_meant(_trial(LOADS, seen, Wish.ADDED, Asking.NAME))
     assert not as_meant(_trial(LOADS, seen))
 
 
