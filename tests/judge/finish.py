@@ -3,6 +3,8 @@
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 
 from dlkm.kernel.image import read_image
 from tests.judge.elf import File, Section
@@ -227,11 +229,16 @@ def _shown(stands: bool) -> Maker:  # noqa: FBT001 — the one thing it asks
 
     def make(shop: Shop) -> bytes:
         assert shop.kernel.image is not None
-        known, image = shop.facts.builtin_modinfo, read_image(shop.kernel.image).data
+        known, image = shop.facts.builtin_modinfo, _content(shop.kernel.image)
         bare = (name for name in sorted(shop.facts.builtin) if not known.get(name, set()) & {"parmtype", "version"})
         return built("judge", named(next(name for name in bare if (f"{name}\0".encode() in image) is stands)))(shop)
 
     return make
+
+
+@lru_cache(1)
+def _content(image: Path) -> bytes:
+    return read_image(image).data
 
 
 def _called(name: str) -> Load:

@@ -174,6 +174,10 @@ def messages() -> Iterator[Case]:
     yield also("a message cut off", _appended(lambda one: one[:-1]))
 
 
+RSA, ML_DSA = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("608648016503040312")
+POST_QUANTUM = _appended(lambda one: one.replace(RSA, ML_DSA))
+
+
 def demanded() -> Iterator[Case]:
     """Where only trusted modules load."""
     for condition, rule in (("enforced", "signature-enforced"), ("locked", "signature-lockdown")):
@@ -189,6 +193,7 @@ def demanded() -> Iterator[Case]:
             "signature-enrolled", unknown, stranger(), label=condition, condition=condition, tells=Tells.NOT
         )
         yield also(f"own changed, {condition}", own_changed(), condition=condition)
+        yield also(f"ML-DSA, {condition}", POST_QUANTUM, condition=condition)
         yield also(f"junk, {condition}", trailed(b"junk"), condition=condition)
 
 

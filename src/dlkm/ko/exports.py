@@ -16,7 +16,7 @@ _FLAG_GPL = 1  # include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY
 class Export:
     """One exported symbol; `crc` is None where the module was built without CONFIG_MODVERSIONS.
 
-    `flagged`: its table is the one with flags beside it.
+    `flagged`: its table is the one with flags beside it, which kernels before 7.1 do not look at.
     """
 
     name: str

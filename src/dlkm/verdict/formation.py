@@ -12,6 +12,7 @@ from dlkm.verdict.era import Era
 from dlkm.verdict.layout import filled_sections, moved_sections, wanted_sections
 from dlkm.verdict.parameters import judge
 from dlkm.verdict.signing import lockdown
+from dlkm.verdict.supply import exports_in
 
 
 def arch_finish(case: Case) -> Iterator[Trip]:
@@ -24,12 +25,7 @@ def arch_finish(case: Case) -> Iterator[Trip]:
 
 def duplicate_exports(case: Case) -> Iterator[Trip]:
     """No export that the kernel or a loaded module has (verify_exported_symbols), in the order of the tables."""
-    exports = case.candidate.exports
-    if "export-flags" in case.era.features:
-        ordered = sorted((one for one in exports if one.flagged), key=lambda export: export.name)
-    else:
-        ordered = sorted(exports, key=lambda export: (export.gpl, export.name))
-    for export in ordered:
+    for export in exports_in(case.era, case.candidate.exports):
         found = case.supply.find(export.name)
         if found is None or found.owner == normalise_module_name(case.candidate.struct_name):
             continue

@@ -2,14 +2,14 @@
 """Who gives a symbol: the kernel, its installed modules, or modules that come along. Judges nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.ko.exports import Export
 from dlkm.ko.module import Module
-from dlkm.verdict.era import era_of
+from dlkm.verdict.era import Era, era_of
 from dlkm.verdict.licence import is_proprietary
 from dlkm.verdict.others import Others
 
@@ -39,6 +39,18 @@ class Refusal:
     chain: tuple[str, ...]
     why: str = ""
     unsure: bool = False
+
+
+def exports_in(era: Era, exports: Iterable[Export]) -> tuple[Export, ...]:
+    """A module's exports as a kernel finds them, in its order.
+
+    With flags (7.1) only those of the one table, by name; before, nobody looks at flags, and the GPL-only ones have a
+    table of their own, which comes last.
+    """
+    if "export-flags" in era.features:
+        return tuple(sorted((one for one in exports if one.flagged), key=lambda export: export.name))
+    seen = (replace(one, gpl=one.gpl and not one.flagged) for one in exports)
+    return tuple(sorted(seen, key=lambda export: (export.gpl, export.name)))
 
 
 def near_name(symbol: str, names: Iterable[str]) -> str | None:
@@ -136,9 +148,12 @@ class Supply:
     @cached_property
     def _given(self) -> dict[str, tuple[Module, Export]]:
         usable = [module for module in self.along if normalise_module_name(module.name) not in self.refused]
-        all_tables = "export-flags" not in era_of(self.facts.kernel).features
-        pairs = ((module, export) for module in reversed(usable) for export in module.exports)
-        return {export.name: (module, export) for module, export in pairs if export.flagged or all_tables}
+        pairs = ((module, exports_in(self._era, module.exports)) for module in reversed(usable))
+        return {export.name: (module, export) for module, exports in pairs for export in exports}
+
+    @cached_property
+    def _era(self) -> Era:
+        return era_of(self.facts.kernel)
 
     def _from_module(self, module: Module, export: Export) -> Found:
         owner = normalise_module_name(module.name)

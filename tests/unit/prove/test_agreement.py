@@ -70,6 +70,11 @@ def test_what_cannot_be_seen_counts_as_the_kernels() -> None:
         "patch: tainting kernel with TAINT_LIVEPATCH",
         "------------[ cut here ]------------",
         "WARNING: CPU: 0 PID: 86 at mm/percpu.c:1758 pcpu_alloc+0x241/0x260",
+        "WARNING: mm/percpu.c:1781 at pcpu_alloc_noprof+0x933/0x980, CPU#0: dlkm-loader/445",
+        "do_init_module: 'hello'->init suspiciously returned 3, it should follow 0/-E convention",
+        "hello: init suspiciously returned 3, it should follow 0/-E convention",
+        "hello: ignoring obsolete section __ksymtab_gpl",
+        "hello: ignoring obsolete section __kcrctab_gpl",
         "Modules linked in: hello(OE+) [last unloaded: qemu_fw_cfg]",
         "CPU: 1 PID: 129 Comm: dlkm-loader Tainted: PF        C OE K  N 6.1.0-56-amd64 #1  Debian 6.1.192-2",
         "CPU: 1 UID: 0 PID: 129 Comm: dlkm-loader Not tainted 6.12.117+deb12-arm64 #1  Debian 6.12.117-1~deb12u1",
@@ -116,12 +121,17 @@ def test_place_holders() -> None:
     relocation = "x86/modules: Invalid relocation target, existing value is nonzero for type 1, loc {}, val {}"
     assert placed(relocation.format("00000000f2b6ea2e", "ffffffffc0a80000")) == relocation.format("<addr>", "<addr>")
     assert placed(relocation.format("(____ptrval____)", "11")) == relocation.format("<addr>", "<addr>")
+    late = "x86/modules: Invalid relocation target, existing value is nonzero for sec 21, idx 1, type 1, loc {}, val {}"
+    assert placed(late.format("ffffffffc0359010", "ffffffffc0a80000")) == late.format("<addr>", "<addr>")
+    for overflow in ("overflow in relocation type 11 val {}", "overflow in relocation type 11 val {} sec 10 idx 5"):
+        assert placed(overflow.format("ff791d8980464410")) == overflow.format("<addr>")
     assert placed("hello: location 12, value 13") == "hello: location 12, value 13"
 
 
 def test_errno_names() -> None:
-    assert [errno_name(number) for number in (1, 2, 8, 11, 22, 95, 129, 517)] == [
+    assert [errno_name(number) for number in (1, 2, 8, 11, 22, 95, 129, 517, 524)] == [
         *("EPERM", "ENOENT", "ENOEXEC", "EAGAIN", "EINVAL", "EOPNOTSUPP", "EKEYREJECTED", "EPROBE_DEFER"),
+        "ENOTSUPP",
     ]
     assert errno_name(4000) == "errno 4000"
 

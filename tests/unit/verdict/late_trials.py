@@ -24,8 +24,10 @@ from tests.unit.verdict.signing import sign
 from tests.unit.verdict.trials import (
     ARM,
     CRCS,
+    ENFORCED,
     PLAIN,
     PROPRIETARY,
+    SIGNED,
     VERMAGIC,
     Trial,
     World,
@@ -47,6 +49,8 @@ def trials() -> Iterator[Trial]:
     yield from symbols()
     yield from machines()
     yield from exports()
+    yield from tables_of_givers()
+    yield from post_quantum()
     yield from drivers()
     yield from loaded_already()
     yield from type_information()
@@ -206,6 +210,35 @@ def exports() -> Iterator[Trial]:
     ):
         line = f"tiny: exports duplicate symbol {first} (owned by kernel)"
         yield refused("duplicate-export", bad, (line,), at)
+
+
+def tables_of_givers() -> Iterator[Trial]:
+    """find_exported_symbol_in_section: before 7.1 the table counts, from then on the flag."""
+    given = [Exported(name="given_symbol", crc=CRCS["given_symbol"], gpl=True)]
+    old = module("helper", exports=given)
+    new = module("helper", change=lambda image: add_exports(image, given, flags_table=True))
+    user, closed = module(undefined=["given_symbol"]), module(undefined=["given_symbol"], info=PROPRIETARY)
+    line = "tiny: Unknown symbol given_symbol (err -2)"
+    for rule, bad, at, near, giver in (
+        ("gpl-only-symbol", closed, "7.1.3", "7.0.13", new),
+        ("gpl-only-symbol", closed, "7.0.13", "7.0.13", old),
+        ("unknown-symbol", user, "7.1.3", "7.0.13", old),
+    ):
+        more = {"world": release(at, World(along=(giver,))), "near": release(near, World(along=(giver,)))}
+        good = user if at == near else bad
+        yield refused(rule, bad, (line,), at, errno="ENOENT", good=good, label=f"table-{at}", **more)
+
+
+def post_quantum() -> Iterator[Trial]:
+    """pkcs7_sig_note_pkey_algo of 7.0: keys of ML-DSA."""
+    rsa, ml_dsa = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("608648016503040312")
+    bad = sign(PLAIN, 2).replace(rsa, ml_dsa)
+    for at, reason in (("6.19.14", "unsupported crypto"), ("7.0.1", "unavailable key"), ("7.3.4", "unavailable key")):
+        line = f"Loading of module with {reason} is rejected"
+        world = release(at, ENFORCED)
+        yield refused(
+            "signature-enforced", bad, (line,), at, errno="EKEYREJECTED", good=SIGNED, world=world, label=f"ml-dsa-{at}"
+        )
 
 
 def drivers() -> Iterator[Trial]:
