@@ -24,6 +24,7 @@ FIXED = {
     "module: not signed": "{}: not signed",
     "module: PKCS#7": "{}: PKCS#7",
     "unsigned module loading": "{}",
+    "unsafe module parameters": "{}",
     "/module/{mod}/sections/{subject}": "{}/{}",
     "atomic=0, alloc from reserved chunk failed": "atomic={}, {}",
 }
