@@ -14,14 +14,14 @@ import pytest
 
 from dlkm.build.job import build
 from dlkm.build.options import BuildOptions
-from dlkm.core.errors import MissingToolError
+from dlkm.core.errors import ExitStatus, MissingToolError
 from dlkm.core.events import Events
 from dlkm.core.processes import Processes, environment
 from dlkm.kernel.installed import Installed
 from dlkm.kernel.kernel import Kernel
 from dlkm.prove.agreement import Agreement
 from dlkm.prove.attempt import Attempt, Observed, Proof, ProveOptions
-from dlkm.prove.case import prove_files
+from dlkm.prove.case import Expectation, prove_files, status_of
 from dlkm.prove.run import prove
 from dlkm.source.driver import find
 from dlkm.verdict.verdict import Outcome
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "hello"
 MISBEHAVE = ROOT / "tests" / "drivers" / "misbehave"
+LEAVES = ROOT / "tests" / "drivers" / "leaves"
 DLKM = Path(sys.executable).with_name("dlkm")
 LAYOUT = "hello: disagrees about version of symbol module_layout"
 
@@ -135,6 +136,19 @@ def test_what_takes_the_guest_down_fails_and_the_others_go_on(
     assert answers["stay"].outcome is Outcome.LOADS
     assert answers["hello"] == replace(answers["hello"], outcome=Outcome.LOADS, errno=None, trouble=None)
     assert len(proof.boots) == len(ways) + 1  # also the module that stays spends its guest
+
+
+def test_what_crashes_when_it_is_unloaded_did_load(
+    kernel_61: Kernel, built: Callable[[Path, Kernel], Path], hello: Path, options: ProveOptions
+) -> None:
+    found = prove_files(kernel_61, [built(LEAVES, kernel_61), hello], options, [], Processes(), Events())
+    leaves, other = found.cases
+    assert [case.agreement for case in found.cases] == [Agreement.AGREES, Agreement.AGREES]
+    assert (leaves.observed.outcome, leaves.observed.afterwards) == (Outcome.LOADS, True)
+    words = "afterwards, the kernel panicked: Attempted to kill init!"
+    assert (leaves.observed.trouble or "").startswith(words)
+    assert other.observed.trouble is None
+    assert status_of(found, Expectation.LOADS) is ExitStatus.NO
 
 
 def test_a_kept_guest_that_does_not_resume_is_left(kernel_61: Kernel, hello: Path, options: ProveOptions) -> None:

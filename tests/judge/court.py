@@ -42,7 +42,7 @@ class Judged:
     @property
     def agreement(self) -> Agreement:
         """Outcome, errno and log compared; where the module loads, the taint letters too."""
-        found = compare(self.predicted, self.observed)
+        found = compare(self.predicted, self.observed) if self.observed.trouble is None else Agreement.DIFFERS
         taint = "".join(letter for letter in self.predicted.taint if letter not in UNTRACED)
         if found is Agreement.AGREES and self.observed.accepted and taint != self.observed.taint:
             return Agreement.DIFFERS

@@ -223,7 +223,7 @@ def _by_proof(record: ProofRecord, asked: Mapping[str, str] | None, notes: list[
     if missing:
         notes.append(f"tests that are new or changed since the proof: {', '.join(missing)}")
     failed = [test for test in tests if test.outcome is TrialOutcome.FAILED]
-    refused = {name: one for name, one in record.modules.items() if one.outcome is not Outcome.LOADS}
+    refused = {name: one for name, one in record.modules.items() if one.outcome is not Outcome.LOADS or one.trouble}
     if refused:
         why = tuple(line for name, one in refused.items() for line in _refusal(name, one))
         state, detail = State.LOAD_FAILS, next(iter(refused.values())).errno or ""

@@ -26,12 +26,12 @@ class Agreement(StrEnum):
 
 
 def compare(predicted: Verdict, observed: Observed) -> Agreement:
-    """Outcome, errno and log must be the same; a guest in trouble agrees with nothing.
+    """Outcome, errno and log must be the same; a guest that this put in trouble agrees with nothing.
 
     What a module's own init() answers, after the kernel has taken it, no file foretells; nor, therefore, that what it
     would have given is not there for others.
     """
-    if observed.trouble is not None:
+    if observed.trouble is not None and not observed.afterwards:
         return Agreement.DIFFERS
     if predicted.outcome is Outcome.CANNOT_TELL:
         return Agreement.OPEN

@@ -62,9 +62,10 @@ class Observed:
     `errno` is the name ("ENOEXEC"), None when it loaded or no call returned. `log` holds the lines with which the
     kernel refused, in a Verdict's form; `output` all else that was logged meanwhile, the module's own lines among it.
     `accepted`: the kernel took the module and called its init(); None when it could not be seen.
-    `trouble` says why there is no proper answer (a panic, a hang, a forged line); `console` is where the console
-    of that boot was kept. `notes` tell of needed modules that did not load; `unready`: one of them was accepted, and
-    its own init() failed. `ran` is None where no program was to run, or none could because the module did not load.
+    `trouble` says why there is no proper answer (a panic, a hang, a forged line), or what came of the guest
+    `afterwards`, until all was unloaded again; `console` is where the console of that boot was kept. `notes` tell of
+    needed modules that did not load; `unready`: one of them was accepted, and its own init() failed. `ran` is None
+    where no program was to run, or none could because the module did not load.
     """
 
     outcome: Outcome
@@ -77,6 +78,7 @@ class Observed:
     console: Path | None = None
     notes: tuple[str, ...] = ()
     unready: bool = False
+    afterwards: bool = False
     ran: Ran | None = None
 
 

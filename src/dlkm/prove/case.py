@@ -106,12 +106,12 @@ _WANTED = {
 
 
 def status_of(found: Cases, expected: Expectation, failing: Mapping[str, bool] | None = None) -> ExitStatus:
-    """NO when prediction and reality differ anywhere, a module did not do what is expected of it, or a test failed.
+    """NO when prediction and reality differ, a guest was in trouble, a module did as nobody expects, or a test failed.
 
     `failing` names the files that are expected to fail whatever else is, and whether it is wrong that one loads.
     """
     exempt = failing or {}
-    if any(case.agreement is Agreement.DIFFERS for case in found.cases):
+    if any(case.agreement is Agreement.DIFFERS or case.observed.trouble is not None for case in found.cases):
         return ExitStatus.NO
     if any(trial.outcome is TrialOutcome.FAILED for trial in found.trials):
         return ExitStatus.NO

@@ -149,6 +149,12 @@ class _Listener:
         attempt = self._attempts[number]
         return attempt.program is not None and len(self._results) == len(attempt.files) and self._ran is None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing is left of the attempt under way but to unload it."""
+        number = self._talk.current
+        return number is not None and len(self._results) == len(self._attempts[number].files) and not self._runs()
+
     def unfinished(self) -> Observed:
         """What is known of an attempt that did not come to its end."""
         lines = [line for logged in self._logged.values() for line in logged]
@@ -217,8 +223,12 @@ def _silence(guest: Speaker, timeout: float) -> str:
 
 
 def _blame(talk: Conversation, listener: _Listener) -> None:
-    if talk.current is not None:
-        talk.answers[talk.current] = replace(listener.unfinished(), trouble=talk.trouble)
+    """Whoever is under way is answerable; what it did before it was unloaded still counts."""
+    if talk.current is None:
+        return
+    answer = listener.answer() if listener.is_answered else listener.unfinished()
+    afterwards = listener.is_answered and answer.trouble is None
+    talk.answers[talk.current] = replace(answer, trouble=talk.trouble, afterwards=afterwards)
 
 
 def _crashed(talk: Conversation) -> str | None:

@@ -119,6 +119,11 @@ class _Series:
         return {
             number: observed
             if observed.trouble is None
-            else replace(observed, trouble=explain(observed.trouble, console), console=path)
+            else replace(observed, trouble=_told(observed, console), console=path)
             for number, observed in answers.items()
         }
+
+
+def _told(observed: Observed, console: bytes) -> str:
+    words = explain(observed.trouble or "", console)
+    return f"afterwards, {words}" if observed.afterwards else words

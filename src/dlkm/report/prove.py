@@ -56,6 +56,7 @@ def _result(case: Case) -> dict[str, Any]:
             "taint": observed.taint,
             "accepted": observed.accepted,
             "trouble": observed.trouble,
+            "afterwards": observed.afterwards,
             "console": observed.console,
             "notes": observed.notes,
         },

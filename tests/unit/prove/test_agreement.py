@@ -172,6 +172,11 @@ FAILS = Observed(outcome=Outcome.FAILS, errno="ENOEXEC", log=(LAYOUT,))
         (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), replace(UNREADY, log=(*UNREADY.log, LAYOUT)), Agreement.OPEN),
         (_predicted(Outcome.FAILS, "EINVAL", LAYOUT), UNREADY, Agreement.DIFFERS),
         (_predicted(Outcome.CANNOT_TELL), replace(FAILS, trouble="it hangs"), Agreement.DIFFERS),
+        (
+            _predicted(Outcome.LOADS),
+            Observed(outcome=Outcome.LOADS, trouble="it crashed", afterwards=True),
+            Agreement.AGREES,
+        ),
         (_predicted(Outcome.FAILS), Observed(outcome=Outcome.FAILS, trouble="it panicked"), Agreement.DIFFERS),
     ],
 )

@@ -75,10 +75,13 @@ def test_a_machine_that_goes_off() -> None:
     assert 1 not in talk.answers
 
 
-def test_a_result_is_none_before_the_guest_is_clear_of_it() -> None:
+def test_what_takes_the_guest_down_after_its_result_is_told_with_it() -> None:
     talk = _talk("payload 0", "try 0", "result 0 0 0 0 1 OE", off=True)
-    assert talk.answers[0].outcome is Outcome.FAILS
-    assert talk.answers[0].trouble == "the machine went off"
+    assert talk.answers[0].outcome is Outcome.LOADS
+    assert (talk.answers[0].trouble, talk.answers[0].afterwards) == ("the machine went off", True)
+    assert list(talk.answers) == [0]
+    half = _talk("payload 0", "try 0", "result 0 0 0 0 1 OE", attempts=[PAIR], off=True)
+    assert (half.answers[0].outcome, half.answers[0].afterwards) == (Outcome.FAILS, False)
 
 
 @pytest.mark.parametrize(
