@@ -43,8 +43,13 @@ class Values:
             executable = self._case.candidate.sections[section].flags & SHF_EXECINSTR
             return Reach.PERHAPS if area == "kernel" and not executable else Reach.ALWAYS
         limits = _limits(era.words("relocation-distances"), kind)
-        if limits is None:
-            return Reach.ALWAYS
+        return Reach.ALWAYS if limits is None else self._reaches(limits, area, symbol, offset, (section, place))
+
+    def _reaches(self, limits: tuple[int, int], area: str, symbol: int, offset: int, at: tuple[int, int]) -> Reach:
+        """Whether the way from a place in a section to what lies so far from a symbol is within limits."""
+        section, place = at
+        if section == self._percpu:  # that is its copy in the file, which lies anywhere
+            return Reach.PERHAPS
         if area == "module" and self._fields(symbol)[3] == section:
             return Reach.ALWAYS if limits[0] <= offset - place <= limits[1] else Reach.NEVER
         return self._from_module(limits, offset) if area == "" else _distance(limits, area, offset)

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.unit.kernel.image_builder import VERMAGIC as IMAGE_VERMAGIC
+from tests.unit.kernel.image_builder import vmlinux
 from tests.unit.ko.elf_builder import (
     LOCAL,
     SHF_ALLOC,
@@ -243,18 +245,17 @@ def post_quantum() -> Iterator[Trial]:
 
 def drivers() -> Iterator[Trial]:
     """module_add_driver: whether what is built in has a driver of its name, only the image tells."""
-    for at in ("6.6.90", "6.12.28", "6.14.6", "6.15.1", "7.3.4"):
-        world = release(at, World(builtin=("tiny",), sysfs=("other",), image=b"..\0tiny\0.."))
-        near = release("6.12.27", world)
-        yield Trial(
-            rule="built-in-unknown",
-            label=f"driver-{at}",
-            bad=PLAIN,
-            good=PLAIN,
-            world=world,
-            near=near,
-            outcome="cannot-tell",
-        )
+    image = vmlinux().replace(IMAGE_VERMAGIC.encode(), b"?" * len(IMAGE_VERMAGIC))
+    free = World(builtin=("tiny",), sysfs=("other",), image=image)
+    perhaps = replace(free, image=image + b"\0tiny\0")
+    more = {"rule": "built-in-unknown", "bad": PLAIN, "good": PLAIN, "outcome": "cannot-tell"}
+    for at, before in (("6.6.90", "6.6.89"), ("6.12.28", "6.12.27"), ("6.14.6", "6.14.5"), ("6.15.1", "6.3.1")):
+        yield Trial(label=f"driver-{at}", world=release(at, perhaps), near=release(before, perhaps), **more)  # type: ignore[arg-type]
+    yield Trial(label="driver-none", world=release("7.3.4", perhaps), near=release("7.3.4", free), **more)  # type: ignore[arg-type]
+    unlisted = module(name="alarmtimer")
+    taken = replace(perhaps, builtin=(), image=image + b"\0alarmtimer\0")
+    more |= {"bad": unlisted, "good": unlisted}
+    yield Trial(label="driver-unlisted", world=release("7.2.1", taken), near=release("7.1.13", taken), **more)  # type: ignore[arg-type]
 
 
 def loaded_already() -> Iterator[Trial]:
