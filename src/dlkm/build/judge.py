@@ -58,13 +58,19 @@ def judge(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, found: tup
 def _why_failed(driver: Driver, kernel: Kernel, tree: KernelTree, run: Run, diagnostics: tuple[Diagnostic, ...]) -> str:
     cause = first_cause(diagnostics)
     said = cause.shown if cause is not None else f"make ended with status {run.status}"
-    if cause is None or cause.teller is not Teller.MODPOST:
+    if cause is None or not _is_drivers_own(cause, run):
         accused = _accused_by_log(driver, kernel, tree, run)
         if accused is not None:
             return f"{accused} ({said})"
     if not run.sandboxed and "/lib/modules/" in said and "No such file" in said:
         return f"{said}: {_ONLY_OWN}"  # whichever of its Makefiles looks there
     return said
+
+
+def _is_drivers_own(cause: Diagnostic, run: Run) -> bool:
+    """Whether no path in a Makefile explains it: in the sandbox there are no other kernel's headers to misread."""
+    understood = cause.teller is Teller.COMPILER and "No such file" not in cause.shown
+    return cause.teller is Teller.MODPOST or (run.sandboxed and understood)
 
 
 def _why_wrong(driver: Driver, kernel: Kernel, tree: KernelTree, product: Product) -> str:

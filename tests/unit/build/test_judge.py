@@ -67,6 +67,22 @@ def test_a_compilers_error_is_the_drivers_own(tmp_path: Path, makefile: str) -> 
     assert _reason(tmp_path, makefile, "/build/driver/x.c:7:1: error: bad\n", status=2) == "x.c:7: error: bad"
 
 
+@pytest.mark.parametrize(("makefile", "value"), [(PATH, "/usr/src/linux-headers-5.10"), (RELEASE, "5.10.0")])
+@pytest.mark.parametrize(
+    ("line", "sandboxed", "blamed"),
+    [
+        ("/build/driver/{}/x.c:7:1: error: bad\n", True, False),
+        ("/build/driver/{}/x.c:7:1: error: bad\n", False, True),
+        ("x.c:7:10: fatal error: {}/x.h: No such file or directory\n", True, True),
+    ],
+)
+def test_a_path_that_the_log_happens_to_hold(
+    tmp_path: Path, makefile: str, value: str, line: str, *, sandboxed: bool, blamed: bool
+) -> None:
+    reason = _reason(tmp_path, makefile, line.format(value), status=2, sandboxed=sandboxed)
+    assert ("written in" in reason) is blamed
+
+
 def test_uname_without_a_sandbox(tmp_path: Path) -> None:
     log = "make: *** /lib/modules/6.18.0/build: No such file or directory.  Stop.\n"
     reason = _reason(tmp_path, UNAME, log, status=2, sandboxed=False)
