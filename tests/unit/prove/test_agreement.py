@@ -67,6 +67,7 @@ def test_what_cannot_be_seen_counts_as_the_kernels() -> None:
         "hello: unknown parameter 'colour' ignored",
         "PKCS7: Unknown OID: [32] 1.2.840.113549.2.5",
         "Unsupported digest algo: 103",
+        "Unsupported pkey algo: 103",
         "patch: tainting kernel with TAINT_LIVEPATCH",
         "------------[ cut here ]------------",
         "WARNING: CPU: 0 PID: 86 at mm/percpu.c:1758 pcpu_alloc+0x241/0x260",
