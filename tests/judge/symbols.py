@@ -102,7 +102,7 @@ def givers() -> Iterator[Case]:
     inherits = built("judge_inherits")
     yield from pair("inherits-taint", _of(inherits, "judge_inherits", CLOSED), _of(inherits, "judge_inherits", freed))
     yield from pair(
-        "gpl-only-symbol",
+        "gpl-only-symbol/inherited",
         _of(built("judge_inherits", lacking("ktime_get")), "judge_inherits", CLOSED),
         _of(inherits, "judge_inherits", CLOSED),
         label="after inherited taint",

@@ -17,6 +17,7 @@ class _State:
     """What earlier symbols of the table change for later ones."""
 
     proprietary: bool
+    heir_of: Found | None = None  # the symbol whose giver made it proprietary
     uses_gpl: bool = False
 
 
@@ -53,7 +54,7 @@ def _resolve(case: Case, state: _State, name: str, *, weak: bool) -> Iterator[Tr
         yield case.trip(rule, subject=name, owner=found.owner)
         return
     if found.proprietary and not state.proprietary:
-        state.proprietary = True
+        state.proprietary, state.heir_of = True, found
         yield case.trip("inherits-taint", subject=name, owner=found.owner)
     yield from _agrees(case, found)
 
@@ -62,6 +63,8 @@ def _absent(case: Case, state: _State, name: str, found: Found | None) -> Trip |
     """Why the symbol is not there for this module, which a weak one outlives; None when it is there."""
     if found is None:
         return _given_by_nobody(case, name)
+    if state.heir_of is not None and found.gpl:
+        return case.trip("gpl-only-symbol/inherited", subject=name, used=state.heir_of.name, owner=state.heir_of.owner)
     if state.proprietary and found.gpl:
         return case.trip("gpl-only-symbol", subject=name, licence=case.candidate.license)
     if state.proprietary and found.gpl is None:

@@ -27,6 +27,7 @@ from tests.unit.verdict.signing import block, sign
 from tests.unit.verdict.trials import (
     ARM,
     ARM612,
+    CRCS,
     ENFORCED,
     MAINLINE,
     NO_CONFIG,
@@ -384,6 +385,15 @@ def validity() -> Iterator[Trial]:
         near=World(conditions={"commands": (("tin", "/bin/false"),)}),
         outcome="loads",
     )
+    user = module(info=[("depends", "other,helper-x")])
+    yield Trial(
+        rule="install-command/needed",
+        bad=user,
+        good=user,
+        world=World(conditions={"commands": (("helper_x", "/bin/true"),)}),
+        near=World(conditions={"commands": (("helper", "/bin/true"),)}),
+        outcome="loads",
+    )
     yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
     for off, on in (
         ("quiet nomodule", "nomodule=0"),
@@ -671,6 +681,19 @@ def symbols() -> Iterator[Trial]:
         module(undefined=gpl, info=[("license", "Dual MIT/GPL")]),
         "tiny: Unknown symbol gpl_symbol (err -2)",
         errno="ENOENT",
+    )
+    helper = module("helper", exports=[Exported(name="given_symbol", crc=0x33333333)], info=PROPRIETARY)
+    rows = {**CRCS, "given_symbol": 0x33333333}
+    yield Trial(
+        rule="gpl-only-symbol/inherited",
+        bad=module(undefined=["given_symbol", "gpl_symbol"], versions=rows),
+        good=module(undefined=["given_symbol", "_printk"], versions=rows),
+        world=World(along=(helper,)),
+        errno="ENOENT",
+        log=(
+            "tiny: module uses symbols given_symbol from proprietary module helper, inheriting taint.",
+            "tiny: Unknown symbol gpl_symbol (err -2)",
+        ),
     )
     part_known = World(symvers=None, installed=("giver",))
     yield Trial(
