@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.judge.pair import AS_IT_IS, Case, Load, Tells, Where, also, load, pair
 from tests.judge.shop import Maker, Shop, raw
 from tests.unit.ko.elf_builder import trailer
-from tests.unit.verdict.signing import block, sign
+from tests.unit.verdict.signing import RSA_PSS, RSA_SHA256, block, certificate, on_a_curve, sign
 
 MARKER = b"~Module signature appended~\n"
 ATTRIBUTES = ("content_type", "message_digest")
@@ -176,6 +176,18 @@ def messages() -> Iterator[Case]:
 
 RSA, ML_DSA = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("608648016503040312")
 POST_QUANTUM = _appended(lambda one: one.replace(RSA, ML_DSA))
+ODD_CERTIFICATE = certificate(3).replace(RSA_SHA256, RSA_PSS)
+
+
+def certificates() -> Iterator[Case]:
+    """Those in the message, which are read first whosever they are (x509_cert_parser.c)."""
+    odd = stranger(beside=ODD_CERTIFICATE)
+    yield also("a certificate of another kind", odd)
+    yield also("a certificate of another kind, enforced", odd, condition="enforced")
+    curve = stranger(beside=on_a_curve())
+    yield from pair("signature-certificate", curve, stranger(beside=certificate(3)), where=Where(until=(6, 2)))
+    yield also("a certificate on a curve", curve)
+    yield also("a certificate on a curve, enforced", curve, condition="enforced")
 
 
 def demanded() -> Iterator[Case]:
@@ -209,5 +221,6 @@ def cases() -> Iterator[Case]:
     """All of them."""
     yield from faults()
     yield from messages()
+    yield from certificates()
     yield from demanded()
     yield from listed()

@@ -203,7 +203,7 @@ def _modules_of(path: Path) -> Iterator[str]:
     elif path.is_dir():
         from dlkm.kernel.installed import all_module_paths
 
-        found = sorted(all_module_paths(path))
+        found = sorted(name.removeprefix("./") for name in all_module_paths(path))  # as a Path would be written
     if not found:
         raise NothingSelectedError(
             f"there is no module in {path}", hint="give a .ko, a directory of them, a build, or a driver's source"

@@ -16,7 +16,8 @@ class Certificate:
     """One certificate. `identity` (serial number and issuer) and `key_id` (subject key identifier, b"" without one) are
     what the kernel looks it up by, `authority` the same two of whoever signed it, b"" where it does not say.
 
-    `key` is the SubjectPublicKeyInfo in DER. `signature` covers `signed`, by the algorithm of that number.
+    `key` is the SubjectPublicKeyInfo in DER, `key_algo` the number of its algorithm and of its curve, if any.
+    `signature` covers `signed`, by the algorithm of that number.
     Source: crypto/asymmetric_keys/x509_cert_parser.c.
     """
 
@@ -26,6 +27,7 @@ class Certificate:
     authority: tuple[bytes, bytes]
     self_signed: bool
     key: bytes
+    key_algo: tuple[str, ...]
     signed: bytes
     signature_algo: str
     signature: bytes
@@ -45,7 +47,7 @@ def read_certificate(raw: bytes) -> Certificate:
     issuer = reader.take(SEQUENCE)
     _times(reader.take(SEQUENCE))
     subject, key = reader.take(SEQUENCE), reader.take(SEQUENCE)
-    _key(key)
+    key_algo = _key(key)
     for number in (0x81, 0x82):
         reader.maybe(number, number | 0x20)
     extensions = reader.maybe(_COUNTED + 3)
@@ -58,6 +60,7 @@ def read_certificate(raw: bytes) -> Certificate:
         authority=authority,
         self_signed=subject.value == issuer.value,
         key=key.whole,
+        key_algo=key_algo,
         signed=body.whole,
         signature_algo=dotted(algorithm.value),
         signature=signature.value[1:],
@@ -78,12 +81,14 @@ def _times(validity: Node) -> None:
     reader.finish()
 
 
-def _key(info: Node) -> None:
-    """An algorithm and a key."""
+def _key(info: Node) -> tuple[str, ...]:
+    """An algorithm and a key; the numbers that say which."""
     reader = Reader(info)
-    Reader(reader.take(SEQUENCE)).take(OID)
+    algorithm = Reader(reader.take(SEQUENCE))
+    number, curve = algorithm.take(OID), algorithm.maybe(OID)
     reader.take(_BITS)
     reader.finish()
+    return tuple(dotted(one.value) for one in (number, curve) if one is not None)
 
 
 def _key_ids(extensions: Node | None) -> tuple[bytes, tuple[bytes, bytes]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlkm.core.errors import DlkmError
 from dlkm.report.document import document, plain
 from dlkm.report.terminal import Style, Terminal, printable
+from dlkm.verdict.findings import utf8
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ def check_document(
     `expected_failure` is the reason why a project expects a module not to load, null where it does not.
     """
     why = expected or {}
-    results = [plain(one) | {"expected_failure": why[one.path].reason if one.path in why else None} for one in verdicts]
-    return document("check", results=results, errors=tuple({"message": error.what} for error in errors))
+    results = [
+        {
+            **plain(one),
+            "path": utf8(one.path),
+            "expected_failure": why[one.path].reason if one.path in why else None,
+        }
+        for one in verdicts
+    ]
+    return document("check", results=results, errors=tuple({"message": utf8(error.what)} for error in errors))
 
 
 def show_expected(verdicts: Sequence[Verdict], expected: "Mapping[str, Expected]", terminal: Terminal) -> None:

@@ -50,6 +50,11 @@ def digest_info(name: str) -> bytes:
     return bytes.fromhex(_table()["digest"].get(name, {}).get("info", ""))
 
 
+def is_key(numbers: tuple[str, ...]) -> bool:
+    """Whether certificates may be of such a key: its algorithm, and the curve where it has one."""
+    return numbers in {tuple(row) for row in _table()["certificate-keys"]["numbers"]}
+
+
 def is_registered(number: str) -> bool:
     """Whether an object identifier is one of those that some kernel has a name for."""
     return number in _table()["registry"]["numbers"]

@@ -81,7 +81,7 @@ def _verdict(case: Case, steps: Sequence[Sequence[Trip]]) -> Verdict:
     outcome = _outcome(deciding)
     fails = outcome is Outcome.FAILS
     return Verdict(
-        path=utf8(str(case.candidate.path)),
+        path=str(case.candidate.path),
         module=utf8(case.candidate.display_name),
         kernel=case.facts.kernel.id,
         outcome=outcome,

@@ -17,6 +17,7 @@ from dlkm.verdict.pasted import Reader
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 _OTHER = "errno-other"
+_FOREIGN = "errno-foreign"  # an error in words that no English program has
 _SHOWN = 8  # symbols named one by one
 
 _WORD, _FREE = r"\S+?", r".*?"
@@ -130,7 +131,8 @@ def recognise(line: str) -> Told:
 
 def _program(line: str, values: dict[str, str]) -> Told:
     """A program's line: what it says at its end names the errno."""
-    key, errno = _errors().get(values["error"].casefold().rstrip("."), (_OTHER, ""))
+    error = values["error"].casefold().rstrip(".")
+    key, errno = _errors().get(error, (_OTHER if error.startswith("unknown error") else _FOREIGN, ""))
     return Told(line=line, keys=(key,), values=values | {"errno": errno or "an error"}, program=True)
 
 

@@ -14,7 +14,7 @@ from dlkm.ko.der import OCTETS, SEQUENCE, dotted
 from dlkm.ko.pkcs7 import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, Kind, Message, Step
 from dlkm.ko.pkcs7 import HASHES as _HASHES
 from dlkm.ko.x509 import read_certificate
-from dlkm.verdict.algorithms import Algorithm, Support, digest, is_registered, key
+from dlkm.verdict.algorithms import Algorithm, Support, digest, digest_of_certificate, is_key, is_registered, key
 from dlkm.verdict.era import Era
 
 
@@ -24,6 +24,8 @@ class Trust(Enum):
     TRUSTED = auto()
     NONE = auto()  # there is no signature
     UNKNOWN_KEY = auto()  # nobody whom the kernel knows
+    KEY_IN_MODULE = auto()  # it holds a certificate that cannot be read without a module of the kernel's
+    KEY_NOT_BUILT = auto()  # or cannot be read at all
     UNSUPPORTED = auto()  # an algorithm or a kind of block that the kernel cannot take
     WRONG = auto()  # a known key, and the file is not what was signed
     TOO_LARGE = auto()  # more than the kernel's reader takes
@@ -96,7 +98,7 @@ def _of_step(step: Step, message: Message, era: Era, facts: Facts) -> Trust | No
         case Kind.CONTENT:
             wrong = Trust.CONTENT if step.number not in {DATA, _SPC_INDIRECT_DATA} else None
         case Kind.CERTIFICATE:
-            wrong = _certificate(step)
+            wrong = _certificate(step, era, facts)
         case Kind.SIGNER_VERSION:
             wrong = _signer_version(step, message)
         case Kind.DIGEST:
@@ -112,15 +114,21 @@ def _unknown(algorithm: Algorithm) -> Trust | None:
     return Trust.UNSUPPORTED if algorithm.support is Support.UNKNOWN else None
 
 
-def _certificate(step: Step) -> Trust | None:
-    """One that is enclosed is read at once (pkcs7_extract_cert)."""
+def _certificate(step: Step, era: Era, facts: Facts) -> Trust | None:
+    """One that is enclosed is read at once, whoever signed, and one that signs itself is verified (x509_cert_parse)."""
     if step.value.tag != SEQUENCE:
         return Trust.MALFORMED
     try:
-        read_certificate(step.value.whole)
+        one = read_certificate(step.value.whole)
     except MalformedError:
         return Trust.MALFORMED
-    return None
+    used = digest(digest_of_certificate(one.signature_algo) or "", era, facts)
+    if used.support is Support.UNKNOWN or not is_key(one.key_algo):  # x509_note_sig_algo, x509_extract_key_data
+        return Trust.UNSUPPORTED
+    if not one.self_signed or used.support is Support.NOT_BUILT:
+        return None
+    verifies = key(one.signature_algo, era, facts).support
+    return {Support.IF_LOADED: Trust.KEY_IN_MODULE, Support.NOT_BUILT: Trust.KEY_NOT_BUILT}.get(verifies)
 
 
 def _signer_version(step: Step, message: Message) -> Trust | None:

@@ -4,10 +4,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlkm.core.errors import DlkmError, MalformedError
+from dlkm.core.errors import DlkmError
 from dlkm.core.files import open_regular
 from dlkm.core.names import normalise_module_name
-from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Trip
 
 # man modprobe.d: later directories lose; a file of the same name in an earlier one hides the other
@@ -48,20 +47,8 @@ def _of_file(path: Path, kind: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def install_command(case: Case) -> Iterator[Trip]:
-    """A command that stands for the module, or for one that it needs: the kernel is not asked at all."""
+    """A command that stands for the module: the kernel is not asked at all."""
     name = normalise_module_name(case.struct_name)
     command = case.conditions.command_of(name)
     if command is not None:
         yield case.trip("install-command", subject=name, command=command)
-    for needed in _needed(case.candidate) if case.conditions.commands else ():
-        command = case.conditions.command_of(normalise_module_name(needed))
-        if command is not None:
-            yield case.trip("install-command/needed", subject=needed, command=command)
-
-
-def _needed(candidate: Candidate) -> list[str]:
-    """The modules that modprobe loads before it, none for what is no module."""
-    try:
-        return [name for name in (candidate.field("depends") or "").split(",") if name]
-    except MalformedError:
-        return []

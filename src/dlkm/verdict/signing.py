@@ -44,6 +44,7 @@ def signature(case: Case) -> Iterator[Trip]:
 _REJECTED = {
     Trust.WRONG: "signature-wrong",
     Trust.TOO_LARGE: "signature-too-large",
+    Trust.KEY_NOT_BUILT: "signature-certificate",
     Trust.MALFORMED: "signature-malformed",
     Trust.NOT_SIGNED_DATA: "signature-malformed/type",
     Trust.VERSION: "signature-malformed/version",

@@ -66,6 +66,8 @@ def _judge(block: bytes, body: bytes | memoryview, facts: Facts, era: Era, extra
         if not extra and _is_usual(message, value, body, facts, era):
             return Answer(trust=Trust.TRUSTED)
         fault = first_fault(message, era, facts)
+        if fault is Trust.KEY_IN_MODULE:
+            return Answer(trust=Trust.WRONG, unless="ecdsa")
         if fault is not None:
             return Answer(trust=fault, number=message_number(message, era) if fault is Trust.CONTENT else None)
         return _Check(message, value, body, facts, era, keyring(facts.certificates or (), extra)).answer()

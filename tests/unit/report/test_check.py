@@ -3,6 +3,7 @@
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -144,6 +145,12 @@ def test_sarif_places_are_uris() -> None:
     assert place("out/a b#1.ko") == "out/a%20b%231.ko"
     assert place("/lib/a.ko") == "file:///lib/a.ko"
     assert place("hello@6.1:x/a.ko") == "hello%406.1%3Ax/a.ko"
+    assert place(os.fsdecode(b"a \xff.ko")) == "a%20%FF.ko"  # RFC 3986, 2.5: the bytes
+
+
+def test_a_name_that_is_no_utf8_is_text_in_the_document() -> None:
+    (shown,) = check_document([replace(LOADS, path=os.fsdecode(b"a\xff.ko"))])["results"]
+    assert shown["path"] == "a\\xff.ko"
 
 
 def test_what_could_not_be_judged_is_in_both_reports() -> None:

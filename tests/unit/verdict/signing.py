@@ -14,6 +14,10 @@ import asn1crypto.cms
 import asn1crypto.core
 import asn1crypto.keys
 import asn1crypto.x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import CertificateBuilder, Name, NameAttribute, NameOID
 
 from tests.unit.ko.elf_builder import trailer
 
@@ -23,6 +27,7 @@ core: Any = asn1crypto.core
 keys: Any = asn1crypto.keys
 x509: Any = asn1crypto.x509
 
+RSA_SHA256, RSA_PSS = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d01010a")  # in a certificate
 # DigestInfo up to the digest (RFC 8017, 9.2, notes)
 _INFO = {
     "md5": "3020300c06082a864886f70d020505000410",
@@ -76,6 +81,15 @@ def certificate(seed: int) -> bytes:
     return whole
 
 
+def on_a_curve() -> bytes:
+    """A certificate that signs itself with a key on P-256."""
+    one = ec.derive_private_key(3, ec.SECP256R1())
+    name = Name([NameAttribute(NameOID.COMMON_NAME, "curve")])
+    start, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 1, 1, tzinfo=UTC)
+    builder = CertificateBuilder(name, name, one.public_key(), 7, start, end)
+    return builder.sign(one, SHA256()).public_bytes(Encoding.DER)
+
+
 def _value(body: bytes, seed: int, digest: str = "sha256", named: str | None = None) -> bytes:
     """The signature alone: RSASSA-PKCS1-v1_5; `named` is the digest that it says it is of."""
     info = bytes.fromhex(_INFO[named or digest])
@@ -97,13 +111,14 @@ def block(
     attributes: Sequence[str] = (),
     content: str = "data",
     enclose: bool = False,
+    beside: bytes = b"",
     holds: bytes | None = None,
     signers: int = 1,
     bare_second: bool = False,
     named: str | None = None,
     opens: bytes | None = None,
 ) -> bytes:
-    """The PKCS#7 message over a body. `enclose` puts the certificate in, `holds` some content.
+    """The PKCS#7 message over a body. `enclose` puts the certificate in, `beside` another, `holds` some content.
 
     `bare_second` adds a signer like the first, without attributes. `named` is the digest that the signature itself
     names, `opens` what it opens as, where that is wrong.
@@ -131,6 +146,8 @@ def block(
         signed["encap_content_info"]["content"] = holds
     if enclose:
         signed["certificates"] = [owner]
+    if beside:
+        signed["certificates"] = [x509.Certificate.load(beside)]
     message: bytes = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)}).dump()
     return message
 

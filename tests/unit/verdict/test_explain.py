@@ -340,3 +340,21 @@ def test_lines_before_a_message_stay_apart() -> None:
     first, second = explain(f"some words\n{LAYOUT}\n")
     assert first.rule is None
     assert second.line == LAYOUT
+
+
+def test_errors_in_another_language_are_not_taken_for_the_drivers() -> None:
+    """strerror(3) speaks the language of the user; only 'Unknown error N' is a number that no system has words for."""
+    for words in ("Ungültiges Argument", "Die Operation ist nicht erlaubt", "実行形式エラー"):
+        (told,) = explain(f"modprobe: ERROR: could not insert 'hello': {words}\n")
+        assert "English" in told.cause
+        assert "driver's init" not in told.cause
+    (told,) = explain("insmod: ERROR: could not insert module hello.ko: Unknown error 524\n")
+    assert "driver's init" in told.cause
+
+
+def test_what_modpost_and_the_reader_of_signatures_say() -> None:
+    (told,) = explain("ERROR: modpost: module hello uses symbol bar from namespace NS, but does not import it.\n")
+    assert "hello uses bar of the symbol namespace NS" in told.cause
+    for line in ("Unsupported pkey algo: 103", "Unsupported digest algo: 7"):
+        (told,) = explain(f"{line}\n")
+        assert "unsupported crypto" in told.cause

@@ -23,7 +23,7 @@ from tests.unit.ko.elf_builder import (
     trailer,
 )
 from tests.unit.verdict import arch_trials, era_trials, late_trials, place_trials, sound_trials
-from tests.unit.verdict.signing import block, sign
+from tests.unit.verdict.signing import RSA_PSS, RSA_SHA256, block, certificate, on_a_curve, sign
 from tests.unit.verdict.trials import (
     ARM,
     ARM612,
@@ -328,6 +328,21 @@ def malformed_messages(message: bytes) -> Iterator[Trial]:
     said = ("PKCS7: Data already supplied", "PKCS#7 signature with non-detached data")
     yield refused("enclosed", block(PLAIN, 1, holds=PLAIN), "EBADMSG", *said)
     large = message + bytes(70000)
+    yield Trial(
+        rule="signature-certificate",
+        bad=sign(PLAIN, 1, beside=on_a_curve()),
+        good=sign(PLAIN, 1, beside=certificate(3)),
+        errno="ENOENT",
+    )
+    yield Trial(
+        rule="signature-enforced",
+        label="a certificate of another kind",
+        bad=sign(PLAIN, 1, beside=certificate(3).replace(RSA_SHA256, RSA_PSS)),
+        good=sign(PLAIN, 1, beside=certificate(3)),
+        world=ENFORCED,
+        errno="EKEYREJECTED",
+        log=("Loading of module with unsupported crypto is rejected",),
+    )
     yield Trial(rule="signature-too-large", bad=PLAIN + large + trailer(len(large)), good=SIGNED, errno="EMSGSIZE")
 
 
@@ -383,15 +398,6 @@ def validity() -> Iterator[Trial]:
         good=PLAIN,
         world=World(conditions={"commands": (("other", "true"), ("ti*y", "/bin/false"))}),
         near=World(conditions={"commands": (("tin", "/bin/false"),)}),
-        outcome="loads",
-    )
-    user = module(info=[("depends", "other,helper-x")])
-    yield Trial(
-        rule="install-command/needed",
-        bad=user,
-        good=user,
-        world=World(conditions={"commands": (("helper_x", "/bin/true"),)}),
-        near=World(conditions={"commands": (("helper", "/bin/true"),)}),
         outcome="loads",
     )
     yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
