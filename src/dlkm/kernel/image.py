@@ -14,12 +14,13 @@ from struct import unpack_from
 
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.kernel.image_btf import KernelBtf, find_btf
-from dlkm.ko.decompress import LIMIT, Compression, compression_of, decompress
+from dlkm.ko.decompress import LIMIT, Compression, Limited, compression_of, decompress, decompress_by
 from dlkm.ko.elf import MAGIC, Elf
 from dlkm.ko.lz import LZ4_MAGIC, LZO_MAGIC, unlz4, unlzo
 from dlkm.ko.x509 import read_certificate
 
 NOT_KNOWN = "no kernel image that is known here"
+_LZMA_MEMORY = 256 << 20  # bytes for its dictionary
 _WRAPPINGS = 4  # one inside the other; an Image in a zboot in a gzip is three
 _VERMAGIC_WORDS = re.compile(rb" (?:SMP|preempt|preempt_rt|mod_unload|modversions) ")
 _CANDIDATES = 1000  # places that look like a certificate; a real kernel has a handful
@@ -186,21 +187,11 @@ def _with_size(payload: bytes, where: str) -> bytes:
 
 
 def _old_lzma(payload: bytes, where: str) -> bytes:
-    return _bounded(lzma.LZMADecompressor(lzma.FORMAT_ALONE, 256 << 20), payload, where)
+    return decompress_by(Limited(lzma.LZMADecompressor(lzma.FORMAT_ALONE, _LZMA_MEMORY)), payload, where)
 
 
 def _bzip2(payload: bytes, where: str) -> bytes:
-    return _bounded(bz2.BZ2Decompressor(), payload, where)
-
-
-def _bounded(decoder: "lzma.LZMADecompressor | bz2.BZ2Decompressor", payload: bytes, where: str) -> bytes:
-    try:
-        data = decoder.decompress(payload, LIMIT + 1)
-    except (lzma.LZMAError, OSError, EOFError) as error:
-        raise MalformedError(f"{where}: its payload is damaged: {error}") from error
-    if len(data) > LIMIT:
-        raise MalformedError(f"{where}: its payload unpacks to more than {LIMIT} bytes")
-    return data
+    return decompress_by(Limited(bz2.BZ2Decompressor()), payload, where)
 
 
 def _lz4(payload: bytes, where: str) -> bytes:

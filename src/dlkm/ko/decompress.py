@@ -59,7 +59,24 @@ def decompress(data: bytes, where: str, limit: int = LIMIT) -> bytes:
     kind = compression_of(data)
     if kind is Compression.NONE:
         return data
-    held = _gathered(_Packed(lambda start, size: data[start : start + size], len(data), kind), where, limit)
+    packed = _Packed(lambda start, size: data[start : start + size], len(data), kind)
+    return _content(_gathered(_parts(packed, limit), f"{kind} data", where, limit))
+
+
+def decompress_by(decoder: "Decoder", data: bytes, where: str, limit: int = LIMIT) -> bytes:
+    """The same by a decoder of one stream, whatever follows it."""
+
+    def parts() -> Iterator[bytes]:
+        for start in range(0, len(data), decoder.piece):
+            yield from decoder.feed(data[start : start + decoder.piece])
+            if decoder.eof:
+                return
+        raise EOFError("it ends too early")
+
+    return _content(_gathered(parts(), "packed data", where, limit))
+
+
+def _content(held: BinaryIO) -> bytes:
     if isinstance(held, BytesIO):
         return held.getvalue()
     with held:
@@ -75,7 +92,8 @@ def unpack_file(file: BinaryIO, where: str, limit: int = LIMIT) -> bytes | mmap:
     number = file.fileno()
     kind = compression_of(os.pread(number, 6, 0))
     size = os.fstat(number).st_size
-    held = _gathered(_Packed(lambda start, count: os.pread(number, count, start), size, kind), where, limit)
+    packed = _Packed(lambda start, count: os.pread(number, count, start), size, kind)
+    held = _gathered(_parts(packed, limit), f"{kind} data", where, limit)
     if isinstance(held, BytesIO):
         return held.getvalue()
     with held:
@@ -90,11 +108,11 @@ class _Packed(NamedTuple):
     kind: Compression
 
 
-def _gathered(packed: _Packed, where: str, limit: int) -> BinaryIO:
+def _gathered(parts: Iterable[bytes], what: str, where: str, limit: int) -> BinaryIO:
     """All that comes out: in memory, or in a file where it is large."""
     whole: BinaryIO = BytesIO()  # grows in place, while parts that are joined are there twice
     try:
-        for part in _within(limit, _parts(packed, limit), where):
+        for part in _within(limit, parts, where):
             if whole.tell() == 0:
                 whole = BytesIO(part)  # takes it as it is: most modules come in one
                 whole.seek(0, SEEK_END)
@@ -105,7 +123,7 @@ def _gathered(packed: _Packed, where: str, limit: int) -> BinaryIO:
     except BaseException as error:
         whole.close()
         if isinstance(error, _DAMAGED):
-            raise MalformedError(f"{where}: {packed.kind} data is damaged: {error}") from error
+            raise MalformedError(f"{where}: {what} is damaged: {error}") from error
         raise
     return whole
 
