@@ -163,7 +163,12 @@ def _no_place(error: OSError) -> StorageError:
 
 
 def _parts(packed: _Packed, limit: int) -> Iterator[bytes]:
-    """What comes out, in parts of some MiB at most, so that a bomb is noticed before it has grown."""
+    """What comes out, in parts of some MiB at most, so that a bomb is noticed before it has grown.
+
+    More bytes than may come out, and an eighth, are not looked at: they say nothing, over and over.
+    """
+    if packed.size > limit + limit // 8 + _CHUNK:
+        raise EOFError(f"it has {packed.size} bytes, and no more than {limit} may come of them")
     at_once = packed.kind is Compression.ZSTD and packed.size <= HELD
     whole = _zstd_at_once(packed.read(0, packed.size), min(limit, HELD)) if at_once else None
     if whole is not None:

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from dlkm.core.errors import MalformedError
-from dlkm.ko.decompress import Limited, decompress_by
+from dlkm.ko.decompress import Limited, decompress, decompress_by
 
 SIZE = 96 << 20
 
@@ -29,3 +29,9 @@ def test_what_is_cut_off_damaged_or_too_much() -> None:
             decompress_by(Limited(bz2.BZ2Decompressor()), bad, "image")
     with pytest.raises(MalformedError, match="more than 1000 bytes"):
         decompress_by(Limited(bz2.BZ2Decompressor()), packed, "image", 1000)
+
+
+def test_more_packed_bytes_than_may_come_out_are_not_looked_at() -> None:
+    empty_blocks = b"\x28\xb5\x2f\xfd" + bytes(3 << 20)  # RFC 8878: raw blocks of no bytes, none of them the last
+    with pytest.raises(MalformedError, match="no more than 1000 may come"):
+        decompress(empty_blocks, "image", 1000)
