@@ -122,12 +122,14 @@ def _certificate(step: Step, era: Era, facts: Facts) -> Trust | None:
         one = read_certificate(step.value.whole)
     except MalformedError:
         return Trust.MALFORMED
-    used = digest(digest_of_certificate(one.signature_algo) or "", era, facts)
+    hashed, verifies = digest_of_certificate(one.signature_algo), key(one.signature_algo, era, facts).support
+    if hashed is None and verifies is not Support.UNKNOWN:
+        return None  # such as ML-DSA, which takes no digest apart
+    used = digest(hashed or "", era, facts)
     if used.support is Support.UNKNOWN or not is_key(one.key_algo):  # x509_note_sig_algo, x509_extract_key_data
         return Trust.UNSUPPORTED
     if not one.self_signed or used.support is Support.NOT_BUILT:
         return None
-    verifies = key(one.signature_algo, era, facts).support
     return {Support.IF_LOADED: Trust.KEY_IN_MODULE, Support.NOT_BUILT: Trust.KEY_NOT_BUILT}.get(verifies)
 
 

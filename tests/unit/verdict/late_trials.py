@@ -22,7 +22,7 @@ from tests.unit.ko.elf_builder import (
     add_exports,
 )
 from tests.unit.verdict.era_trials import refused, release
-from tests.unit.verdict.signing import sign
+from tests.unit.verdict.signing import RSA_SHA256, certificate, sign
 from tests.unit.verdict.trials import (
     ARM,
     CRCS,
@@ -235,12 +235,13 @@ def post_quantum() -> Iterator[Trial]:
     """pkcs7_sig_note_pkey_algo of 7.0: keys of ML-DSA."""
     rsa, ml_dsa = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("608648016503040312")
     bad = sign(PLAIN, 2).replace(rsa, ml_dsa)
+    beside = sign(PLAIN, 2, beside=certificate(3).replace(RSA_SHA256, ml_dsa))
     for at, reason in (("6.19.14", "unsupported crypto"), ("7.0.1", "unavailable key"), ("7.3.4", "unavailable key")):
         line = f"Loading of module with {reason} is rejected"
         world = release(at, ENFORCED)
-        yield refused(
-            "signature-enforced", bad, (line,), at, errno="EKEYREJECTED", good=SIGNED, world=world, label=f"ml-dsa-{at}"
-        )
+        more = {"errno": "EKEYREJECTED", "good": SIGNED, "world": world}
+        yield refused("signature-enforced", bad, (line,), at, label=f"ml-dsa-{at}", **more)
+        yield refused("signature-enforced", beside, (line,), at, label=f"beside-ml-dsa-{at}", **more)
 
 
 def drivers() -> Iterator[Trial]:
