@@ -122,15 +122,22 @@ class Facts:
     @cached_property
     def builtin(self) -> frozenset[str]:
         """Names of the modules that are built in; empty where nobody lists them."""
-        if self.installed is None:
+        if self._listing is None:
             return frozenset()
-        self.origins["builtin"] = str(self.installed.modules_dir / "modules.builtin")
-        return self.installed.builtin
+        self.origins["builtin"] = str(self._listing.modules_dir / "modules.builtin")
+        return self._listing.builtin
 
     @cached_property
     def builtin_modinfo(self) -> Mapping[str, frozenset[str]]:
         """The keys of `.modinfo` that built-in modules have, by module; empty where nobody lists them."""
-        return self.installed.builtin_modinfo if self.installed is not None else {}
+        return self._listing.builtin_modinfo if self._listing is not None else {}
+
+    @cached_property
+    def _listing(self) -> Installed | None:
+        """Where lists of what is built in lie: with the installed modules, or where the kernel was built."""
+        headers = self.kernel.headers
+        built = headers is not None and (headers / "modules.builtin").is_file()
+        return self.installed or (Installed(headers) if headers is not None and built else None)
 
     @cached_property
     def sysfs_names(self) -> tuple[str, ...] | None:
@@ -203,13 +210,9 @@ class Facts:
     def _sample_path(self) -> Path | None:
         directory = self.kernel.modules
         if directory is None:
-            return None
-        # A root filesystem or package may be hostile: a list may name anything, and a directory be a link to anywhere.
-        with suppress(ValueError):
-            listed = inside(_first_line(directory / "modules.order").removesuffix(".ko"))
-            for suffix in MODULE_SUFFIXES:
-                if (path := directory / f"{listed}{suffix}").is_file():
-                    return path
+            return _first_listed(self.kernel.headers) if self.kernel.headers is not None else None
+        if (path := _first_listed(directory)) is not None:
+            return path
         own = directory / "kernel"
         return None if own.is_symlink() else next(module_files(own), None)
 
@@ -251,6 +254,18 @@ class Facts:
         if self._read_beside is not None or self.installed is None:
             return self._read_beside or Symvers.of(())
         return symvers_of_modules(self.installed, expected=len(self._of_image) == 0)
+
+
+def _first_listed(directory: Path) -> Path | None:
+    """The first module of a modules.order, if it is there: with installed ones, or where a kernel was built.
+
+    A root filesystem or package may be hostile: a list may name anything, and a directory be a link to anywhere.
+    """
+    line = _first_line(directory / "modules.order")
+    with suppress(ValueError):
+        listed = inside(line.removesuffix(".ko").removesuffix(".o"))
+        return next((path for suffix in MODULE_SUFFIXES if (path := directory / f"{listed}{suffix}").is_file()), None)
+    return None
 
 
 def _first_line(path: Path) -> str:

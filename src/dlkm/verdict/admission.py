@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dlkm.core.names import module_name, normalise_module_name
 from dlkm.kernel.facts import Facts
 from dlkm.ko.module import Module
-from dlkm.verdict.candidate import Candidate
-from dlkm.verdict.check import judge
+from dlkm.verdict.check import candidate_of, judge
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.supply import Supply
 from dlkm.verdict.verdict import Outcome, Severity, Verdict
@@ -21,7 +20,7 @@ def refusal(module: Module, facts: Facts, providers: Sequence[Module]) -> Verdic
     `facts` are the kernel's, kept for many modules; `providers` are modules that are loaded before it. One that only
     lacks another module is not refused: the target may get that one later.
     """
-    candidate = Candidate(module.path, module.data, facts.kernel.arch)
+    candidate = candidate_of(module.path, module.data, facts.kernel)
     verdict = judge(candidate, facts, Conditions(), Supply(facts=facts, along=tuple(providers)))
     if verdict.outcome is not Outcome.FAILS or _may_be_repaired(verdict, module, facts, providers):
         return None

@@ -61,7 +61,8 @@ class SectionHeader(NamedTuple):
 class Candidate:
     """The plain bytes of a file that a kernel of `arch` is asked to load.
 
-    `any_modinfo`: this kernel reads a `.modinfo` that is not allocated, too (data/eras.toml).
+    `any_modinfo`: this kernel reads a `.modinfo` that is not allocated, too (data/eras.toml). `signed`: it looks for
+    signatures (CONFIG_MODULE_SIG).
     What needs a part that the kernel would have refused first raises MalformedError.
     """
 
@@ -69,6 +70,7 @@ class Candidate:
     data: bytes | mmap
     arch: Arch
     any_modinfo: bool = True
+    signed: bool = True
 
     @cached_property
     def layout(self) -> Layout:
@@ -84,7 +86,7 @@ class Candidate:
     def length(self) -> int:
         """Bytes that are left for the loader once the signature is cut off (kernel/module/signing.c)."""
         signature = self.signature
-        if signature is None:
+        if signature is None or not self.signed:
             return len(self.data)
         trailer = signature.trailer
         if trailer is None or trailer.id_type != PKCS7 or not trailer.unused_are_zero or signature.defect is not None:

@@ -127,7 +127,9 @@ def candidate_of(path: Path, data: bytes | mmap, kernel: Kernel) -> Candidate:
 
     MalformedError for a file with tables out of proportion.
     """
-    candidate = Candidate(path, data, kernel.arch, any_modinfo="any-modinfo" in era_of(kernel).features)
+    signed = not kernel.config or kernel.config.on("MODULE_SIG")
+    any_modinfo = "any-modinfo" in era_of(kernel).features
+    candidate = Candidate(path, data, kernel.arch, any_modinfo=any_modinfo, signed=signed)
     if candidate.length >= candidate.header_size:
         hold_within(candidate.elf)
     return candidate

@@ -129,6 +129,8 @@ def percpu(case: Case) -> Iterator[Trip]:
     odd = align & (align - 1) != 0
     if size > _PERCPU_RESERVE or odd:
         rule = "percpu-align" if odd else "percpu-size" if size <= _PERCPU_UNIT else "percpu-size/unit"
+        if rule != "percpu-size" and case.facts.option("BUG") is False:  # WARN() says nothing then
+            rule = "percpu-size/unsaid"
         yield case.trip(rule, size=size, reserve=_PERCPU_RESERVE, rounded=rounded, align=align)
 
 

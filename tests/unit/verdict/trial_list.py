@@ -419,6 +419,10 @@ def validity() -> Iterator[Trial]:
         )
     yield Trial(rule="empty-file", bad=b"", good=PLAIN, errno="EINVAL")
     yield refused("elf-header-length", PLAIN[:63], "Invalid ELF header len 63")
+    short = b"x" * 11 + MARKER  # which only a kernel that looks for signatures cuts off
+    yield refused(
+        "elf-header-length", short, "Invalid ELF header len 39", world=World(without="MODULE_SIG"), label="whole"
+    )
     yield refused("elf-magic", b"x" * 100, "Invalid ELF header magic: != \x7fELF")
     yield refused("elf-type", module(change=lambda image: setattr(image, "type", 3)), "Invalid ELF header type: 3 != 1")
     yield refused("elf-arch", module(machine=183), "Invalid architecture in ELF header: 183")
@@ -645,6 +649,18 @@ def layout() -> Iterator[Trial]:
     ):
         lines = (said, f"tiny: Could not allocate {size} bytes percpu data")
         yield Trial(rule=rule, bad=percpu(size), good=percpu(8192), errno="ENOMEM", log=lines)
+    quiet = World(without="BUG")
+    for size, near in ((32769, World()), (40000, World())):
+        yield Trial(
+            rule="percpu-size/unsaid",
+            label=str(size),
+            bad=percpu(size),
+            good=percpu(8192),
+            world=quiet,
+            near=near,
+            errno="ENOMEM",
+            log=(f"tiny: Could not allocate {size} bytes percpu data",),
+        )
     one, other = Part(name=".ctors", data=bytes(8)), Part(name=".init_array", data=bytes(8))
     yield Trial(
         rule="constructors",
