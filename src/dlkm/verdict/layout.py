@@ -7,6 +7,7 @@ from typing import Any
 from dlkm.ko.elf import SHF_EXECINSTR, SHF_WRITE
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.case import Case, Check, Trip
+from dlkm.verdict.namespaces import PREFIX
 from dlkm.verdict.versions import without_versions
 
 # include/linux/percpu.h: PERCPU_MODULE_RESERVE, bytes for the per-CPU data of all modules together
@@ -163,7 +164,7 @@ def export_versions(case: Case) -> Iterator[Trip]:
 def namespace_imports(case: Case) -> Iterator[Trip]:
     """Nobody imports the namespace of another module's own symbols by name (setup_modinfo)."""
     for namespace in case.candidate.all("import_ns"):
-        if namespace.startswith("module:"):
+        if namespace.startswith(PREFIX):
             yield case.trip("namespace-import", namespace=namespace)
             return
 

@@ -11,6 +11,7 @@ from dlkm.kernel.config import Config
 from dlkm.kernel.symvers import KernelSymbol
 from dlkm.ko.module import read_module
 from dlkm.verdict.case import Case, Trip
+from dlkm.verdict.namespaces import PREFIX
 from dlkm.verdict.supply import near_name
 from dlkm.verdict.why import Family, Telling, family_of, listed, message_of, renamed, text, to_build_for
 
@@ -55,7 +56,7 @@ def gpl_only(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
 def not_imported(case: Case, trips: Sequence[Trip]) -> Iterator[Telling]:
     """What to import, in the way this kernel's headers take it."""
     names = list(dict.fromkeys(str(trip.values["namespace"]) for trip in trips))
-    closed = [name for name in names if name.startswith("module:")]
+    closed = [name for name in names if name.startswith(PREFIX)]
     spaces = [name for name in names if name not in closed]
     word, string = (" ".join(form.format(name) for name in spaces) for form in _IMPORTS)
     hints = [text("import-closed", namespace=name) for name in closed]

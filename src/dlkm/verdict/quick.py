@@ -2,7 +2,7 @@
 """The plain good module, recognised by looks at whole columns of its tables. Says yes or "look closer", never no.
 
 A yes stands only where every rule would pass without a finding; tests compare it with the rules on every module they
-have. For 64-bit little-endian kernels with symbol versions.
+have. For 64-bit little-endian kernels.
 """
 
 import re
@@ -27,6 +27,7 @@ from dlkm.verdict.early import disabling_word
 from dlkm.verdict.era import Era
 from dlkm.verdict.known import Plain, contents
 from dlkm.verdict.licence import GPL_COMPATIBLE
+from dlkm.verdict.namespaces import PREFIX, is_open_to
 from dlkm.verdict.own import trusted_body
 from dlkm.verdict.signing import demands
 
@@ -35,7 +36,7 @@ _PERCPU_RESERVE = 8 << 10
 _ODD_NAMES = frozenset({"ndiswrapper", "driverloader", "lve", ""})
 _ODD_SECTIONS = frozenset({b".ctors", b"__version_ext_crcs", b"__version_ext_names"})
 _FLAGS = b"__kflagstab"
-_ALLOCATED = (THIS, b".modinfo", b"__versions")
+_VERSIONS = b"__versions"
 _CRC_TABLES = ((b"__ksymtab", b"__kcrctab"), (b"__ksymtab_gpl", b"__kcrctab_gpl"))
 _EXPORTS = frozenset({b"__ksymtab", b"__ksymtab_gpl"})
 _ODD_KEYS = (b"\0livepatch=", b"\0test=", b"\0import_ns=module:")
@@ -70,7 +71,7 @@ class Quick:
             and not arch.big_endian
             and (facts.image is None or (facts.image.stale is None and facts.image.fault is None))
             and all(one is not None for one in known)
-            and facts.modversions is True
+            and facts.modversions is not None
             and all(map(facts.kernel.config.on, ("MODULES", "MODULE_SIG")))
             and facts.option("SMP") is True
             and not self._conditions.trusted_certs
@@ -78,7 +79,7 @@ class Quick:
             and not any("*" in name or "?" in name or "[" in name for name, _ in self._conditions.commands)
             and not demands(facts, self._conditions)
             and disabling_word(self._conditions) is None
-            and b"module_layout" in self._row_of
+            and (not facts.modversions or b"module_layout" in self._row_of)
             and "gki-symbols" not in self._era.checks
         )
 
@@ -115,7 +116,7 @@ class Quick:
             return None
         info = b"\0" + file.bytes_of(file.at[b".modinfo"])
         rows = self._versions(file)
-        fits = rows is not None and self._modinfo(file, info) and self._namespaces_fit(info, rows)
+        fits = rows is not None and self._modinfo(file, info) and self._namespaces_fit(info, rows, file.struct_name)
         if not fits or rows is None or not self._exports_fit(file):
             return None
         outside = b"\0intree=" not in info
@@ -138,10 +139,10 @@ class Quick:
         return (
             self._wanted <= at.keys()
             and _ODD_SECTIONS.isdisjoint(at)
-            and all(file.flags(at[name]) & SHF_ALLOC for name in _ALLOCATED)
+            and all(file.flags(at[name]) & SHF_ALLOC for name in self._allocated)
             and file.size(at[THIS]) == self._facts.struct_module_size
             and (percpu is None or (file.size(percpu) <= _PERCPU_RESERVE and file.align(percpu).bit_count() <= 1))
-            and all(crcs in at for exports, crcs in _CRC_TABLES if exports in at)
+            and (not self._facts.modversions or all(crcs in at for exports, crcs in _CRC_TABLES if exports in at))
             and (not self._flagged or _EXPORTS.isdisjoint(at) or _FLAGS in at)
             and (b".BTF" not in at or _btf_fits(file, layout="btf-layout" in self._era.features))
         )
@@ -155,7 +156,11 @@ class Quick:
     def _wanted(self) -> frozenset[bytes]:
         """Sections that every module has, and those that the architecture's loader insists on."""
         names = (*self._era.words("arch-sections"), *self._era.words("finish-sections"))
-        return frozenset((*_ALLOCATED, *(name.encode() for name in names)))
+        return frozenset((*self._allocated, *(name.encode() for name in names)))
+
+    @cached_property
+    def _allocated(self) -> tuple[bytes, ...]:
+        return (THIS, b".modinfo", _VERSIONS) if self._facts.modversions else (THIS, b".modinfo")
 
     @cached_property
     def _asked(self) -> frozenset[bytes]:
@@ -201,11 +206,21 @@ class Quick:
 
     def _versions(self, file: View) -> tuple[bytes, ...] | None:
         """The rows of symbol versions when every one is the kernel's."""
-        raw = file.bytes_of(file.at[b"__versions"])
+        if not self._facts.modversions:
+            return self._named(file)
+        raw = file.bytes_of(file.at[_VERSIONS])
         if len(raw) % ROW:
             return None
         rows: tuple[bytes, ...] = rows_in(len(raw)).unpack(raw)
         return rows if self._rows.issuperset(rows) and self._row_of[b"module_layout"] in rows else None
+
+    def _named(self, file: View) -> tuple[bytes, ...] | None:
+        """The same by its undefined symbols, where the kernel has no versions."""
+        wanted = undefined(file.bytes_of(file.symtab), file.symbol_names, len(file.kinds))
+        if wanted is None or _VERSIONS in file.at:
+            return None
+        rows = tuple(row for name in wanted if (row := self._row_of.get(name)) in self._rows and row is not None)
+        return rows if len(rows) == len(wanted) else None
 
     def _symbols(self, file: View, rows: tuple[bytes, ...]) -> bool:
         """Every undefined symbol has its version, which is the kernel's."""
@@ -262,21 +277,23 @@ class Quick:
         return frozenset(module_name(one).encode("utf-8", "surrogateescape") for one in self._facts.table.providers)
 
     @cached_property
-    def _spaced(self) -> dict[bytes, bytes]:
-        """The namespace of each row whose symbol has one, as modinfo imports it."""
+    def _spaced(self) -> dict[bytes, str]:
+        """The namespace of each row whose symbol has one."""
         assert self._facts.table is not None
         pairs = ((name.encode("utf-8", "surrogateescape"), space) for name, space in self._facts.table.namespaces)
-        return {
-            self._row_of[name]: b"\0import_ns=" + space.encode("utf-8", "surrogateescape") + b"\0"
-            for name, space in pairs
-            if name in self._row_of
-        }
+        return {self._row_of[name]: space for name, space in pairs if name in self._row_of}
 
-    def _namespaces_fit(self, info: bytes, rows: tuple[bytes, ...]) -> bool:
+    def _namespaces_fit(self, info: bytes, rows: tuple[bytes, ...], name: bytes) -> bool:
         if self._spaced.keys().isdisjoint(rows):
             return True
         wanted = {self._spaced[row] for row in rows if row in self._spaced}
-        return all(b"=module:" not in one and one in info for one in wanted)
+        return all(self._is_open(space, info, name) for space in wanted)
+
+    def _is_open(self, space: str, info: bytes, name: bytes) -> bool:
+        """Whether a module imports a namespace, or need not."""
+        if space.startswith(PREFIX):
+            return "module-namespaces" in self._era.features and is_open_to(space, name.decode("ascii"))
+        return b"\0import_ns=" + space.encode("utf-8", "surrogateescape") + b"\0" in info
 
     def _exports_fit(self, file: View) -> bool:
         """Whether all its exports are the kernel's own rows for this very module."""
@@ -326,7 +343,7 @@ def _unmoved(file: View) -> frozenset[int]:
     """The sections that get no memory (relocations.py: moved_sections), per-CPU data left out."""
     idle = {index for index in range(1, len(file.kinds)) if not file.flags(index) & SHF_ALLOC}
     placed = {file.symtab, file.link(file.symtab), file.at.get(b".data..percpu")}
-    return frozenset(idle - placed | {file.at[b".modinfo"], file.at[b"__versions"]})
+    return frozenset(idle - placed | {file.at[name] for name in (b".modinfo", _VERSIONS) if name in file.at})
 
 
 def _value(info: bytes, key: bytes) -> bytes:

@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dlkm.core.names import normalise_module_name
 from dlkm.ko.elf import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK
 from dlkm.verdict.case import Case, Check, Trip
 from dlkm.verdict.licence import is_proprietary
+from dlkm.verdict.namespaces import PREFIX, is_open_to
 from dlkm.verdict.supply import Found, Refusal
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails
 
@@ -114,17 +114,11 @@ def _agrees(case: Case, found: Found) -> Iterator[Trip]:
 def imports(case: Case, namespace: str) -> bool:
     """Whether the module may use a namespace: it says so, or, for `module:a,b*`, its name is on the list.
 
-    Source: kernel/module/main.c: verify_namespace_is_imported, verify_module_namespace (6.16).
+    Source: kernel/module/main.c: verify_namespace_is_imported.
     """
-    if namespace.startswith("module:") and "module-namespaces" in case.era.features:
-        name = normalise_module_name(case.candidate.struct_name)
-        return any(_names(pattern, name) for pattern in namespace.removeprefix("module:").split(","))
+    if namespace.startswith(PREFIX) and "module-namespaces" in case.era.features:
+        return is_open_to(namespace, case.candidate.struct_name)
     return namespace in case.candidate.all("import_ns")
-
-
-def _names(pattern: str, name: str) -> bool:
-    plain = normalise_module_name(pattern)
-    return name.startswith(plain[:-1]) if plain.endswith("*") else name == plain
 
 
 CHECKS: dict[str, Check] = {"symbols": symbols}
