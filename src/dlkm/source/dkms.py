@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from dlkm.core.data import data_table
@@ -187,18 +188,17 @@ def _modules(values: _Values, package: str) -> Iterator[DkmsModule]:
     for index in range(count):
         built = values.at("BUILT_MODULE_NAME", index) or (package if count == 1 else "")
         name = values.at("DEST_MODULE_NAME", index) or built
-        location = values.at("DEST_MODULE_LOCATION", index)
-        _refuse_record(values.path, index, built, name, location)
+        _refuse_record(values.path, index, built, name)
         said = values.at("STRIP", index).lower()
         yield DkmsModule(
             built=_inside(values.path, values.at("BUILT_MODULE_LOCATION", index), built),
             name=name,
-            location=location,
+            location=_location(values.path, index, values.at("DEST_MODULE_LOCATION", index)),
             strip=strip_first if not said else not said.startswith("n"),
         )
 
 
-def _refuse_record(path: Path, index: int, built: str, name: str, location: str) -> None:
+def _refuse_record(path: Path, index: int, built: str, name: str) -> None:
     if not built:
         raise MalformedError(f"{path}: record {index} has no BUILT_MODULE_NAME")
     for word, value in (("BUILT_MODULE_NAME", built), ("DEST_MODULE_NAME", name)):
@@ -206,10 +206,19 @@ def _refuse_record(path: Path, index: int, built: str, name: str, location: str)
             raise MalformedError(f"{path}: {word}[{index}] ends in '.o' or '.ko'", hint="write it without")
         if "/" in value:
             raise MalformedError(f"{path}: {word}[{index}] is no file name: {value!r}")
+
+
+def _location(path: Path, index: int, location: str) -> str:
+    """Where a module goes below the modules directory, without steps up ("/kernel/../misc/" is "/misc")."""
     allowed = table()["rules"]["locations"]
-    if not location.startswith(tuple(allowed)) or ".." in PurePosixPath(location).parts:
+    word = f"{path}: DEST_MODULE_LOCATION[{index}]"
+    if not location.startswith(tuple(allowed)):
         said = f"is {location!r}" if location else "is missing"
-        raise MalformedError(f"{path}: DEST_MODULE_LOCATION[{index}] {said}; it begins with {', '.join(allowed)}")
+        raise MalformedError(f"{word} {said}; it begins with {', '.join(allowed)}")
+    plain = normpath(location.lstrip("/"))
+    if plain in {".", ".."} or plain.startswith("../"):
+        raise MalformedError(f"{word} leads out of the modules directory: {location!r}")
+    return f"/{plain}"
 
 
 def _inside(path: Path, folder: str, name: str) -> PurePosixPath:

@@ -62,6 +62,14 @@ def test_records_go_together_by_index() -> None:
     assert (first.strip, second.strip) == (False, False)  # the first one's word holds for those without one
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("/kernel/../misc/", "/misc"), ("/updates/dkms/", "/updates/dkms"), ("/extra//a/./b", "/extra/a/b")],
+)
+def test_steps_up_within_the_modules_directory_are_taken(said: str, meant: str) -> None:
+    assert _with({"DEST_MODULE_LOCATION": said}).modules[0].location == meant
+
+
 def test_the_last_matching_make_wins_and_the_first_needs_no_match() -> None:
     values = {"MAKE": "make a", "MAKE 1": "make b", "MAKE_MATCH 1": "^6", "MAKE_MATCH? 1": "yes"}
     assert _with(values).make == "make b"
@@ -113,6 +121,8 @@ def test_exclusions(values: dict[str, str], *, excluded: bool) -> None:
         {"DEST_MODULE_LOCATION": ""},
         {"DEST_MODULE_LOCATION": "/etc"},
         {"DEST_MODULE_LOCATION": "/extra/../../../etc"},
+        {"DEST_MODULE_LOCATION": "/extra/../.."},
+        {"DEST_MODULE_LOCATION": "/kernel/.."},
         {"BUILT_MODULE_LOCATION": "../out"},
         {"BUILT_MODULE_LOCATION": "/etc"},
         {"BUILT_MODULE_NAME": "", "DEST_MODULE_LOCATION 1": "/extra"},
