@@ -68,13 +68,6 @@ class Conditions:
         return frozenset(filter(None, listed.split(",")))
 
 
-def truth_of(value: str | None) -> bool | None:
-    """What a switch on the command line says, alone or with a value; None for none (lib/kstrtox.c: kstrtobool)."""
-    if value is None or value[:1] in {*"yYtT1"} or value[:2].lower() == "on":
-        return True
-    return False if value[:1] in {*"nNfF0"} or value[:2].lower() == "of" else None
-
-
 def _split(text: str) -> Iterator[str]:
     """Words at blanks, as they stand; double quotes keep blanks together."""
     word, quoted = "", False

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dlkm.core.names import Vermagic, normalise_module_name
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.conditions import Conditions, truth_of
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import Era
 from dlkm.verdict.versions import Agreement, agreement, missing_entry_fails, without_versions
 
 _SYSCTL = "sysctl.kernel.modules_disabled"
@@ -21,17 +22,17 @@ def modules(case: Case) -> Iterator[Trip]:
 
 def loading_disabled(case: Case) -> Iterator[Trip]:
     """Turned off on the command line (kernel/module/main.c: may_init_module; fs/proc/proc_sysctl.c: do_sysctl_args)."""
-    word = disabling_word(case.conditions)
+    word = disabling_word(case.conditions, case.era)
     if word is not None:
         yield case.trip("loading-disabled", word=word)
 
 
-def disabling_word(conditions: Conditions) -> str | None:
+def disabling_word(conditions: Conditions, era: Era) -> str | None:
     """The word of the command line that turns loading off; None where none does."""
     found = None
     for name, value in conditions.words():
-        if name == "nomodule" and truth_of(value) is not None:
-            found = name if truth_of(value) else None
+        if name == "nomodule" and (truth := era.truth(value)) is not None:
+            found = name if truth else None
         if name.replace("/", ".") == _SYSCTL and _ONE.fullmatch(value or ""):
             return name  # which no later word takes back
     return found

@@ -44,6 +44,15 @@ class Era:
         """That entry's list."""
         return _words(self.version, self.arch, self.distro, key)
 
+    def truth(self, value: str | None) -> bool | None:
+        """What the text of a switch says, alone or with a value; None for none (lib/kstrtox.c: kstrtobool)."""
+        if value is None or value[:2].lower() == "on":
+            return True
+        yes, no = self.words("boolean-letters")
+        if value[:1] in {*yes}:
+            return True
+        return False if value[:1] in {*no} or value[:2].lower() == "of" else None
+
     def _holds(self, entry: _Table) -> bool:
         return _holds(entry, self.version, self.arch, self.distro)
 

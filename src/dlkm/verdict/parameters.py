@@ -30,7 +30,6 @@ _NOT_THE_MODULES = frozenset({"async_probe", "dyndbg"})  # the loader's own
 _NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _MOST = (1 << 64) - 1  # of any number; what more digits say is out of range, whatever follows them
 _DIGITS = 21  # of a decimal number, which is out of range then
-_ON_OR_OFF = re.compile(r"[oO][nNfF]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +62,10 @@ class _Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What decides beside type and value: bits of a `long`, letters that a boolean may begin with, lockdown."""
+    """What decides beside type and value: bits of a `long`, what the kernel takes for a boolean, lockdown."""
 
     bits: int
-    letters: str
+    era: Era
     locked: bool
 
 
@@ -79,7 +78,7 @@ def judge(candidate: Candidate, words: Iterable[str], era: Era, *, locked: bool)
     if not line:
         return
     known = parameters_of(candidate)
-    taken = _Taken(bits=candidate.layout.bits, letters="".join(era.words("boolean-letters")), locked=locked)
+    taken = _Taken(bits=candidate.layout.bits, era=era, locked=locked)
     for given, value in words_in(line):
         parameter = known.get(_own(given))
         if parameter is None:
@@ -140,7 +139,7 @@ def _refusal(kind: str, value: str, taken: _Taken, limit: int | None = None) -> 
     if kind == "string":
         fits = limit is None or size < limit
         return None if fits else _Refusal(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
-    errno = _boolean(value, taken.letters) if kind in _BOOLEANS else _number(kind, value, taken.bits)
+    errno = _boolean(value, taken.era) if kind in _BOOLEANS else _number(kind, value, taken.bits)
     return None if errno is None else _Refusal(errno=errno)
 
 
@@ -155,8 +154,8 @@ def _array(kind: str, parts: list[str], taken: _Taken, limit: int | None) -> _Re
     return None
 
 
-def _boolean(value: str, letters: str) -> str | None:
-    return None if value[:1] in set(letters) or _ON_OR_OFF.match(value) else "EINVAL"
+def _boolean(value: str, era: Era) -> str | None:
+    return "EINVAL" if era.truth(value) is None else None
 
 
 def _number(kind: str, value: str, bits: int) -> str | None:

@@ -78,7 +78,7 @@ class Quick:
             and not self._conditions.params
             and not any("*" in name or "?" in name or "[" in name for name, _ in self._conditions.commands)
             and not demands(facts, self._conditions)
-            and disabling_word(self._conditions) is None
+            and disabling_word(self._conditions, self._era) is None
             and (not facts.modversions or b"module_layout" in self._row_of)
             and "gki-symbols" not in self._era.checks
         )

@@ -7,7 +7,8 @@ from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.signature import MARKER, PKCS7
 from dlkm.verdict.case import Case, Check, Trip
-from dlkm.verdict.conditions import Conditions, truth_of
+from dlkm.verdict.conditions import Conditions
+from dlkm.verdict.era import era_of
 from dlkm.verdict.faults import Trust
 
 TRAILER_SIZE = 12  # struct module_signature
@@ -117,7 +118,9 @@ def sig_enforced(facts: Facts, conditions: Conditions) -> bool | None:
     """Whether only trusted modules load; None where neither flags nor configuration tell."""
     if conditions.sig_enforce is not None:
         return conditions.sig_enforce
-    if any(map(truth_of, conditions.cmdline_values("module.sig_enforce"))):  # which no later word takes back
+    if any(
+        map(era_of(facts.kernel).truth, conditions.cmdline_values("module.sig_enforce"))
+    ):  # which no later word takes back
         return True
     return facts.option("MODULE_SIG_FORCE")
 

@@ -8,6 +8,7 @@ import pytest
 from dlkm.kernel.facts import Facts
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.early import disabling_word
+from dlkm.verdict.era import era_of
 from dlkm.verdict.signing import lockdown, sig_enforced
 from tests.unit.verdict.trials import World
 from tests.unit.verdict.world import make_kernel
@@ -61,9 +62,24 @@ def test_locking_down(tmp_path: Path, cmdline: str, level: str) -> None:
     assert lockdown(Facts(make_kernel(tmp_path, World())), Conditions(cmdline=cmdline)) == level
 
 
-def test_a_switch_without_a_value_behind_its_equals_sign() -> None:
-    assert disabling_word(Conditions(cmdline="nomodule=")) is None
-    assert disabling_word(Conditions(cmdline="nomodule")) == "nomodule"
+def test_a_switch_without_a_value_behind_its_equals_sign(tmp_path: Path) -> None:
+    era = era_of(make_kernel(tmp_path, World()))
+    assert disabling_word(Conditions(cmdline="nomodule="), era) is None
+    assert disabling_word(Conditions(cmdline="nomodule"), era) == "nomodule"
+
+
+@pytest.mark.parametrize(
+    ("release", "truths"),
+    [
+        ("5.10.0-32-amd64", {"y": True, "on": True, "Of": False, "0": False, "true": None, "False": None, "e": None}),
+        ("6.1.0-56-amd64", {"true": True, "False": False, "enabled": None, "o": None, "": None}),
+        ("6.18.1", {"true": True, "Enabled": True, "disabled": False, "2": None}),
+    ],
+)
+def test_what_is_a_yes_and_what_a_no(tmp_path: Path, release: str, truths: dict[str, bool | None]) -> None:
+    era = era_of(make_kernel(tmp_path, World(release=release)))
+    assert {word: era.truth(word) for word in truths} == truths
+    assert era.truth(None) is True
 
 
 @pytest.mark.parametrize(
