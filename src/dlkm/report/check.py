@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlkm.core.errors import DlkmError
+from dlkm.core.text import utf8
 from dlkm.report.document import document, plain
 from dlkm.report.terminal import Style, Terminal, printable
-from dlkm.verdict.findings import utf8
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from dlkm.core.text import utf8
+
 
 def plain(value: Any) -> Any:
     """A value as JSON has it: dataclasses become objects, tuples and sets lists, paths and enums strings."""
@@ -37,8 +39,4 @@ def _printable(value: Any) -> Any:
         return printable_parts(value)
     if isinstance(value, list):
         return [_printable(item) for item in value]
-    return (
-        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if isinstance(value, str)
-        else value
-    )
+    return utf8(value) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkm.core.names import Vermagic, format_crc
+from dlkm.core.text import utf8
 from dlkm.ko.exports import Export
 from dlkm.ko.modinfo import Parameter
 from dlkm.ko.module import Module
@@ -195,7 +196,7 @@ def _signature(signature: Signature) -> dict[str, Any]:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return utf8(value)
     if isinstance(value, dict):
         return {_clean(key): _clean(item) for key, item in value.items()}
     return [_clean(item) for item in value] if isinstance(value, list) else value

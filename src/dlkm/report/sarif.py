@@ -10,6 +10,7 @@ from urllib.parse import quote
 from dlkm import __version__
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import write_atomically
+from dlkm.core.text import utf8
 from dlkm.rootfs.audit import Audit
 from dlkm.rootfs.auditrules import Finding as Audited
 from dlkm.verdict.verdict import Finding, Severity, Verdict
@@ -60,7 +61,7 @@ def _log(
             {
                 "executionSuccessful": not errors,
                 "toolExecutionNotifications": [
-                    {"level": "error", "message": {"text": _text(error.what)}} for error in errors
+                    {"level": "error", "message": {"text": utf8(error.what)}} for error in errors
                 ],
             }
         ],
@@ -81,7 +82,7 @@ def _result(verdict: Verdict, finding: Finding, place: int) -> dict[str, Any]:
         "ruleId": finding.rule,
         "ruleIndex": place,
         "level": _LEVELS[finding.severity],
-        "message": {"text": _text(f"{what}\n{finding.hint}" if finding.hint else what)},
+        "message": {"text": utf8(f"{what}\n{finding.hint}" if finding.hint else what)},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(verdict.path)}}}],
         "properties": {"kernel": verdict.kernel, "module": verdict.module, "errno": verdict.errno},
     }
@@ -95,15 +96,10 @@ def _audited(one: Audited, place: int) -> dict[str, Any]:
         "ruleId": one.rule,
         "ruleIndex": place,
         "level": _LEVELS[one.severity],
-        "message": {"text": _text(f"{one.message}\n{one.hint}" if one.hint else one.message)},
+        "message": {"text": utf8(f"{one.message}\n{one.hint}" if one.hint else one.message)},
         "locations": [{"physicalLocation": location}],
         "properties": {"kernel": one.kernel, "module": one.module},
     }
-
-
-def _text(text: str) -> str:
-    """What any reader of JSON takes: file names may hold bytes that are no UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _uri(path: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from dlkm.core.errors import DlkmError
 from dlkm.core.events import Event, EventKind, Events
 from dlkm.core.files import cannot_write
+from dlkm.core.text import utf8
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -195,7 +196,7 @@ def printable(text: str) -> str:
     """Text that any terminal takes: control characters and bytes that are no UTF-8 escaped, as dmesg does."""
     if text.isprintable():
         return text
-    raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    raw = utf8(text)
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in raw)
 
 

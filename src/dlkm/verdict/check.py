@@ -6,6 +6,7 @@ from mmap import mmap
 from pathlib import Path
 
 from dlkm.core.errors import MalformedError
+from dlkm.core.text import utf8
 from dlkm.kernel.facts import Facts
 from dlkm.kernel.kernel import Kernel
 from dlkm.ko.bounds import hold_within
@@ -15,7 +16,6 @@ from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.era import era_of
 from dlkm.verdict.findings import findings as findings_of
-from dlkm.verdict.findings import utf8
 from dlkm.verdict.kernel_files import kernel_files
 from dlkm.verdict.licence import taint_of
 from dlkm.verdict.modprobe import install_command

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from dlkm.core.text import utf8
 from dlkm.verdict.case import Case, Trip
 from dlkm.verdict.mismatch import built_elsewhere, versions_differ
 from dlkm.verdict.missing import gpl_only, nobody_gives, not_imported
@@ -40,8 +41,3 @@ def findings(case: Case, trips: Sequence[Trip], *, masked: bool) -> Iterator[Fin
 
 def _plain(same: Sequence[Trip]) -> Iterator[Telling]:
     yield Telling(message=message_of(same), hint=same[0].hint)
-
-
-def utf8(text: str) -> str:
-    """The text with every byte that is no UTF-8 written as an escape: any document can hold it."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
