@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache
 
 from dlkm.core.data import data_table
+from dlkm.core.errnos import errno_name
 from dlkm.prove.attempt import Observed
 from dlkm.prove.protocol import Result
 from dlkm.verdict.verdict import Outcome, Verdict
@@ -66,21 +67,6 @@ def read_result(result: Result, logged: Sequence[str]) -> Observed:
         taint="".join(sorted(result.taint, key=_TAINT_ORDER.find)),
         accepted=result.accepted,
     )
-
-
-def errno_name(number: int) -> str:
-    """8 is "ENOEXEC"; a number nobody named is shown as it is."""
-    return _errnos().get(number, f"errno {number}")
-
-
-def errno_numbers() -> dict[str, int]:
-    """By name ("ENOEXEC": 8), as data/errno.toml has them."""
-    return data_table("errno.toml")
-
-
-@cache
-def _errnos() -> dict[int, str]:
-    return {number: name for name, number in errno_numbers().items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

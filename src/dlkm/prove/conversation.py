@@ -9,7 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from dlkm.prove.agreement import LOST, Limit, errno_name, limited, read_result, used_up
+from dlkm.core.errnos import errno_name
+from dlkm.prove.agreement import LOST, Limit, limited, read_result, used_up
 from dlkm.prove.attempt import Attempt, Observed, Ran
 from dlkm.prove.protocol import (
     Clear,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dlkm.prove.agreement import errno_name
+from dlkm.core.errnos import errno_name
 from dlkm.prove.attempt import Observed, Program, Ran
 from dlkm.verdict.verdict import Outcome
 

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
+from dlkm.core.errnos import errno_names
 from dlkm.core.names import is_module_file, module_name, normalise_module_name
 from dlkm.verdict.era import rules
 from dlkm.verdict.pasted import Reader
@@ -138,7 +139,7 @@ def _program(line: str, values: dict[str, str]) -> Told:
 
 def _errno_in(values: Mapping[str, str]) -> str | None:
     number = values.get("number", "")
-    return _errnos().get(abs(int(number))) if _ERR.fullmatch(f"(err {number})") and number.startswith("-") else None
+    return errno_names().get(abs(int(number))) if _ERR.fullmatch(f"(err {number})") and number.startswith("-") else None
 
 
 def _errno_of(key: str) -> str | None:
@@ -362,14 +363,9 @@ def _entry(key: str) -> dict[str, Any]:
 
 
 @cache
-def _errnos() -> dict[int, str]:
-    return {number: name for name, number in data_table("errno.toml").items()}
-
-
-@cache
 def _errors() -> dict[str, tuple[str, str]]:
     """Entry and errno by what a program says: the system's own words, and those that programs put in their place."""
-    system = {os.strerror(number).casefold(): name for number, name in reversed(_errnos().items()) if number < 512}
+    system = {os.strerror(number).casefold(): name for number, name in reversed(errno_names().items()) if number < 512}
     known = {text: (f"errno-{name}", name) for text, name in system.items()}
     found = {text: (key if key in _explained() else _OTHER, name) for text, (key, name) in known.items()}
     for key, entry in _explained().items():

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from dlkm.prove.agreement import LOST, Agreement, compare, errno_name, is_notice, limited, placed, read_result
+from dlkm.core.errnos import errno_name
+from dlkm.prove.agreement import LOST, Agreement, compare, is_notice, limited, placed, read_result
 from dlkm.prove.attempt import Observed
 from dlkm.prove.protocol import Result
 from dlkm.verdict.verdict import Outcome, Verdict

@@ -8,8 +8,9 @@ from collections import defaultdict
 import pytest
 
 from dlkm.core.data import data_table
+from dlkm.core.errnos import errno_names
 from dlkm.verdict.era import rules
-from dlkm.verdict.explain import _by_rule, _entry, _errnos, _explained, explain, kernel_texts
+from dlkm.verdict.explain import _by_rule, _entry, _explained, explain, kernel_texts
 from dlkm.verdict.verdict import Finding, Outcome, Severity, Verdict
 
 SAMPLES = {
@@ -74,11 +75,11 @@ def test_every_word_of_a_program_is_explained(frame: str, key: str, error: str) 
     assert message.module == "snd_hello"
 
 
-@pytest.mark.parametrize("number", sorted(number for number in _errnos() if number < 512))
+@pytest.mark.parametrize("number", sorted(number for number in errno_names() if number < 512))
 def test_every_strerror_is_explained(number: int) -> None:
     (message,) = explain(f"modprobe: ERROR: could not insert 'x': {os.strerror(number)}")
     assert message.rule is not None
-    same = {name for other, name in _errnos().items() if os.strerror(other) == os.strerror(number)}
+    same = {name for other, name in errno_names().items() if os.strerror(other) == os.strerror(number)}
     assert message.values["errno"] in same
     (bare,) = explain(os.strerror(number))
     assert bare.rule == message.rule

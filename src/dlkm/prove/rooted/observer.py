@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dlkm.core.errnos import errno_name
 from dlkm.core.errors import DlkmError, ExitStatus
-from dlkm.prove.agreement import errno_name
 from dlkm.prove.conversation import Speaker
 
 ANSWER_TIME = 60.0  # seconds for one answer; a guest under TCG on a busy host is slow

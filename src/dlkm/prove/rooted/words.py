@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from dlkm.core.data import data_table
-from dlkm.prove.agreement import errno_numbers
+from dlkm.core.errnos import errno_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
