@@ -48,7 +48,7 @@ class ParameterTrip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Refusal:
+class _Remark:
     """What is said of a value, mostly why it is refused; `errno`, `rule` and `limit` as above.
 
     `seen`: somebody looked at the value, which is cut then where it is an array's.
@@ -91,19 +91,19 @@ def judge(candidate: Candidate, words: Iterable[str], era: Era, *, locked: bool)
             yield ParameterTrip(rule=said.rule, errno=said.errno, name=given, value=shown, type=kind, limit=said.limit)
 
 
-def _said(parameter: Parameter, value: str | None, taken: _Taken) -> Iterator[_Refusal]:
+def _said(parameter: Parameter, value: str | None, taken: _Taken) -> Iterator[_Remark]:
     """What the kernel says of one value, in its order (kernel/params.c: parse_one)."""
     kind = parameter.type
     if value is None and kind is not None and kind not in _NO_VALUE_NEEDED:
-        yield _Refusal(errno="EINVAL")
+        yield _Remark(errno="EINVAL")
         return
     if parameter.of_hardware and taken.locked:
-        yield _Refusal(errno="EPERM", rule="parameter-invalid/locked", seen=False)
+        yield _Remark(errno="EPERM", rule="parameter-invalid/locked", seen=False)
         return
     if parameter.dangerous:
-        yield _Refusal(errno=None, rule=DANGEROUS)
+        yield _Remark(errno=None, rule=DANGEROUS)
     if kind is None:
-        yield _Refusal(errno=None, rule="parameter-own")
+        yield _Remark(errno=None, rule="parameter-own")
     elif value is not None:
         no = _refusal(kind, value, taken, parameter.limit)
         if no is not None:
@@ -126,7 +126,7 @@ def _shown(kind: str, value: str | None) -> str:
     return (value or "").partition(",")[0] if kind.startswith(_ARRAY) else value or ""
 
 
-def _refusal(kind: str, value: str, taken: _Taken, limit: int | None = None) -> _Refusal | None:
+def _refusal(kind: str, value: str, taken: _Taken, limit: int | None = None) -> _Remark | None:
     """Why a value of a type is refused; None for one that is taken, or whose type is not known.
 
     `limit` is the most that an array or a string takes, None where nobody knows.
@@ -135,19 +135,19 @@ def _refusal(kind: str, value: str, taken: _Taken, limit: int | None = None) -> 
         return _array(kind.removeprefix(_ARRAY), value.split(","), taken, limit)
     size = len(value.encode("utf-8", "surrogateescape"))
     if kind == "charp":
-        return _Refusal(errno="ENOSPC", rule="parameter-too-large") if size > _LONGEST_TEXT else None
+        return _Remark(errno="ENOSPC", rule="parameter-too-large") if size > _LONGEST_TEXT else None
     if kind == "string":
         fits = limit is None or size < limit
-        return None if fits else _Refusal(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
+        return None if fits else _Remark(errno="ENOSPC", rule="parameter-too-large/string", limit=(limit or 1) - 1)
     errno = _boolean(value, taken.era) if kind in _BOOLEANS else _number(kind, value, taken.bits)
-    return None if errno is None else _Refusal(errno=errno)
+    return None if errno is None else _Remark(errno=errno)
 
 
-def _array(kind: str, parts: list[str], taken: _Taken, limit: int | None) -> _Refusal | None:
+def _array(kind: str, parts: list[str], taken: _Taken, limit: int | None) -> _Remark | None:
     """Element by element; one too many is refused when its turn comes (param_array)."""
     for number, part in enumerate(parts):
         if number == limit:
-            return _Refusal(errno="EINVAL", rule="parameter-invalid/many", limit=number)
+            return _Remark(errno="EINVAL", rule="parameter-invalid/many", limit=number)
         found = _refusal(kind, part, taken)
         if found is not None:
             return found

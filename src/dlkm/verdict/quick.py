@@ -143,14 +143,9 @@ class Quick:
             and file.size(at[THIS]) == self._facts.struct_module_size
             and (percpu is None or (file.size(percpu) <= _PERCPU_RESERVE and file.align(percpu).bit_count() <= 1))
             and (not self._facts.modversions or all(crcs in at for exports, crcs in _CRC_TABLES if exports in at))
-            and (not self._flagged or _EXPORTS.isdisjoint(at) or _FLAGS in at)
+            and ("export-flags" not in self._era.features or _EXPORTS.isdisjoint(at) or _FLAGS in at)
             and (b".BTF" not in at or _btf_fits(file, layout="btf-layout" in self._era.features))
         )
-
-    @property
-    def _flagged(self) -> bool:
-        """Whether exports need flags."""
-        return "export-flags" in self._era.features
 
     @cached_property
     def _wanted(self) -> frozenset[bytes]:
@@ -219,11 +214,13 @@ class Quick:
         wanted = undefined(file.bytes_of(file.symtab), file.symbol_names, len(file.kinds))
         if wanted is None or _VERSIONS in file.at:
             return None
-        rows = tuple(row for name in wanted if (row := self._row_of.get(name)) in self._rows and row is not None)
-        return rows if len(rows) == len(wanted) else None
+        rows = tuple(self._row_of[name] for name in wanted if name in self._row_of)
+        return rows if len(rows) == len(wanted) and self._rows.issuperset(rows) else None
 
     def _symbols(self, file: View, rows: tuple[bytes, ...]) -> bool:
-        """Every undefined symbol has its version, which is the kernel's."""
+        """Every undefined symbol has its version, which is the kernel's; without versions the rows are just these."""
+        if not self._facts.modversions:
+            return True
         wanted = undefined(file.bytes_of(file.symtab), file.symbol_names, len(file.kinds))
         return wanted is not None and set(rows).issuperset(map(self._row_of.get, wanted))
 

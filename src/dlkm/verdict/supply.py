@@ -49,7 +49,7 @@ def exports_in(era: Era, exports: Iterable[Export]) -> tuple[Export, ...]:
     """
     if "export-flags" in era.features:
         return tuple(sorted((one for one in exports if one.flagged), key=lambda export: export.name))
-    seen = (replace(one, gpl=one.gpl and not one.flagged) for one in exports)
+    seen = (replace(one, gpl=False) if one.flagged else one for one in exports)
     return tuple(sorted(seen, key=lambda export: (export.gpl, export.name)))
 
 
