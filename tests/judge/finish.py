@@ -19,27 +19,8 @@ DRIVERS = Where(feature="driver-names")
 GIVER = ("judge_giver", built("judge_giver"))
 # Values in one load: the kernel tries all, and says of each that it does not take.
 BOOLEANS = (
-    *(
-        "y",
-        "N",
-        "1",
-        "0",
-        "t",
-        "F",
-        "on",
-        "oFF",
-        "o",
-        "ox",
-        "2",
-        "yes",
-        "",
-        "maybe",
-        '" 1"',
-        "True",
-        "enabled",
-        "Disabled",
-    ),
-    "E",
+    *("y", "N", "1", "0", "t", "F", "on", "oFF", "o", "ox", "2", "yes", "", "maybe", '" 1"'),
+    *("True", "enabled", "Disabled", "E"),
 )
 HUGE = "99999999999999999999x"  # out of range before anybody looks at the end
 VALUES = {
