@@ -25,6 +25,7 @@ NEAR = Plan()
 GPU, NIC = ["of:N*T*Cacme,gpu", "platform:acme-gpu"], ["of:N*T*Cacme,nic"]
 UPDATES, EXTRA = f"{BASE}/updates", f"{BASE}/extra"
 STUB = {f"{UPDATES}/stub.ko": module("stub", aliases=GPU, version="2")}
+USER = {f"{UPDATES}/user.ko": module("user", depends="core", undefined=["core_symbol"])}
 ACME = {f"{UPDATES}/acme.ko": module("acme", aliases=NIC)}
 HELLO = {f"{UPDATES}/hello.ko": module("hello")}
 COUNTS, FIRM = with_parameter("int"), module("hello", more=[("firmware", "acme/a.fw")])
@@ -372,6 +373,17 @@ CASES = [
         near=Plan(files={LOAD: "loop", PROBE: "install loop /sbin/modprobe --ignore-install loop"}),
     ),
     Case(
+        rule="autoload-disabled/needed",
+        bad=Plan(files={LOAD: "core-user", PROBE: "install cor? /bin/true"}),
+        near=Plan(files={LOAD: "core-user", PROBE: "install cor /bin/true"}),
+        says="needs core, and 'install cor? /bin/true' in etc/modprobe.d/x.conf:1 runs",
+    ),
+    Case(
+        rule="autoload-disabled/needed",
+        bad=Plan(files={LOAD: "core-user", PROBE: "install core /bin/false"}),
+        near=Plan(files={LOAD: "core-user", PROBE: "install core /bin/sh -c 'insmod core.ko'"}),
+    ),
+    Case(
         rule="autoload-nobody",
         bad=Plan(files={LOAD: "loop", "usr/lib/systemd/systemd-modules-load": None}),
         near=Plan(files={"usr/lib/systemd/systemd-modules-load": None}),
@@ -409,14 +421,12 @@ CASES = [
         near=Plan(files={**HELLO, PROBE: "install loop /bin/true"}),
     ),
     Case(
-        rule="blacklist-loaded-all-the-same",
-        bad=Plan(
-            files={
-                f"{UPDATES}/user.ko": module("user", depends="core", undefined=["core_symbol"]),
-                PROBE: "blacklist core",
-            }
-        ),
+        rule="blacklist-blocks-meant/needed",
+        bad=Plan(files={**USER, PROBE: "install core /bin/false"}),
+        near=Plan(files={**USER, PROBE: "install core /bin/sh -c true"}),
+        says="it needs core, in place of which",
     ),
+    Case(rule="blacklist-loaded-all-the-same", bad=Plan(files={**USER, PROBE: "blacklist core"})),
     Case(
         rule="blacklist-loaded-all-the-same",
         bad=Plan(files={**HELLO, PROBE: "blacklist loop\nsoftdep hello pre: loop"}),
@@ -612,14 +622,22 @@ def test_a_root_with_busybox_alone(tmp_path: Path) -> None:
     files: dict[str, bytes | str | None] = {
         **ACME,
         LOAD: "acme\nacme_old\nconfigfs\nplatform:acme-nic\n",
-        PROBE: "blacklist acme_old\n",
+        PROBE: "blacklist acme_old\ninstall acme /bin/false\n",
         "lib/modprobe.d/y.conf": "blacklist acme\n",
         "usr/lib/systemd/systemd-modules-load": None,
         "etc/init.d/modutils.sh": "#!/bin/sh\n",
     }
     plan = Plan(files=files, kmod=b"\x7fELF\0BusyBox v1.36.1 (2024)\0", after=no_indexes)
     audit = audited(make(tmp_path / "root", plan), "of:N*T*Cacme,nic")
-    assert {one.rule for one in audit.findings} == {"not-judged", "conf-not-read", "autoload-blacklisted"}
+    assert {one.rule for one in audit.findings} == {
+        "not-judged",
+        "conf-not-read",
+        "conf-bad-line",
+        "autoload-blacklisted",
+    }
+    assert [one.message for one in audit.findings if one.rule == "conf-bad-line"] == [
+        "modprobe skips 'install acme /bin/false': BusyBox knows no 'install'"
+    ]
     # What is handed to modprobe by its name is loaded; by an alias it is not.
     assert [one.line for one in audit.findings if one.rule == "autoload-blacklisted"] == [4]
     assert audit.kmod == "BusyBox"

@@ -125,6 +125,27 @@ def test_a_blacklisted_name_to_load_that_another_one_needs(given: tuple[Path, Ke
     assert (told["ip_tunnel"].fate, told["ip_tunnel"].why) == (Fate.LOADS, "sit needs it")
 
 
+@pytest.mark.parametrize(
+    ("command", "fates"),
+    [
+        ("/bin/false", (Fate.FAILS, Fate.FAILS, Fate.CANNOT_TELL)),
+        ("/bin/true", (Fate.FAILS, Fate.STAYS_OUT, Fate.CANNOT_TELL)),
+        ("/sbin/insmod tunnel4.ko", (Fate.CANNOT_TELL, Fate.CANNOT_TELL, Fate.CANNOT_TELL)),
+    ],
+)
+def test_a_command_in_place_of_what_a_module_needs(
+    command: str, fates: tuple[Fate, ...], given: tuple[Path, Kernel]
+) -> None:
+    conf = given[0] / "etc/modprobe.d/x.conf"
+    conf.write_text(f"install tunnel4 {command}\n")
+    with DirectoryRoot(given[0]) as root:
+        named = ("tunnel4", "ip_tunnel")
+        told = _told(Foresight(root=root, kernel=given[1], cmdline="modules_load=sit", named=named))
+    conf.unlink()
+    assert tuple(told[name].fate for name in ("sit", "tunnel4", "ip_tunnel")) == fates
+    assert all(f"x.conf:1 runs '{command}'" in told[name].why for name in ("sit", "tunnel4", "ip_tunnel"))
+
+
 def test_whether_something_asks_for_it_no_file_tells(foresight: Foresight) -> None:
     told = _told(foresight)
     assert (told["sit"].fate, told["8139too"].fate) == (Fate.CANNOT_TELL, Fate.CANNOT_TELL)

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     since = begun() or time.time_ns()
     _require_folders(arguments)
-    conditions = conditions_of(arguments, arguments.rootfs)
+    conditions = conditions_of(arguments)
     if runs_project(arguments, [*arguments.paths, *filter(None, [arguments.rootfs])]):
         kernels, selection, expected = _of_project(arguments, terminal)
     else:
@@ -63,20 +63,22 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     verdicts: list[Verdict] = []
     firmware: list[str] = []
     by_content = True
+    grounds: set[str] = set()
     for kernel in kernels:
-        answers = _judged(kernel, selection, kernels, conditions, arguments)
+        told = on(kernel, conditions, grounds)
+        answers = _judged(kernel, selection, kernels, told, arguments)
         by_content = by_content and answers.by_content
         errors += [answer for answer in answers if isinstance(answer, DlkmError)]
         judged = [answer for answer in answers if isinstance(answer, Verdict)]
         verdicts += judged
-        firmware += by_firmware(kernel, conditions, judged)
+        firmware += by_firmware(kernel, told, judged)
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()
-    states = look_around(arguments, kernels, selection, verdicts, since, by_content=by_content)
+    states = look_around(arguments, kernels, selection, verdicts, since, grounds, by_content=by_content)
     _show(verdicts, expected, errors, arguments, terminal)
-    for told in firmware:
-        terminal.events.info(told)
+    for line in firmware:
+        terminal.events.info(line)
     if states is not None and not terminal.told:
         keep(arguments.kept_as, states(), "".join(terminal.answered).encode("utf-8", "surrogateescape"))
     for cell in selection.failed:
@@ -167,9 +169,8 @@ def _judged(
 ) -> "Answers":
     from dlkm.verdict.batch import judge_all
 
-    return judge_all(
-        kernel, selection.of(kernel), on(kernel, conditions), arguments.jobs, background_of(selection, kernel, kernels)
-    )
+    background = background_of(selection, kernel, kernels)
+    return judge_all(kernel, selection.of(kernel), conditions, arguments.jobs, background)
 
 
 def _show(

@@ -40,8 +40,8 @@ def are_given(arguments: argparse.Namespace) -> bool:
     return arguments.sig_enforce is not None or any(given)
 
 
-def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> "Conditions":
-    """What the flags say, and what modprobe.d of a root filesystem hands to modules.
+def conditions_of(arguments: argparse.Namespace) -> "Conditions":
+    """What the flags say.
 
     UsageError, MalformedError: a certificate that is none, whether or not any module is signed.
     """
@@ -59,18 +59,16 @@ def conditions_of(arguments: argparse.Namespace, rootfs: Path | None = None) -> 
         trusted_certs=named if arguments.trusted_cert else None,
         loaded=frozenset(arguments.loaded),
         params=tuple(arguments.param),
-        **({} if rootfs is None else _of_modprobe(rootfs)),
     )
 
 
-def _of_modprobe(rootfs: Path) -> "dict[str, tuple[tuple[str, str], ...]]":
-    from dlkm.verdict.modprobe import commands_in, options_in
+def on(kernel: "Kernel", conditions: "Conditions", grounds: set[str]) -> "Conditions":
+    """With what lies beside a kernel: what a snapshot tells of its machine, what modprobe.d says in a root filesystem.
 
-    return {"options": options_in(rootfs), "commands": commands_in(rootfs)}
-
-
-def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
-    """With what a snapshot tells of the machine it was taken on, where no flag says otherwise."""
+    Where no flag says otherwise. `grounds` gets the files and directories that it was read from.
+    """
+    if kernel.origin.startswith("rootfs:"):
+        return _with_modprobe(kernel, conditions, grounds)
     if not kernel.origin.startswith("snapshot:"):
         return conditions
     from dlkm.kernel.snapshot import live
@@ -87,14 +85,34 @@ def on(kernel: "Kernel", conditions: "Conditions") -> "Conditions":
     )
 
 
+def _with_modprobe(kernel: "Kernel", conditions: "Conditions", grounds: set[str]) -> "Conditions":
+    from dlkm.rootfs.glance import Glance
+    from dlkm.rootfs.handed import with_commands, with_options
+    from dlkm.rootfs.release import Release
+    from dlkm.rootfs.root import DirectoryRoot
+    from dlkm.rootfs.settings import Settings
+
+    assert kernel.tree is not None
+    with DirectoryRoot(kernel.tree) as root:
+        seen = Glance(root)
+        settings = Settings.of(seen)
+        release = Release(root=seen, release=kernel.release, settings=settings)
+        told = with_commands(with_options(conditions, settings), release)
+        grounds.update(seen.grounds())
+    return told
+
+
 def by_firmware(kernel: "Kernel", conditions: "Conditions", verdicts: "Iterable[Verdict]") -> "Iterator[str]":
-    """What a machine's firmware would change of verdicts on a kernel; nothing where it would change nothing."""
+    """What a machine's firmware would change of verdicts on a kernel; nothing where it would change nothing.
+
+    `conditions` are those on this kernel.
+    """
     unsigned = sum("E" in verdict.taint for verdict in verdicts)
     if not unsigned:
         return
     from dlkm.verdict.signing import locks_with_firmware
 
-    if locks_with_firmware(kernel, on(kernel, conditions)):
+    if locks_with_firmware(kernel, conditions):
         many = f"{unsigned} of them have" if unsigned > 1 else "the module has"
         yield (
             f"with Secure Boot on, {kernel.id} refuses what has no signature that it trusts, and {many} none: "

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from dlkm.cli.common import add_kernel_flag, kernels_of
-from dlkm.cli.conditions import add_conditions, conditions_of
+from dlkm.cli.conditions import add_conditions, conditions_of, on
 from dlkm.cli.selection import Selection, background_of
 from dlkm.core.errors import ExitStatus, UsageError
 from dlkm.report.terminal import Terminal
@@ -70,4 +70,5 @@ def _at_hand(arguments: argparse.Namespace, terminal: Terminal) -> tuple[str | N
 
     selection = Selection(files={str(module): str(module)})
     background = background_of(selection, kernels[0], kernels)
-    return kernels[0].id, Session(kernels[0], conditions_of(arguments), [module], background).verdict(module)
+    conditions = on(kernels[0], conditions_of(arguments), set())
+    return kernels[0].id, Session(kernels[0], conditions, [module], background).verdict(module)

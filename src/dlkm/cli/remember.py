@@ -5,7 +5,7 @@ import argparse
 import glob
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 _ENOUGH = 16  # files; fewer are judged anew as quickly
 _ROOMS = ("cli", "core", "data", "filesystem", "kernel", "ko", "report", "verdict")
 _LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
-# Of a root filesystem: where parts of a kernel and what modprobe is told are looked for.
-_FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules", "etc", "run", "usr/local",
-            "usr/local/lib")  # fmt: skip
-_TOLD = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
+# Of a root filesystem: where parts of a kernel are looked for.
+_FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules")
 
 
 def look_around(
@@ -40,13 +38,15 @@ def look_around(
     selection: Selection,
     verdicts: Sequence[Verdict],
     since: int,
+    more: Collection[str],
     *,
     by_content: bool,
 ) -> "Callable[[], States] | None":
     """What will give the states of all that an answer rests on; None for an answer that is not kept.
 
     Of many files another process begins at once, while the answer is shown. `since` is when the first file was read, in
-    nanoseconds since the epoch. `by_content`: the files were known by their bytes, and no installed module was read.
+    nanoseconds since the epoch; `more` are further files that it rests on. `by_content`: the files were known by their
+    bytes, and no installed module was read.
     """
     if arguments.kept_as is None:
         return None
@@ -60,7 +60,8 @@ def look_around(
     if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
         return None
     files = [one.path for one in verdicts]
-    states = partial(states_of, _grounds(arguments, kernels, files, by_content=by_content), since)
+    grounds = (*more, *_grounds(arguments, kernels, files, by_content=by_content))
+    states = partial(states_of, grounds, since)
     return Child.start(states).collect if len(files) >= MANY else states
 
 
@@ -84,7 +85,7 @@ def _grounds(
     yield from map(str, arguments.trusted_cert)
     for kernel in kernels:
         yield from _of_kernel(kernel, read=not by_content)
-    yield from of_program()
+    yield from of_program("rootfs")
 
 
 def _of_kernel(kernel: Kernel, *, read: bool) -> Iterator[str]:
@@ -104,8 +105,6 @@ def _of_kernel(kernel: Kernel, *, read: bool) -> Iterator[str]:
     for folder in _folders(str(kernel.modules)):
         yield from _all_in(folder) if read else (folder,)
     yield from (f"{kernel.tree}/{name}" for name in _FOLDERS)
-    for name in _TOLD:
-        yield from _all_in(f"{kernel.tree}/{name}")
 
 
 def of_program(*rooms: str) -> Iterator[str]:

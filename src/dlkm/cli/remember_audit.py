@@ -3,7 +3,7 @@
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dlkm.cli.recall import keep, states_of
@@ -33,7 +33,7 @@ class Grounds:
         """See what the files are that were asked for so far, and this program's: nobody waits for it now."""
         if self._is_wanted:
             given = map(str, self._arguments.trusted_cert)
-            self._look((*self._of_root(), *given, str(find_program("depmod")), *of_program("rootfs")))
+            self._look((*self._seen.grounds(), *given, str(find_program("depmod")), *of_program("rootfs")))
 
     def keep(self, audit: Audit, terminal: Terminal) -> None:
         """Keep the answer that was just given."""
@@ -49,15 +49,3 @@ class Grounds:
     def _look(self, files: Iterable[str]) -> None:
         new = (file for file in files if os.fsencode(file) not in self._states)
         self._states |= states_of(new, self._since)
-
-    def _of_root(self) -> Iterator[str]:
-        """Every path that was asked for, with the directories above it: a link on the way lies in one of those."""
-        asked = {above for path in self._seen.asked for above in _with_those_above(path)}
-        yield from (f"{self._seen.tree}/{path}" for path in (*asked, *self._seen.files))
-
-
-def _with_those_above(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = path.rpartition("/")[0]
-    yield ""

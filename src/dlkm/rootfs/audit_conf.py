@@ -109,9 +109,13 @@ def _never_read(root: Root) -> Iterator[Found]:
 def _bad_lines(settings: Settings) -> Iterator[Found]:
     for line in settings.bad_lines:
         if line.name != "\r":
-            why, hint = _blame(line)
-            words = {"tool": "modprobe", "text": _cut(f"{line.name} {line.rest}"), "why": why, "hint": hint}
+            why, hint = _unheeded(line, settings.kmod) if line.kind else _blame(line)
+            words = {"tool": "modprobe", "text": _cut(line.text), "why": why, "hint": hint}
             yield Found(rule="conf-bad-line", path=line.file, line=line.line, words=words)
+
+
+def _unheeded(line: Directive, kmod: Kmod) -> tuple[str, str]:
+    return f"{kmod} knows no '{line.kind}'", "install kmod, or say it in another way"
 
 
 def _blame(line: Directive) -> tuple[str, str]:

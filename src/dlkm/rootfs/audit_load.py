@@ -6,22 +6,19 @@ from difflib import get_close_matches
 
 from dlkm.core.arch import arch_of_elf
 from dlkm.core.errors import MalformedError
+from dlkm.core.wildcards import matches
 from dlkm.ko.module import Module
 from dlkm.rootfs.audit_conf import reader_of
 from dlkm.rootfs.audit_files import shared_aliases
 from dlkm.rootfs.auditrules import Found, listed
-from dlkm.rootfs.index import matches
 from dlkm.rootfs.lookup import By, softdep_names
 from dlkm.rootfs.lookup import Found as Answered
-from dlkm.rootfs.modtree import ModuleFile
+from dlkm.rootfs.modtree import ModuleFile, module_of_path
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Autoload
 from dlkm.rootfs.statements import Directive
 from dlkm.verdict.candidate import Candidate
 from dlkm.verdict.parameters import unknown
-
-# Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
-NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
 
 
 def load_findings(release: Release) -> Iterator[Found]:
@@ -39,12 +36,6 @@ def load_findings(release: Release) -> Iterator[Found]:
     yield from _missing_files(release)
 
 
-def disables(line: Directive | None) -> bool:
-    """Whether an install line only keeps a module out."""
-    words = line.rest.split() if line is not None else []
-    return bool(words) and words[0].rpartition("/")[2] in NO_COMMANDS
-
-
 def _autoload(release: Release, wanted: Autoload) -> Iterator[Found]:
     """systemd-modules-load looks a name up as modprobe does, and obeys the blacklist whatever way it was found."""
     reader = reader_of(release.root)
@@ -57,11 +48,20 @@ def _autoload(release: Release, wanted: Autoload) -> Iterator[Found]:
         if one.blacklist is not None and (obeys or answer.is_alias):
             words |= {"blacklist": one.blacklist.place, "reader": "systemd-modules-load" if obeys else "modprobe"}
             yield _of_autoload("autoload-blacklisted", release, wanted, words)
-        elif one.command is not None and disables(one.command):
+        elif one.command is not None and one.command.loads_nothing:
             words |= {"command": one.command.text, "file": one.command.place}
             yield _of_autoload("autoload-disabled", release, wanted, words)
         elif one.path is None and not one.builtin and one.command is None:
             yield _unresolved(release, wanted)
+        elif one.command is None:
+            for needed, line in _kept_from(release, one):
+                words |= {"needed": needed, "command": line.text, "file": line.place}
+                yield _of_autoload("autoload-disabled/needed", release, wanted, words)
+
+
+def _kept_from(release: Release, one: Answered) -> Iterator[tuple[str, Directive]]:
+    """What it needs and an install line keeps out: modprobe gives up then, or the kernel misses a symbol."""
+    return ((needed, line) for needed, line in release.lookup.replaced(one) if line.loads_nothing)
 
 
 def _unresolved(release: Release, wanted: Autoload) -> Found:
@@ -113,9 +113,8 @@ def _loaded_all_the_same(release: Release, line: Directive, name: str) -> Iterat
         if file != release.loaded(file.name) or release.lookup.blacklisted(file.name) is not None:
             continue
         one = release.lookup.module(file.name)
-        needs = {path.rpartition("/")[2].partition(".")[0].replace("-", "_") for path in one.needs}
         softdeps = {softdep.replace("-", "_") for softdep in (*one.before, *one.after)}
-        if name in needs | softdeps:
+        if name in softdeps or name in map(module_of_path, one.needs):
             words: dict[str, object] = {"name": name, "user": file.name}
             yield _of_line("blacklist-loaded-all-the-same", release, line, name, words)
             return
@@ -127,16 +126,29 @@ def _install(release: Release, line: Directive) -> Iterator[Found]:
             continue
         one = release.lookup.module(file.name)
         words: dict[str, object] = {"line": line.text, "path": file.real, "name": file.name}
-        if disables(line) and one.command == line:
+        if line.loads_nothing and one.command == line:
             yield _of_line("blacklist-blocks-meant/install", release, line, file.name, words)
+    yield from _needed(release, line)
     yield from _ignored(release, line)
+
+
+def _needed(release: Release, line: Directive) -> Iterator[Found]:
+    """Drivers that were added, and that cannot be loaded without what the line keeps out."""
+    for file in release.added:
+        if file != release.loaded(file.name):
+            continue
+        one = release.lookup.module(file.name)
+        for needed, command in _kept_from(release, one) if one.command is None else ():
+            words: dict[str, object] = {"line": line.text, "path": file.real, "needed": needed}
+            if command == line:
+                yield _of_line("blacklist-blocks-meant/needed", release, line, file.name, words)
 
 
 def _ignored(release: Release, line: Directive) -> Iterator[Found]:
     name = line.name.replace("-", "_")
     one: Answered = release.lookup.module(name)
     softdep = release.lookup.softdep_line(name)
-    if one.path is not None and softdep is not None and (one.before or one.after) and disables(line):
+    if one.path is not None and softdep is not None and (one.before or one.after) and line.loads_nothing:
         words: dict[str, object] = {"line": line.text, "name": name, "softdep": softdep.place}
         yield _of_line("install-ignored", release, line, name, words)
 

@@ -10,9 +10,9 @@ from dlkm.kernel.image import NOT_KNOWN
 from dlkm.kernel.kernel import Kernel
 from dlkm.rootfs.audit_files import OTHER_RELEASE
 from dlkm.rootfs.auditrules import Found, counted, listed
+from dlkm.rootfs.handed import with_options
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
-from dlkm.rootfs.settings import Settings
 from dlkm.verdict.batch import judge_all
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.digests import digests_of
@@ -193,14 +193,6 @@ def _first(verdict: Verdict) -> Finding:
     shown = [one for one in verdict.findings if not one.masked]
     shown.sort(key=lambda one: order.index(one.severity))
     return shown[0] if shown else Finding(rule="silent", severity=Severity.ERROR, message="it says nothing")
-
-
-def with_options(conditions: Conditions, settings: Settings) -> Conditions:
-    """With what modprobe.d hands to modules."""
-    options = tuple(
-        (line.name.replace("-", "_"), word) for line in settings.of_kind("options") for word in line.rest.split()
-    )
-    return replace(conditions, options=options)
 
 
 def _found(rule: str, release: Release, file: ModuleFile | None, words: dict[str, object]) -> Found:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from dlkm.rootfs.audit_load import disables
 from dlkm.rootfs.lookup import Answer, By, Found
 from dlkm.rootfs.modtree import ModuleFile
 from dlkm.rootfs.release import Release
@@ -128,8 +127,8 @@ def _why(release: Release, one: Found, file: ModuleFile | None, files: Sequence[
         case How.BUILT_IN:
             return "the kernel has it built in"
         case How.COMMAND:
-            what = "a command that loads nothing" if disables(one.command) else "a command in its place"
-            return f"modprobe runs {what}"
+            idle = one.command is not None and one.command.loads_nothing
+            return "modprobe runs " + ("a command that loads nothing" if idle else "a command in its place")
         case How.NOTHING:
             return "depmod's files do not list it" if files else "there is no file of that name"
         case How.MISSING:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A root filesystem for who looks at all of it: what cannot be followed or read is as if it were not there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +60,14 @@ class Glance(Root):
             self.unreadable[path] = error.what
             return None
 
+    def grounds(self) -> Iterator[str]:
+        """Where all that was asked for lies on this machine, with the directories above it: a link on the way is there.
+
+        Of a root that is a directory.
+        """
+        asked = {above for path in self.asked for above in _with_those_above(path)}
+        yield from (f"{self.tree}/{path}" for path in (*asked, *self.files))
+
     def host_path(self, path: str) -> Path:
         """As in `Root`."""
         return self._root.host_path(path)
@@ -80,3 +88,10 @@ class Glance(Root):
 
     def _digest(self, real: str) -> tuple[str, int]:
         return self._root.digest(real)
+
+
+def _with_those_above(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield ""

@@ -4,19 +4,17 @@
 The file is a tree: libkmod/libkmod-index.c describes it. It is read where it lies, bounded by its own size.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import lru_cache
 from struct import Struct, error
 
 from dlkm.core.errors import MalformedError
+from dlkm.core.wildcards import matches
 
 MAGIC, MAJOR = 0xB007F457, 2
 _PREFIX, _VALUES, _CHILDREN, _MASK = 0x80000000, 0x40000000, 0x20000000, 0x0FFFFFFF
 _HEADER, _WORD = Struct(">III"), Struct(">I")
-_WILD, _WILD_TEXT = b"*?[", "*?["
+_WILD = b"*?["
 _KEY_LIMIT = 4096  # bytes of a key; PATH_MAX, as for libkmod
 LIMIT = 64 << 20  # bytes of an index; a distribution's kernel has one million
 _NODES = 40_000_000  # looked at in all; a distribution's kernel has fifty thousand, of which a question sees hundreds
@@ -160,22 +158,6 @@ class Index:
 
     def _damaged(self, why: str) -> MalformedError:
         return MalformedError(f"{self._where}: {why}")
-
-
-def matches(wildcard: str, name: str) -> bool:
-    """Whether a name matches, as fnmatch(3) without flags says."""
-    return _pattern(wildcard).match(name) is not None
-
-
-@lru_cache(maxsize=65536)
-def _pattern(wildcard: str) -> re.Pattern[str]:
-    # C's fnmatch takes a backslash for a quote, Python's for a letter; C's knows '^' for '!' in brackets, Python's not.
-    quoted = re.sub(r"\\(.)", _quoted, wildcard, flags=re.DOTALL)
-    return re.compile(translate(quoted.replace("[^", "[!")))
-
-
-def _quoted(match: re.Match[str]) -> str:
-    return f"[{match[1]}]" if match[1] in _WILD_TEXT else match[1]
 
 
 def _raw(key: str) -> bytes:

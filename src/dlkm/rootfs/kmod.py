@@ -13,7 +13,10 @@ LIMIT = 8 << 20  # bytes of a program; a static BusyBox with everything in it ha
 
 _VERSION = re.compile(rb"\0kmod version ([0-9]{1,4})\b")
 _FEATURES = re.compile(rb"\0([+-][A-Z]+(?: [+-][A-Z]+)*)\0")
+_COMMENT = re.compile(rb"#[^\n]*")
 _BUSYBOX = re.compile(rb"\bBusyBox v([0-9.]+)")
+# Lines of modprobe.d that BusyBox's modprobe heeds (modutils/modprobe.c: config_file_action); it passes over others.
+_BUSYBOX_WORDS = frozenset({"alias", "blacklist", "options"})
 _PACKINGS = {"ZSTD": ".zst", "XZ": ".xz", "ZLIB": ".gz"}
 
 
@@ -65,6 +68,14 @@ class Kmod:
     def suffixes(self) -> tuple[str, ...]:
         """Which files of modprobe.d are read: kmod took `.alias` for configuration too until 32."""
         return (".conf", ".alias") if self.version is not None and self.version < 33 else (".conf",)
+
+    def heeds(self, word: str) -> bool:
+        """Whether lines of modprobe.d that begin with this word of kmod's say anything to it."""
+        return self.loader is not Loader.BUSYBOX or word in _BUSYBOX_WORDS
+
+    def without_comments(self, data: bytes) -> bytes:
+        """A file of modprobe.d as its lines count: to BusyBox a '#' begins a comment anywhere (config_read)."""
+        return _COMMENT.sub(b"", data) if self.loader is Loader.BUSYBOX else data
 
     def reads(self, file_name: str) -> bool:
         """Whether it can read a module packed like this file."""

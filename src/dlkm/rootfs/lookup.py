@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from dlkm.core.errors import MalformedError
 from dlkm.core.names import normalise_module_name
-from dlkm.rootfs.index import Index, matches
+from dlkm.core.wildcards import matches
+from dlkm.rootfs.index import Index
+from dlkm.rootfs.modtree import module_of_path
 from dlkm.rootfs.statements import Directive, directives, underscores
 from dlkm.rootfs.textindex import TextIndex
 
@@ -154,8 +156,23 @@ class Lookup:
     @cached_property
     def files(self) -> Mapping[str, str]:
         """Every module that modules.dep lists, and its file."""
-        lines = self._from("modules.dep.bin", lambda index: tuple(index.items())) or ()
-        return {name: line.partition(":")[0] for name, line in lines}
+        return {name: line.partition(":")[0] for name, line in self._deps.items()}
+
+    @cached_property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the modules that it has loaded before each of them."""
+        return {name: tuple(map(module_of_path, line.split()[1:])) for name, line in self._deps.items()}
+
+    def replaced(self, found: Found) -> Iterator[tuple[str, Directive]]:
+        """The modules that it needs and that a command is run for, in their order, with the line."""
+        for path in found.needs:
+            needed = self.module(module_of_path(path))
+            if needed.command is not None:
+                yield needed.name, needed.command
+
+    @cached_property
+    def _deps(self) -> Mapping[str, str]:
+        return dict(self._from("modules.dep.bin", lambda index: tuple(index.items())) or ())
 
     def _is_known(self, name: str) -> bool:
         return self._answer_names(name) != ()
@@ -200,7 +217,8 @@ class Lookup:
         return found
 
     def _in_order(self) -> list[Directive]:
-        own = [line for line in directives(self._read(SOFTDEPS) or b"", SOFTDEPS) if line.kind]
+        listed = b"" if self._texts else self._read(SOFTDEPS) or b""
+        own = [line for line in directives(listed, SOFTDEPS) if line.kind]
         return sorted((*self._directives, *own), key=lambda line: line.file.rpartition("/")[2])
 
     @cached_property

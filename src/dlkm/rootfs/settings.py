@@ -52,16 +52,17 @@ class Settings:
     @cached_property
     def directives(self) -> tuple[Directive, ...]:
         """The lines of modprobe.d in the order in which modprobe reads them, bad ones left out."""
-        return tuple(line for line in self._lines if line.kind)
+        return tuple(line for line in self._lines if line.kind and self.kmod.heeds(line.kind))
 
     @cached_property
     def bad_lines(self) -> tuple[Directive, ...]:
-        """The lines of modprobe.d that modprobe skips, with a message."""
-        return tuple(line for line in self._lines if not line.kind)
+        """The lines of modprobe.d that modprobe skips: kmod with a message."""
+        return tuple(line for line in self._lines if not line.kind or not self.kmod.heeds(line.kind))
 
     @cached_property
     def _lines(self) -> tuple[Directive, ...]:
-        return tuple(line for file in read(self.modprobe) for line in directives(file.data, file.path))
+        texts = ((file.path, self.kmod.without_comments(file.data)) for file in read(self.modprobe))
+        return tuple(line for path, text in texts for line in directives(text, path))
 
     @cached_property
     def autoload(self) -> tuple[Autoload, ...]:

@@ -10,6 +10,8 @@ from dlkm.core.names import normalise_module_name
 MODPROBE_WORDS = {"alias": True, "blacklist": False, "options": True, "install": True, "remove": True, "softdep": True,
                   "weakdep": True}  # fmt: skip
 _BLANKS = "\t "
+# Commands of install lines that stand for "do not load" (modprobe.d(5)), their first word without its directory.
+_NO_COMMANDS = frozenset({"false", "true", ":", "nologin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,12 @@ class Directive:
     def place(self) -> str:
         """Where it stands, for a message."""
         return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def loads_nothing(self) -> bool:
+        """Whether the command of an `install` line only keeps a module out."""
+        words = self.rest.split()
+        return bool(words) and words[0].rpartition("/")[2] in _NO_COMMANDS
 
     def about(self, module: str) -> bool:
         """Whether it names this module; '-' and '_' are the same, as for kmod."""

@@ -7,7 +7,7 @@ Source: BusyBox modutils/modprobe.c: config_file_action, load_modules_dep.
 from collections.abc import Iterator
 from functools import cached_property
 
-from dlkm.rootfs.index import matches
+from dlkm.core.wildcards import matches
 from dlkm.rootfs.modtree import module_of_path
 from dlkm.rootfs.statements import underscores
 

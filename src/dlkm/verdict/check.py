@@ -18,7 +18,7 @@ from dlkm.verdict.era import era_of
 from dlkm.verdict.findings import findings as findings_of
 from dlkm.verdict.kernel_files import kernel_files
 from dlkm.verdict.licence import taint_of
-from dlkm.verdict.modprobe import install_command
+from dlkm.verdict.modprobe import install_commands
 from dlkm.verdict.parameters import DANGEROUS
 from dlkm.verdict.signing import is_unsigned
 from dlkm.verdict.steps import CHECKS, FINAL
@@ -46,7 +46,7 @@ def judge(candidate: Candidate, facts: Facts, conditions: Conditions, supply: Su
 
 def _steps(case: Case) -> Iterator[list[Trip]]:
     """The trips of each step of the loader that has any; what a damaged file keeps from being judged ends it."""
-    about = [*kernel_files(case), *install_command(case)]
+    about = [*kernel_files(case), *install_commands(case)]
     if about:
         yield about
     refused = False

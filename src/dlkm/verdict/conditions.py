@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What no file tells of the machine that will load: given by the user, defaults where nobody said."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlkm.core.names import normalise_module_name
+from dlkm.core.wildcards import matches
 from dlkm.verdict.words import words_in
 
 _LONGEST = 1024  # bytes that a text on the command line may have (kernel/params.c: param_set_charp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detour:
+    """A module that modprobe loads without one it needs: what it runs in place of loading that."""
+
+    module: str
+    needed: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +27,9 @@ class Conditions:
 
     `lockdown` is "none", "integrity" or "confidentiality". `cmdline` is the kernel's command line, `loaded` the modules
     that are there already, `params` the words given to every module ("NAME=VALUE"), `options` those that modprobe.d
-    gives as (module, word), `trusted_certs` the certificates (DER or PEM) that the machine trusts besides the kernel's
-    own: all of them, None where nobody knows. `commands` are what modprobe runs instead of loading, by module.
+    gives as (module, words), `trusted_certs` the certificates (DER or PEM) that the machine trusts besides the kernel's
+    own: all of them, None where nobody knows. `commands` are what modprobe runs instead of loading, by module, which
+    may be a wildcard; `detours` what that comes to for the modules that are installed.
     """
 
     sig_enforce: bool | None = None
@@ -29,10 +40,11 @@ class Conditions:
     params: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
+    detours: tuple[Detour, ...] = ()
 
     def params_of(self, module: str) -> tuple[str, ...]:
         """What modprobe hands to a module: modprobe.d's words, the command line's "MODULE.NAME=VALUE", the given."""
-        options = (word for name, word in self.options if name == module)
+        options = (words for name, words in self.options if name == module)
         named = (word for name, word in self.cmdline_options() if name == module)
         return (*options, *named, *self.params)
 
@@ -48,7 +60,22 @@ class Conditions:
 
     def command_of(self, module: str) -> str | None:
         """The first of modprobe.d's commands that stands for a module (libkmod: kmod_module_get_install_commands)."""
-        return next((command for pattern, command in self.commands if fnmatchcase(module, pattern)), None)
+        return next((command for pattern, command in self.commands if matches(pattern, module)), None)
+
+    def detours_of(self, module: str, depends: Iterable[str]) -> tuple[Detour, ...]:
+        """What modprobe runs in place of what a module needs: as installed, or by what its file says it depends on."""
+        known = [one for one in self.detours if one.module == module]
+        for needed in depends:
+            command = self.command_of(needed)
+            known += [Detour(module=module, needed=needed, command=command)] if command is not None else []
+            known += [replace(one, module=module) for one in self.detours if one.module == needed]
+        return tuple({one.needed: one for one in known}.values())
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The modules that modprobe.d says something of, or whoever tells what is loaded."""
+        told = (*self.loaded, *(name for name, _ in (*self.options, *self.commands)))
+        return frozenset({*map(normalise_module_name, told), *(one.module for one in self.detours)})
 
     def words(self) -> Iterator[tuple[str, str | None]]:
         """The command line as the kernel's (name, value); '-' in a name is '_' (kernel/params.c: dash2underscore)."""

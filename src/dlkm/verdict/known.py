@@ -78,8 +78,7 @@ class Known:
         """Without the modules of these names, which somebody speaks of."""
         if not names:
             return self
-        spoken_of = {name.replace("-", "_") for name in names}
-        return replace(self, plain={key: one for key, one in self.plain.items() if one[0] not in spoken_of})
+        return replace(self, plain={key: one for key, one in self.plain.items() if one[0] not in names})
 
     def are_at_hand(self, modules: Path) -> bool:
         """Whether the modules that serve others lie in their places below `modules`, be it packed."""
@@ -128,7 +127,7 @@ def known_of(kernel: Kernel, conditions: Conditions) -> Known | None:
     known = Known.read(home) if home is not None else None
     if known is None or known.lists != lists_of(kernel) or not known.are_at_hand(kernel.modules):
         return None
-    return known.but({*conditions.loaded, *(name for name, _ in (*conditions.options, *conditions.commands))})
+    return known.but(conditions.named)
 
 
 def home_of(kernel: Kernel) -> Path | None:
@@ -165,7 +164,7 @@ def keep(kernel: Kernel, home: Path, found: Iterable[tuple[str, Plain]], givers:
 def _are_plain(conditions: Conditions) -> bool:
     """Whether they are those that the list was made under, but for modules that they name."""
     patterns = any(letter in name for name, _ in conditions.commands for letter in "*?[")
-    return not patterns and replace(conditions, options=(), loaded=frozenset(), commands=()) == Conditions()
+    return not patterns and replace(conditions, options=(), loaded=frozenset(), commands=(), detours=()) == Conditions()
 
 
 def _head(record: Record) -> str:

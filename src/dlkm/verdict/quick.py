@@ -174,6 +174,7 @@ class Quick:
             and name.isascii()
             and name not in self._odd_names
             and not any(key in info for key in _ODD_KEYS)
+            and (not self._conditions.commands or self._odd_names.isdisjoint(_depends(info)))
         )
 
     @cached_property
@@ -184,11 +185,8 @@ class Quick:
     def _odd_names(self) -> frozenset[bytes]:
         """Names that conditions or the kernel speak of."""
         dotted = (name for name, _ in self._conditions.cmdline_options())
-        options = (name for name, _ in self._conditions.options)
-        commands = (name for name, _ in self._conditions.commands)
-        loaded = (name.replace("-", "_") for name in self._conditions.loaded)
         kernels = self._facts.builtin | {*self._taken_in_sysfs()}
-        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *options, *commands, *loaded}
+        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *self._conditions.named}
         return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
 
     def _taken_in_sysfs(self) -> Iterator[str]:
@@ -347,6 +345,12 @@ def _value(info: bytes, key: bytes) -> bytes:
     """The value of the first such key, which is there."""
     start = info.find(key) + len(key)
     return info[start : info.find(b"\0", start)]
+
+
+def _depends(info: bytes) -> list[bytes]:
+    """The modules that it says it needs."""
+    key = b"\0depends="
+    return _value(info, key).replace(b"-", b"_").split(b",") if key in info else []
 
 
 def _btf_fits(file: View, *, layout: bool) -> bool:

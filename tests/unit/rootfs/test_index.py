@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlkm.core.errors import MalformedError
-from dlkm.rootfs.index import Index, matches
+from dlkm.rootfs.index import Index
 from dlkm.rootfs.textindex import TextIndex
 
 HEADER = struct.pack(">II", 0xB007F457, 0x00020001)
@@ -19,27 +19,6 @@ PREFIX, VALUES, CHILDREN = 0x80000000, 0x40000000, 0x20000000
 def _leaf(key: bytes, value: bytes) -> bytes:
     """An index with one key."""
     return HEADER + struct.pack(">I", 12 | PREFIX | VALUES) + key + b"\0" + struct.pack(">II", 1, 7) + value + b"\0"
-
-
-@pytest.mark.parametrize(
-    ("wildcard", "name", "same"),
-    [
-        ("usb:v04*p*", "usb:v0401p1", True),
-        ("a?c", "abc", True),
-        ("a?c", "ac", False),
-        ("x[0-9]", "x5", True),
-        ("x[!0-9]", "x5", False),
-        ("x[^0-9]", "x5", False),
-        (r"a\*", "a*", True),
-        (r"a\*", "ab", False),
-        (r"\a[", "a[", True),
-        ("a.c", "abc", False),
-        ("*", "", True),
-        ("of:N*T*Cacme,gpu", "of:NgpuT(null)Cacme,gpu", True),
-    ],
-)
-def test_wildcards(wildcard: str, name: str, same: bool) -> None:  # noqa: FBT001
-    assert matches(wildcard, name) is same
 
 
 def test_one_key() -> None:

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
+from dlkm.verdict.conditions import Detour
 from tests.unit.kernel.image_builder import EXPECTED, vmlinux
 from tests.unit.kernel.image_builder import VERMAGIC as IMAGE_VERMAGIC
 from tests.unit.ko.elf_builder import (
@@ -400,6 +401,33 @@ def validity() -> Iterator[Trial]:
         near=World(conditions={"commands": (("tin", "/bin/false"),)}),
         outcome="loads",
     )
+    needing = module(info=[("depends", "other,helper-one")])
+    detour = Detour(module="tiny", needed="helper_one", command="/bin/true")
+    yield Trial(
+        rule="install-command/needed",
+        label="as installed",
+        bad=PLAIN,
+        good=PLAIN,
+        world=World(conditions={"commands": (("helper_one", "/bin/true"),), "detours": (detour,)}),
+        near=World(
+            conditions={"commands": (("helper_one", "/bin/true"),), "detours": (replace(detour, module="tin"),)}
+        ),
+        outcome="loads",
+    )
+    for label, commands, loaded in (
+        ("by its own word", (("helper?one", "/bin/true"),), "other"),
+        ("of what that needs", (("tin", "true"),), "tin"),
+    ):
+        told = {"commands": commands, "detours": (Detour(module="other", needed="deep", command="true"),)}
+        yield Trial(
+            rule="install-command/needed",
+            label=label,
+            bad=needing,
+            good=needing,
+            world=World(conditions={**told, "loaded": frozenset({loaded})}),
+            near=World(conditions={**told, "loaded": frozenset({"helper-one", "deep"})}),
+            outcome="loads",
+        )
     yield Trial(rule="no-modules", bad=PLAIN, good=PLAIN, world=World(without="MODULES"), near=World(), errno="ENOSYS")
     for off, on in (
         ("quiet nomodule", "nomodule=0"),

@@ -16,11 +16,12 @@ from dlkm.prove.rooted.initramfs import INITS
 from dlkm.prove.rooted.parameters import shown
 from dlkm.prove.rooted.subject import Asking, Fate, Foretold, Subject, Wish
 from dlkm.rootfs.conffiles import ConfFile, Standing
+from dlkm.rootfs.handed import with_options
 from dlkm.rootfs.lookup import Found, Lookup
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import Root
 from dlkm.rootfs.settings import Autoload, Settings
-from dlkm.rootfs.statements import load_lines
+from dlkm.rootfs.statements import Directive, load_lines
 from dlkm.verdict.conditions import Conditions
 from dlkm.verdict.session import Session
 from dlkm.verdict.verdict import Outcome
@@ -173,7 +174,7 @@ class Foresight:
         found = self.lookup.module(subject.module)
         needing = self._needed_by.get(subject.module)
         if needing is not None and found.path is not None:
-            return self._loaded(found, f"{needing} needs it")
+            return self._needed(found, needing)
         if subject.wish is Wish.AUTOLOAD or found.builtin:
             return self._loaded_by_name(found, obeys_blacklist=self.has_systemd)
         if found.path is None:
@@ -209,12 +210,26 @@ class Foresight:
             why = f"blacklisted by {found.blacklist.place}, which systemd-modules-load obeys"
             return Foretold(fate=Fate.STAYS_OUT, why=why)
         if found.command is not None:
-            command = found.command.rest
-            fate = _OBEYED.get(command.rpartition("/")[2], Fate.CANNOT_TELL)
-            return Foretold(fate=fate, why=f"{found.command.place} runs {command!r} in its place")
+            return _by_command(found.command)
         if found.path is None:
             return Foretold(fate=Fate.FAILS, why=self._absent())
-        return self._loaded(found, "")
+        return self._without(found) or self._loaded(found, "")
+
+    def _needed(self, found: Found, user: str) -> Foretold:
+        """What becomes of a module that is loaded with another one, unless something else is run on the way."""
+        if found.command is not None:
+            return _by_command(found.command)
+        why = f"{user} needs it"
+        for name, command in self.lookup.replaced(self.lookup.module(user)):
+            return Foretold(fate=Fate.CANNOT_TELL, why=f"{why}, and {name}, in place of which {_said(command)}")
+        return self._without(found) or self._loaded(found, why)
+
+    def _without(self, found: Found) -> Foretold | None:
+        """What becomes of a module when a command is run for one that it needs; None where none is."""
+        for name, command in self.lookup.replaced(found):
+            fate = Fate.FAILS if command.loads_nothing else Fate.CANNOT_TELL
+            return Foretold(fate=fate, why=f"it needs {name}, in place of which {_said(command)}")
+        return None
 
     def _absent(self) -> str:
         return f"{self.kernel.release} has no module of that name there"
@@ -253,16 +268,11 @@ class Foresight:
 
     @cached_property
     def _conditions(self) -> Conditions:
-        """The command line, and modprobe.d's options taken apart as the kernel does it with either.
+        """The command line, and modprobe.d's options.
 
         The guest has no firmware that would have keys enrolled.
         """
-        options = tuple(
-            (normalise_module_name(line.name), name if value is None else f"{name}={value}")
-            for line in self.settings.of_kind("options")
-            for name, value in Conditions(cmdline=line.rest).words()
-        )
-        return Conditions(cmdline=self.cmdline, options=options, trusted_certs=())
+        return with_options(Conditions(cmdline=self.cmdline, trusted_certs=()), self.settings)
 
     @cached_property
     def _session(self) -> Session:
@@ -292,3 +302,13 @@ class Foresight:
                 if module_name(path) not in listed:
                     found[name] = (*found.get(name, ()), module_name(path))
         return found
+
+
+def _by_command(command: Directive) -> Foretold:
+    """What becomes of a module in place of which modprobe runs something."""
+    fate = _OBEYED.get(command.rest.rpartition("/")[2], Fate.CANNOT_TELL)
+    return Foretold(fate=fate, why=f"{_said(command)} in its place")
+
+
+def _said(command: Directive) -> str:
+    return f"{command.place} runs {command.rest!r}"

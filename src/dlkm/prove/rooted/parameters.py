@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from dlkm.core.names import normalise_module_name
 from dlkm.ko.module import Module
+from dlkm.verdict.words import words_in
 
 _TRUE, _FALSE = ("y", "t", "1", "on"), ("n", "f", "0", "of")
 _INTEGERS = frozenset({"byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "hexint"})
@@ -13,17 +14,16 @@ _BOOLS = frozenset({"bool", "invbool", "bint", "bool_enable_only"})
 
 
 def shown(module: Module, words: Sequence[str]) -> dict[str, str]:
-    """What /sys will show of the parameters that these words (NAME=VALUE) set; the last word on each counts.
+    """What /sys will show of the parameters that these words (lines of NAME=VALUE) set; the last one on each counts.
 
     Words that the module knows no parameter for are left out.
     """
     types = {one.name: one.type or "" for one in module.parameters}
     found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
+    for name, value in words_in(" ".join(words)):
         plain = normalise_module_name(name)
         if plain in types:
-            found[plain] = normalised(value if equals else "1", types[plain])
+            found[plain] = normalised("1" if value is None else value, types[plain])
     return found
 
 

@@ -37,5 +37,5 @@ def test_words_of_modprobe() -> None:
     types = {"count": "int", "quick_start": "bool", "label": "charp"}
     parameters = tuple(Parameter(name=name, description=None, type=kind) for name, kind in types.items())
     module = cast("Module", SimpleNamespace(parameters=parameters))
-    words = ["count=1", "count=2", "quick-start", "label=a b", "unknown=3"]
+    words = ["count=1 count=2", "quick-start", 'label="a b"  unknown=3']
     assert shown(module, words) == {"count": "2", "quick_start": "Y", "label": "a b"}
