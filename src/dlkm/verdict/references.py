@@ -132,10 +132,13 @@ def _calls(candidate: Candidate, era: Era, table: Entries, content: bytes, place
 
 
 def _pointers(candidate: Candidate, era: Era, name: str, table: Entries, places: Places) -> Iterator[tuple[int, str]]:
-    """Addresses in data that lead into the midst of a function; tables of jumps lie elsewhere."""
+    """What is no address in data, and what leads into the midst of a function: tables of jumps lie elsewhere."""
     if not name.startswith(tuple(era.words("function-pointers"))):
         return
     address = dict(era.words("field-types"))["address"]
+    others = frozenset(table.kinds) - {address, *era.words("relocation-none")}
+    for place in compress(table.places, [kind in others for kind in table.kinds] if others else ()):
+        yield place, "is no address, and nothing else is in data"
     rows = zip(table.places, table.symbols, table.addends, strict=True)
     for place, symbol, addend in compress(rows, [kind == address for kind in table.kinds]):
         owner = places.owners[symbol] if symbol < len(places.owners) else SHN_UNDEF

@@ -91,7 +91,7 @@ def _fault(
     """What is wrong with a table; None for a sound one."""
     step = entry or size * len(fields) // max(len(table.places), 1)
     filled = max((at + _WIDTHS[way] for at, way, _ in fields), default=step)  # the last entry may end there
-    if not 0 < step <= size or 0 < size % step < filled:
+    if not step or 0 < size % step < filled or (not entry and step > size):
         return f"has {size} bytes, no whole number of entries"
     for at, way, where in fields:
         for place in range(at, size, step):

@@ -162,8 +162,12 @@ def tables() -> Iterator[Trial]:
         )
         yield _doubtful("table-damaged", label, bad, near)
     entries = ((0, 1, 1, 0), (16, 1, 1, 1))
-    bad, near = (_with(*_table(".parainstructions", rows, size)) for rows, size in ((entries[:1], 20), (entries, 28)))
-    yield _doubtful("table-damaged", "a last entry cut off", bad, near, World(release="5.10.0-32-amd64"))
+    for label, bad_rows, short, rows, size in (
+        ("a last entry cut off", entries[:1], 20, entries, 28),
+        ("an only entry that is short", ((4, 1, 1, 0),), 12, entries[:1], 12),
+    ):
+        bad, near = (_with(*_table(".parainstructions", *one)) for one in ((bad_rows, short), (rows, size)))
+        yield _doubtful("table-damaged", label, bad, near, World(release="5.10.0-32-amd64"))
     yield from contents()
 
 
@@ -403,6 +407,7 @@ def relocations() -> Iterator[Trial]:
         ("before another's function", _related(call, (1, 4, PRINTK, -5)), _related(call, (1, 4, PRINTK, -4))),
         ("within another's", _related(call, (1, 4, PRINTK, 4092)), _related(call, (1, 4, PRINTK, 4091))),
         ("a call within", _related(call, (1, 4, 1, -3), size=2), _related(call, (1, 4, 1, -4), size=2)),
+        ("a distance in data", _related(data, (0, 24, 1, 0)), _related(data, (0, 1, 1, 0))),
     ):
         yield _doubtful("relocation-astray", label, _with(*wrong), _with(*right))
     jump = Part(name=".text.own", data=b"\xe9" + bytes(7), flags=CODE)
@@ -426,6 +431,8 @@ def relocations() -> Iterator[Trial]:
         ("arm64 data", _related(data, (0, 257, 1, 17), more=[page])),
     ):
         yield _doubtful("relocation-astray", label, _arm(*parts), _arm(*whole), ARM)
+    bad, good = (_arm(*_related(data, (0, kind, 1, 0))) for kind in (261, 257))
+    yield _doubtful("relocation-astray", "arm64 a distance in data", bad, good, ARM)
     branch = Part(name=".text.own", data=struct.pack("<II", 0x94000000, 0xD503201F), flags=CODE)
     for label, addend, size, where in (("within", 4, 8, ""), ("beyond", 9, 0, ""), ("data", 0, 0, ".modinfo")):
         bad = _arm(*_related(branch, (0, 283, 1, addend), size=size, where=where))
