@@ -47,15 +47,12 @@ def more_faults(
     name: str,
     table: Entries,
     owners: Owners,
-    known: Known,
 ) -> str | None:
     """What is wrong with a table whose entries lead where they should; None for a sound one."""
     if name == ".altinstructions":
         return next(_alternatives(candidate.contents(index), era, table, owners), None)
     if name in _EXPORTS and era.words("export-names"):
         return next(_names(candidate, era, index, table, owners), None)
-    if name in known.aligned:
-        return next(_misplaced(candidate, table, known.aligned[name]), None)
     return None
 
 
@@ -108,12 +105,3 @@ def _names(candidate: Candidate, era: Era, index: int, table: Entries, owners: O
         )
         if said.get(start, at[1]) != at[1] or at[0].strip(b"\0") or space[0].strip(b"\0"):
             yield f"has an entry at {start:#x} whose name is another than its symbol's, or is no name"
-
-
-def _misplaced(candidate: Candidate, table: Entries, unit: int) -> Iterator[str]:
-    """Sites that are not where the kernel lets it patch them."""
-    raw, size = candidate.symbol_bytes, candidate.layout.symbol.size
-    values = [int.from_bytes(raw[at + 8 : at + 16], "little") for at in range(0, len(raw), size)]
-    for place, symbol, addend in zip(table.places, table.symbols, table.addends, strict=True):
-        if symbol < len(values) and (values[symbol] + addend) % unit:
-            yield f"has an entry at {place:#x} that leads to no multiple of {unit}"

@@ -48,13 +48,26 @@ def table_faults(
         why = _fault(section.size, *tables[name], types, table, owners) or _site(table, words.get(name, ()), owners)
         if why is None and name in sites:
             why = _bare(table, sites[name], owners, entries)
-        why = why or more_faults(candidate, era, index, name, table, owners, known)
+        why = why or more_faults(candidate, era, index, name, table, owners)
         if why is not None:
             yield "table-damaged", {"subject": name, "why": why}
+            continue
+        unit = known.aligned.get(name, 1)
+        for place in _unaligned(candidate, table, unit) if unit > 1 else ():
+            yield "table-damaged/unaligned", {"subject": name, "place": place, "unit": unit}
     for index, table in entries.items():
         why = _struct(candidate, types["address"], table, known) if names[index] == STRUCT else None
         if why is not None:
             yield "table-damaged", {"subject": STRUCT, "why": why}
+
+
+def _unaligned(candidate: Candidate, table: Entries, unit: int) -> Iterator[int]:
+    """The entries for sites that are not where the kernel patches any."""
+    raw, size = candidate.symbol_bytes, candidate.layout.symbol.size
+    values = [int.from_bytes(raw[at + 8 : at + 16], "little") for at in range(0, len(raw), size)]
+    for place, symbol, addend in zip(table.places, table.symbols, table.addends, strict=True):
+        if symbol < len(values) and (values[symbol] + addend) % unit:
+            yield place
 
 
 def _bare(table: Entries, words: Sequence[str], owners: Owners, entries: Mapping[int, Entries]) -> str | None:

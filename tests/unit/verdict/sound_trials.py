@@ -227,7 +227,7 @@ def features() -> Iterator[Trial]:
     name = "__patchable_function_entries"
     code = Part(name=".text.own", data=struct.pack("<4I", *[0xD503201F] * 4), flags=CODE)
     bad, good = (_arm(code, *_table(name, ((0, 257, 1, at),), 8, where=".text.own")) for at in (4, 8))
-    yield _doubtful("table-damaged", "arm64 place", bad, good, aligned)
+    yield _doubtful("table-damaged/unaligned", "arm64 place", bad, good, aligned)
     yield _doubtful("table-damaged", "arm64 any place", _arm(code, *_table(name, ((0, 257, 1, 16),), 8)), bad, ARM612)
     yield from structs()
     yield from sites()
