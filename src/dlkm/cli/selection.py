@@ -29,7 +29,7 @@ _FOLDERS = 256  # in which records of builds are looked for
 class Selection:
     """What was found. `files` are those of all kernels, `built` those of a source, by the kernel they are built for.
 
-    `errors` are PATHs that name nothing, `failed` are sources that could not be built, `cells` what was built.
+    `errors` are PATHs that name nothing, `failed` are builds that brought nothing, `cells` what was built.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -75,6 +75,8 @@ def select(
             for path in _expand(word):
                 if _is_source(path, arguments.subdir):
                     sources[path] = None
+                elif (failed := _failed(path)) is not None:
+                    selection.failed.append(failed)
                 else:
                     selection.add(_modules_of(path))
         except DlkmError as error:
@@ -191,6 +193,16 @@ def _is_build(path: Path) -> bool:
     from dlkm.build.record import is_build
 
     return is_build(path)
+
+
+def _failed(path: Path) -> "Cell | None":
+    """The record of a BUILD that brought nothing; None for anything else."""
+    if not _is_build(path):
+        return None
+    from dlkm.build.record import read_build
+
+    cell = read_build(path)
+    return None if cell.modules else cell
 
 
 def _modules_of(path: Path) -> Iterator[str]:

@@ -69,6 +69,14 @@ def test_the_rest_of_a_build_serves_one_of_its_files(tmp_path: Path) -> None:
     assert background_of(_select(folder), KERNEL, []).companions == ()
 
 
+def test_a_build_that_brought_nothing_is_told_as_such(tmp_path: Path) -> None:
+    folder = _build(tmp_path / "x@6.1")
+    found = _select(folder, _build(tmp_path / "y@6.1", "y.ko"))
+    assert [cell.id for cell in found.failed] == ["x@6.1"]
+    assert found.errors == []
+    assert [Path(path).name for path in found.of(KERNEL)] == ["y.ko"]
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"schema": "other"}'])
 def test_a_record_that_is_none_tells_nothing_of_a_file_beside_it(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.ko").write_bytes(b"")
