@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from dlkm.cli.recall import MANY
 from dlkm.core.files import cache_home
 from dlkm.kernel.installed import module_paths
 from dlkm.kernel.kernel import Kernel
@@ -111,6 +112,28 @@ def test_a_new_module_is_noticed(shell: Shell, folder: Path) -> None:
     assert shell.check(str(folder))[0] == 0
     (folder / "late.ko").write_bytes(b"no module")
     assert shell.check(str(folder))[0] == 1
+
+
+def test_many_files_are_looked_at_while_they_are_judged(shell: Shell, tmp_path: Path, kernel_61: Kernel) -> None:
+    """Known by their content: another process looks at them before they are judged."""
+    assert kernel_61.modules is not None
+    made = tmp_path / "many"
+    made.mkdir()
+    for path in list(module_paths(kernel_61.modules))[: MANY + 100]:
+        (made / Path(path).name).symlink_to(path)
+    time.sleep(0.3)
+    first = shell.check(str(made))
+    assert first[0] == 0
+    kept = shell.kept()
+    before = kept.stat().st_mtime_ns
+    assert shell.check(str(made)) == first
+    assert kept.stat().st_mtime_ns > before
+    one = next(made.iterdir())
+    whole = one.read_bytes()
+    one.unlink()
+    one.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    code, answer = shell.check(str(made))
+    assert (code, f"{one} " in answer) == (1, True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"dlk1", None])

@@ -69,3 +69,9 @@ def test_one_that_is_left_while_another_waits_to_be_heard() -> None:
     second = Child.start(lambda: bytes(1 << 20))
     first.abandon()
     assert len(second.collect()) == 1 << 20
+
+
+def test_a_child_may_have_children_while_another_is_open() -> None:
+    first = Child.start(lambda: 1)
+    second = Child.start(lambda: Child.start(lambda: 2).collect())
+    assert (second.collect(), first.collect()) == (2, 1)

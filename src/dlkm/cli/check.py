@@ -49,7 +49,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Judge every file for every kernel; a file that cannot be read does not keep the others from being judged."""
-    from dlkm.cli.remember import look_around
+    from dlkm.cli.remember import Around
 
     since = begun() or time.time_ns()
     _require_folders(arguments)
@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     errors = selection.errors
     verdicts: list[Verdict] = []
     firmware: list[str] = []
+    around = Around(arguments, kernels, selection, since)
     by_content = True
     grounds: set[str] = set()
     for kernel in kernels:
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if not are_given(arguments):
             _keep(kernel, selection, judged)
     terminal.close()
-    states = look_around(arguments, kernels, selection, verdicts, since, grounds, by_content=by_content)
+    states = around.states(verdicts, grounds, by_content=by_content)
     _show(verdicts, expected, errors, arguments, terminal)
     for line in firmware:
         terminal.events.info(line)

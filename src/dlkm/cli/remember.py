@@ -5,8 +5,9 @@ import argparse
 import glob
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,60 +33,85 @@ _LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
 _FOLDERS = ("", "boot", "lib", "lib/modules", "usr", "usr/lib", "usr/lib/modules")
 
 
-def look_around(
-    arguments: argparse.Namespace,
-    kernels: Sequence[Kernel],
-    selection: Selection,
-    verdicts: Sequence[Verdict],
-    since: int,
-    more: Collection[str],
-    *,
-    by_content: bool,
-) -> "Callable[[], States] | None":
-    """What will give the states of all that an answer rests on; None for an answer that is not kept.
+class Around:
+    """What an answer rests on, to be looked at. Of many files another process does it, beside what is left to do.
 
-    Of many files another process begins at once, while the answer is shown. `since` is when the first file was read, in
-    nanoseconds since the epoch; `more` are further files that it rests on. `by_content`: the files were known by their
-    bytes, and no installed module was read.
+    It begins before they are judged where an earlier check has left what was found of the kernels' modules: then they
+    are probably known by their bytes, nothing else is read, and nothing written. `since` is when the first file was
+    read, in nanoseconds since the epoch.
     """
-    if arguments.kept_as is None:
-        return None
-    plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
-    whole = plain and not selection.errors and not selection.failed
+
+    def __init__(
+        self, arguments: argparse.Namespace, kernels: Sequence[Kernel], selection: Selection, since: int
+    ) -> None:
+        self._arguments, self._kernels, self._since = arguments, kernels, since
+        self._is_wanted = _is_wanted(arguments, kernels, selection)
+        self._files = [path for kernel in kernels for path in selection.of(kernel)] if self._is_wanted else []
+        self._child = self._begin(by_content=True) if self._is_many and all(map(_are_known, kernels)) else None
+
+    def states(
+        self, verdicts: Sequence[Verdict], more: Iterable[str], *, by_content: bool
+    ) -> "Callable[[], States] | None":
+        """What will give the states of all that these verdicts rest on, and of `more`; None where none is to be kept.
+
+        `by_content`: the files were known by their bytes, and no installed module was read.
+        """
+        plain = all(one.outcome is Outcome.LOADS and not one.findings for one in verdicts)
+        child = self._child
+        if child is not None and not (plain and by_content):
+            child.abandon()
+            child = None
+        if not plain or not self._is_wanted or not _ENOUGH <= len(verdicts) == len(self._files):
+            return None
+        if child is None and self._is_many:
+            child = self._begin(by_content=by_content)
+        if child is None:
+            return partial(states_of, chain(more, self._grounds(by_content=by_content)), self._since)
+        known = child.collect
+        return lambda: states_of(more, self._since) | known()
+
+    @property
+    def _is_many(self) -> bool:
+        return len(self._files) >= MANY and self._arguments.jobs > 1
+
+    def _begin(self, *, by_content: bool) -> "Child[States]":
+        return Child.start(lambda: states_of(self._grounds(by_content=by_content), self._since))
+
+    def _grounds(self, *, by_content: bool) -> Iterator[str]:
+        yield from self._files
+        walked = {str(kernel.modules) for kernel in self._kernels}
+        for word in self._arguments.paths:
+            if word.rstrip("/") not in walked:
+                yield from _folders(word)
+        folders = {os.path.dirname(path) for path in self._files}  # noqa: PTH120 — thousands of them
+        yield from folders
+        # One that is not there yet changes its folder when it comes.
+        yield from filter(os.path.exists, (f"{folder}/build.json" for folder in folders))
+        yield from map(str, self._arguments.trusted_cert)
+        for kernel in self._kernels:
+            yield from _of_kernel(kernel, read=not by_content)
+        yield from of_program("rootfs")
+
+
+def _is_wanted(arguments: argparse.Namespace, kernels: Sequence[Kernel], selection: Selection) -> bool:
+    """Whether an answer may be kept, if it says yes and no more."""
     reports = arguments.sarif is not None or arguments.junit is not None
-    if not whole or reports or len(verdicts) < _ENOUGH or not all(map(_is_followed, kernels)):
-        return None
+    if arguments.kept_as is None or reports or selection.errors or selection.failed:
+        return False
     ids = {kernel.id for kernel in kernels}
     named = all(word in ids or word.startswith("rootfs:") for word in arguments.kernels)
-    if not named or any(map(glob.has_magic, arguments.paths)) or (arguments.paths and selection.built):
-        return None
-    files = [one.path for one in verdicts]
-    grounds = (*more, *_grounds(arguments, kernels, files, by_content=by_content))
-    states = partial(states_of, grounds, since)
-    return Child.start(states).collect if len(files) >= MANY else states
+    patterns = any(map(glob.has_magic, arguments.paths))
+    return named and not patterns and not (arguments.paths and selection.built) and all(map(_is_followed, kernels))
+
+
+def _are_known(kernel: Kernel) -> bool:
+    """Whether something was found of a kernel's modules before, in the pool."""
+    return (Pool().home(kernel.id) / KNOWN).is_file()
 
 
 def _is_followed(kernel: Kernel) -> bool:
     """Whether it is known where all that is known of a kernel comes from."""
     return kernel.origin.startswith(("debian:", "rootfs:")) and kernel.modules is not None and kernel.tree is not None
-
-
-def _grounds(
-    arguments: argparse.Namespace, kernels: Sequence[Kernel], files: Sequence[str], *, by_content: bool
-) -> Iterator[str]:
-    yield from files
-    walked = {str(kernel.modules) for kernel in kernels}
-    for word in arguments.paths:
-        if word.rstrip("/") not in walked:
-            yield from _folders(word)
-    folders = {os.path.dirname(path) for path in files}  # noqa: PTH120 — thousands of them
-    yield from folders
-    # One that is not there yet changes its folder when it comes.
-    yield from filter(os.path.exists, (f"{folder}/build.json" for folder in folders))
-    yield from map(str, arguments.trusted_cert)
-    for kernel in kernels:
-        yield from _of_kernel(kernel, read=not by_content)
-    yield from of_program("rootfs")
 
 
 def _of_kernel(kernel: Kernel, *, read: bool) -> Iterator[str]:

@@ -31,6 +31,7 @@ class Child(Generic[_Told]):
         try:
             for pipe_of_ours in (ours, *_pipes):
                 os.close(pipe_of_ours)
+            _pipes.clear()  # it may have children of its own
             with os.fdopen(theirs, "wb") as pipe:
                 pickle.dump(compute(), pipe, pickle.HIGHEST_PROTOCOL)
             status = 0

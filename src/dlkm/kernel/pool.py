@@ -9,7 +9,6 @@ a process that ended too early, and goes, and so does `.scratch/old-*`, which wa
 import errno
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -267,7 +266,7 @@ class Pool:
 
     def _put_aside(self, path: Path) -> Path:
         """Out of sight in one step, whether or not it is there: nobody sees half a kernel. Returns where it went."""
-        old = self.root / ".scratch" / f"{_ASIDE}{secrets.token_hex(8)}"
+        old = self.root / ".scratch" / f"{_ASIDE}{os.urandom(8).hex()}"
         try:
             old.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):

@@ -9,7 +9,6 @@ from typing import NamedTuple, Self
 
 from dlkm.core.errors import MalformedError, UsageError
 from dlkm.ko.decompress import decompress
-from dlkm.ko.versions import ENTRY_SIZE
 
 LIMIT = 16 << 20  # bytes, which become fifteen times as many; a distribution's kernel has two million
 MAX_CRC = 0xFFFFFFFF
@@ -124,8 +123,8 @@ class Symvers:
 
         With `providers`, only those of their exports; a name that is too long for a row has none.
         """
-        pack = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s")).pack
-        longest = ENTRY_SIZE - bits // 8 - 1
+        row = Struct((">" if big_endian else "<") + ("Q56s" if bits == 64 else "I60s"))
+        pack, longest = row.pack, row.size - bits // 8 - 1
         crcs, names, owners, _, _ = self._columns
         return {
             raw: pack(crc, raw)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -69,7 +70,12 @@ class Terminal:
 
     def styled(self, text: str, style: Style) -> str:
         """The text as standard output shows it: coloured where colours are wanted."""
-        return _styled(text, style, _wants_colour(self._colour, self.out))
+        return _styled(text, style, self._is_coloured)
+
+    @cached_property
+    def _is_coloured(self) -> bool:
+        """Whether standard output is; a table asks of each of its cells."""
+        return _wants_colour(self._colour, self.out)
 
     def print(self, text: str = "") -> None:
         """One line of the answer."""
@@ -87,7 +93,7 @@ class Terminal:
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table with aligned columns; cells may carry styles."""
         all_rows = [list(heads), *[list(row) for row in rows]]
-        widths = [max(_width(row[column]) for row in all_rows) for column in range(len(heads))]
+        widths = [max(map(_width, column)) for column in zip(*all_rows, strict=True)]
         head, *lines = ["  ".join(map(_filled, row, widths)).rstrip() for row in all_rows]
         self.print("\n".join((self.styled(head, Style.STRONG), *lines)))
 
@@ -211,7 +217,7 @@ def _styled(text: str, style: Style, wanted: bool) -> str:  # noqa: FBT001
 
 
 def _filled(cell: str, width: int) -> str:
-    return cell + " " * (width - _width(cell))
+    return cell.ljust(width) if "\x1b" not in cell else cell + " " * (width - _width(cell))
 
 
 def _width(cell: str) -> int:
