@@ -155,10 +155,6 @@ def test_other_conditions_are_the_rules_to_judge(kernel: Kernel) -> None:
         Conditions(trusted_certs=(Path("/x"),)),
     ):
         assert known_of(kernel, conditions) is None
-    for conditions in (Conditions(loaded=frozenset({name})), Conditions(options=((name, "a=b"),))):
-        spoken_of = known_of(kernel, conditions)
-        assert spoken_of is not None
-        assert spoken_of.look(path) is None
     (answer,) = judge_all(kernel, [path], Conditions(cmdline=f"module_blacklist={name}"))
     assert isinstance(answer, Verdict)
     assert answer.outcome is Outcome.FAILS

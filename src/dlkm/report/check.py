@@ -64,6 +64,13 @@ def show(verdicts: Sequence[Verdict], terminal: Terminal, *, all_findings: bool 
     counts = Counter(verdict.outcome for verdict in verdicts)
     words = ", ".join(f"{counts[outcome]} {_WORDS[outcome]}" for outcome in Outcome if counts[outcome])
     terminal.print(f"\n{len(verdicts)} verdicts: {words}")
+    warned = sum(one.outcome is Outcome.LOADS and _warns(one) for one in verdicts)
+    if warned and not all_findings:
+        terminal.print(f"warnings on {warned} of those that load (-v shows them)")
+
+
+def _warns(verdict: Verdict) -> bool:
+    return any(one.severity is Severity.WARNING and not one.masked for one in verdict.findings)
 
 
 def _show_one(verdict: Verdict, terminal: Terminal, *, all_findings: bool) -> None:

@@ -77,7 +77,8 @@ def _known(
     kernel: Kernel, conditions: Conditions, names: Sequence[str], jobs: int, digested: Digested
 ) -> dict[str, Plain]:
     """Name and taint of the files whose content was judged before; what modprobe.d hands to one is judged now."""
-    known = known_of(kernel, replace(conditions, options=()))
+    others = replace(conditions, options=())
+    known = known_of(kernel, others)
     if known is None:
         leave()
         return {}
@@ -88,7 +89,8 @@ def _known(
     told = {name: known.plain.get(one or "") for name, one in digests.items()}
     if home_of(kernel) is None and (kernel.modules is None or not known.is_whole(kernel.modules, told)):
         return {}
-    good = {name: plain for name, plain in told.items() if plain is not None}
+    named = others.named
+    good = {name: plain for name, plain in told.items() if plain is not None and plain[0] not in named}
     words = {plain[0]: conditions.params_of(plain[0]) for plain in good.values()} if conditions.options else {}
     return {name: plain for name, plain in good.items() if _takes(kernel, name, words.get(plain[0], ()))}
 

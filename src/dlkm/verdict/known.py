@@ -9,11 +9,10 @@ by other rules, for another kernel of that id, or was damaged since counts as ne
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 from dlkm.core.errors import DlkmError
 from dlkm.core.files import sha256_file, write_atomically
@@ -74,12 +73,6 @@ class Known:
             digests.setdefault(plain, []).append(one)
         return [(found, plain) for plain, found in digests.items()]
 
-    def but(self, names: Collection[str]) -> Self:
-        """Without the modules of these names, which somebody speaks of."""
-        if not names:
-            return self
-        return replace(self, plain={key: one for key, one in self.plain.items() if one[0] not in names})
-
     def are_at_hand(self, modules: Path) -> bool:
         """Whether the modules that serve others lie in their places below `modules`, be it packed."""
         folder = f"{modules}/kernel"
@@ -115,7 +108,7 @@ def contents(path: str) -> bytes | None:
 
 
 def known_of(kernel: Kernel, conditions: Conditions) -> Known | None:
-    """What is known of a kernel's modules under these conditions; None where nothing is.
+    """What is known of a kernel's modules under these conditions, but those that they name; None where nothing is.
 
     Of a kernel in a root filesystem as much as of the one of the pool that has its image and configuration. The lists
     of built-in modules are the same, and the modules that serve others lie in their places; whether those of a root
@@ -127,7 +120,7 @@ def known_of(kernel: Kernel, conditions: Conditions) -> Known | None:
     known = Known.read(home) if home is not None else None
     if known is None or known.lists != lists_of(kernel) or not known.are_at_hand(kernel.modules):
         return None
-    return known.but(conditions.named)
+    return known
 
 
 def home_of(kernel: Kernel) -> Path | None:

@@ -174,7 +174,7 @@ class Quick:
             and name.isascii()
             and name not in self._odd_names
             and not any(key in info for key in _ODD_KEYS)
-            and (not self._conditions.commands or self._odd_names.isdisjoint(_depends(info)))
+            and (not self._conditions.commands or self._spoken_of.isdisjoint(_depends(info)))
         )
 
     @cached_property
@@ -186,8 +186,13 @@ class Quick:
         """Names that conditions or the kernel speak of."""
         dotted = (name for name, _ in self._conditions.cmdline_options())
         kernels = self._facts.builtin | {*self._taken_in_sysfs()}
-        spoken_of = _ODD_NAMES | kernels | self._blacklist | {*dotted, *self._conditions.named}
-        return frozenset(name.encode("utf-8", "surrogateescape") for name in spoken_of)
+        others = _ODD_NAMES | kernels | self._blacklist | {*dotted}
+        return self._spoken_of.union(name.encode("utf-8", "surrogateescape") for name in others)
+
+    @cached_property
+    def _spoken_of(self) -> frozenset[bytes]:
+        """Those that modprobe.d speaks of, or that are said to be loaded."""
+        return frozenset(name.encode("utf-8", "surrogateescape") for name in self._conditions.named)
 
     def _taken_in_sysfs(self) -> Iterator[str]:
         """Names that the kernel itself surely or perhaps has a directory of (formation.py: built_in_name)."""

@@ -93,6 +93,17 @@ def test_several_are_a_table_and_a_count() -> None:
     assert "3 verdicts: 1 loads, 1 fails, 1 cannot tell" in text
 
 
+def test_warnings_on_what_loads_are_counted() -> None:
+    warned = replace(LOADS, path="b.ko", findings=(Finding(rule="a", severity=Severity.WARNING, message="odd"),))
+    noted = replace(LOADS, path="c.ko", findings=(Finding(rule="a", severity=Severity.NOTE, message="well"),))
+    line = "warnings on 1 of those that load (-v shows them)\n"
+    assert _shown(LOADS, warned, noted).endswith(line)
+    assert line not in _shown(LOADS, noted)
+    whole = _shown(LOADS, warned, all_findings=True)
+    assert line not in whole
+    assert "warning: odd" in whole
+
+
 def test_modules_each_for_a_kernel_of_its_own_are_a_list() -> None:
     head, *rows = _shown(replace(LOADS, path="a.ko"), replace(REFUSED, path="b.ko")).splitlines()[:3]
     assert head.split() == ["MODULE", "KERNEL"]

@@ -59,6 +59,13 @@ def test_a_good_module_is_plain(tmp_path: Path) -> None:
     assert _look(tmp_path / "intree", module(info=[("intree", "Y")]), World()) == ("tiny", "E")
 
 
+def test_commands_for_other_modules_leave_it_plain(tmp_path: Path) -> None:
+    world = World(conditions={"commands": (("other", "/bin/false"), ("helper_one", "/bin/true"))})
+    assert _look(tmp_path / "alone", PLAIN, world) == ("tiny", "OE")
+    assert _look(tmp_path / "third", module(info=[("depends", "third")]), world) == ("tiny", "OE")
+    assert _look(tmp_path / "one", module(info=[("depends", "third,helper-one")]), world) is None
+
+
 def test_without_versions_symbols_are_looked_for_by_name(tmp_path: Path) -> None:
     for number, (data, plain) in enumerate(
         (
