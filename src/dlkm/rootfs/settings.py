@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a root filesystem's configuration says of modules: read once, as the tools on that root would."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from typing import TypeVar
 
+from dlkm.core.errors import MalformedError
 from dlkm.core.names import normalise_module_name
 from dlkm.rootfs.conffiles import ConfFile, Standing, survey
 from dlkm.rootfs.kmod import Kmod
@@ -13,6 +17,7 @@ from dlkm.rootfs.statements import Directive, directives, load_lines
 # systemd: CONF_PATHS("modules-load.d"); /lib is one of them where /usr is not merged.
 LOAD_DIRS = ("etc/modules-load.d", "run/modules-load.d", "usr/local/lib/modules-load.d", "usr/lib/modules-load.d",
              "lib/modules-load.d")  # fmt: skip
+MOST_LINES = 10_000  # in all files of a kind; a hardened distribution has five hundred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,9 @@ class Autoload:
     def place(self) -> str:
         """Where it stands, for a message."""
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+_Line = TypeVar("_Line", Directive, Autoload)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +70,12 @@ class Settings:
     @cached_property
     def _lines(self) -> tuple[Directive, ...]:
         texts = ((file.path, self.kmod.without_comments(file.data)) for file in read(self.modprobe))
-        return tuple(line for path, text in texts for line in directives(text, path))
+        return _bounded(line for path, text in texts for line in directives(text, path))
 
     @cached_property
     def autoload(self) -> tuple[Autoload, ...]:
         """What is to load at boot, in order."""
-        return tuple(
+        return _bounded(
             Autoload(name=line.text, file=file.path, line=line.number)
             for file in read(self.load)
             for line in load_lines(file.data)
@@ -87,6 +95,15 @@ class Settings:
     def blacklisted(self, module: str) -> Directive | None:
         """The line that blacklists a module."""
         return self._blacklist.get(normalise_module_name(module))
+
+
+def _bounded(lines: Iterable[_Line]) -> tuple[_Line, ...]:
+    """MalformedError for more than anyone has: each module is held against them all."""
+    found = tuple(islice(lines, MOST_LINES + 1))
+    if len(found) > MOST_LINES:
+        what = f"{found[-1].file}: more than {MOST_LINES} lines with the files before it, more than anyone has"
+        raise MalformedError(what, hint="leave out what names no module that is installed")
+    return found
 
 
 def read(files: tuple[ConfFile, ...]) -> tuple[ConfFile, ...]:

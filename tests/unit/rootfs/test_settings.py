@@ -10,7 +10,7 @@ from dlkm.core.errors import MalformedError
 from dlkm.rootfs.conffiles import Standing
 from dlkm.rootfs.kmod import Kmod, Loader
 from dlkm.rootfs.root import CONF_LIMIT, DirectoryRoot
-from dlkm.rootfs.settings import Settings
+from dlkm.rootfs.settings import MOST_LINES, Settings
 from dlkm.rootfs.statements import directives, kmod_lines, load_lines, underscores
 from tests.unit.rootfs.support import put
 
@@ -153,6 +153,17 @@ def test_a_root_with_busybox(tmp_path: Path) -> None:
     found = settings(tmp_path)
     assert found.kmod.loader is Loader.BUSYBOX
     assert [line.text for line in found.directives] == ["blacklist y"]
+
+
+@pytest.mark.parametrize("path", ["etc/modprobe.d/x.conf", "etc/modules-load.d/x.conf"])
+def test_more_lines_than_anyone_has(path: str, tmp_path: Path) -> None:
+    put(tmp_path, {path: "blacklist a\n" * MOST_LINES})
+    found = settings(tmp_path)
+    assert len(found.directives) + len(found.autoload) == MOST_LINES
+    (tmp_path / path).write_text("blacklist a\n" * (MOST_LINES + 1))
+    found = settings(tmp_path)
+    with pytest.raises(MalformedError, match=r"x.conf: more than 10000 lines"):
+        len(found.directives) + len(found.autoload)
 
 
 def test_a_root_without_any(tmp_path: Path) -> None:
