@@ -179,6 +179,20 @@ def test_what_was_damaged_counts_as_never_found(kernel: Kernel) -> None:
     assert Known.read(_home(kernel)) is not None
 
 
+def test_what_is_learnt_later_comes_to_what_was_known(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Known.read(_home(kernel))
+    assert before is not None
+    learn(kernel, [("0" * 64, ("late", ""))], before.givers)
+    after = Known.read(_home(kernel))
+    assert after is not None
+    assert after.plain == {**before.plain, "0" * 64: ("late", "")}
+    monkeypatch.setattr(known, "_MANY", len(after.plain))  # as many as anyone has: the old ones go
+    learn(kernel, [("1" * 64, ("later", ""))], before.givers)
+    alone = Known.read(_home(kernel))
+    assert alone is not None
+    assert alone.plain == {"1" * 64: ("later", "")}
+
+
 def test_other_rules_or_another_kernel_know_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     home = _home(kernel)
     record = Record.read(home / RECORD)

@@ -28,6 +28,7 @@ NAME = "known"
 Plain = tuple[str, str]  # name and taint letters of a module that loads without a finding
 
 _MARK = "dlkm known 2"
+_MANY = 20_000  # digests, by two of which a module may be known; more are of files that nobody has any more
 _LIMIT = 16 << 20  # bytes of the list; that of 4,000 modules has 350 kB
 _ROOMS = ("core", "data", "kernel", "ko", "verdict")  # what a yes depends on
 _LISTS = ("modules.builtin", "modules.builtin.modinfo")
@@ -138,14 +139,16 @@ def lists_of(kernel: Kernel) -> tuple[str, ...]:
 
 
 def learn(kernel: Kernel, found: Iterable[tuple[str, Plain]], givers: Iterable[str]) -> None:
-    """Keep what was found of the files with these digests; a pool that may only be read learns nothing."""
+    """Keep what was found of the files with these digests, too; a pool that may only be read learns nothing."""
     home = home_of(kernel)
     if home is None:
         return
     from dlkm.kernel.pool import Pool
 
     with suppress(OSError, DlkmError), Pool(home.parent).locked(kernel.id):
-        keep(kernel, home, found, givers)
+        before = Known.read(home)
+        told = before.plain if before is not None and before.lists == lists_of(kernel) else {}
+        keep(kernel, home, {**(told if len(told) < _MANY else {}), **dict(found)}.items(), givers)
 
 
 def keep(kernel: Kernel, home: Path, found: Iterable[tuple[str, Plain]], givers: Iterable[str]) -> None:
