@@ -612,6 +612,21 @@ def test_modules_of_an_external_directory(tmp_path: Path) -> None:
     assert (choice.wins, choice.why) == ("opt/m/hello.ko", "the only file of that name")
 
 
+def test_each_module_that_is_kept_out_is_told_by_its_name(tmp_path: Path) -> None:
+    user = module("user", depends="core,stub", undefined=["core_symbol", "stub_symbol"])
+    other = module("stub", own=True, exports=["stub_symbol"])
+    files: dict[str, bytes | str | None] = {
+        f"{UPDATES}/user.ko": user,
+        f"{BASE}/kernel/stub.ko": other,
+        LOAD: "user",
+        PROBE: "install core /bin/false\ninstall stub /bin/true\n",
+    }
+    found = audited(make(tmp_path / "root", Plan(files=files))).findings
+    told = sorted(one.message for one in found if one.rule == "autoload-disabled")
+    assert [line.split("'")[1] for line in told] == ["install core /bin/false", "install stub /bin/true"]
+    assert ["needs core" in told[0], "needs stub" in told[1]] == [True, True]
+
+
 def test_a_root_with_busybox_alone(tmp_path: Path) -> None:
     """Its modprobe reads the texts, /etc/modprobe.d and nothing else; kmod's indexes are not missed."""
 

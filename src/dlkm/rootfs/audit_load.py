@@ -6,7 +6,6 @@ from difflib import get_close_matches
 
 from dlkm.core.arch import arch_of_elf
 from dlkm.core.errors import MalformedError
-from dlkm.core.wildcards import matches
 from dlkm.ko.module import Module
 from dlkm.rootfs.audit_conf import reader_of
 from dlkm.rootfs.audit_files import shared_aliases
@@ -55,8 +54,8 @@ def _autoload(release: Release, wanted: Autoload) -> Iterator[Found]:
             yield _unresolved(release, wanted)
         elif one.command is None:
             for needed, line in _kept_from(release, one):
-                words |= {"needed": needed, "command": line.text, "file": line.place}
-                yield _of_autoload("autoload-disabled/needed", release, wanted, words)
+                more = {"needed": needed, "command": line.text, "file": line.place}
+                yield _of_autoload("autoload-disabled/needed", release, wanted, words | more)
 
 
 def _kept_from(release: Release, one: Answered) -> Iterator[tuple[str, Directive]]:
@@ -122,26 +121,16 @@ def _loaded_all_the_same(release: Release, line: Directive, name: str) -> Iterat
 
 def _install(release: Release, line: Directive) -> Iterator[Found]:
     for file in release.added:
-        if not matches(line.name.replace("-", "_"), file.name) or file != release.loaded(file.name):
-            continue
-        one = release.lookup.module(file.name)
-        words: dict[str, object] = {"line": line.text, "path": file.real, "name": file.name}
-        if line.loads_nothing and one.command == line:
-            yield _of_line("blacklist-blocks-meant/install", release, line, file.name, words)
-    yield from _needed(release, line)
-    yield from _ignored(release, line)
-
-
-def _needed(release: Release, line: Directive) -> Iterator[Found]:
-    """Drivers that were added, and that cannot be loaded without what the line keeps out."""
-    for file in release.added:
         if file != release.loaded(file.name):
             continue
         one = release.lookup.module(file.name)
+        words: dict[str, object] = {"line": line.text, "path": file.real, "name": file.name}
+        if one.command == line and line.loads_nothing:
+            yield _of_line("blacklist-blocks-meant/install", release, line, file.name, words)
         for needed, command in _kept_from(release, one) if one.command is None else ():
-            words: dict[str, object] = {"line": line.text, "path": file.real, "needed": needed}
             if command == line:
-                yield _of_line("blacklist-blocks-meant/needed", release, line, file.name, words)
+                yield _of_line("blacklist-blocks-meant/needed", release, line, file.name, words | {"needed": needed})
+    yield from _ignored(release, line)
 
 
 def _ignored(release: Release, line: Directive) -> Iterator[Found]:
