@@ -24,6 +24,7 @@ from dlkm.rootfs.release import Release
 from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.settings import Settings
 from dlkm.verdict.conditions import Conditions
+from tests.contract.modprobe import link_modules, modprobe
 from tests.contract.test_again import DLKM
 from tests.unit.rootfs.support import put
 
@@ -54,11 +55,7 @@ BUSYBOX_CONF = (
 def root(kernel_61: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Debian's own modules behind links, and a configuration that says much of them."""
     top = tmp_path_factory.mktemp("handed")
-    assert kernel_61.modules is not None
-    base = top / "lib/modules" / kernel_61.release
-    base.mkdir(parents=True)
-    for name in ("kernel", "modules.order", "modules.builtin", "modules.builtin.modinfo"):
-        (base / name).symlink_to(kernel_61.modules / name)
+    link_modules(kernel_61, top)
     put(top, CONF)
     subprocess.run(["depmod", "-b", top, kernel_61.release], check=True)
     yield top
@@ -74,8 +71,7 @@ def told(root: Path, kernel_61: Kernel) -> tuple[Conditions, Lookup]:
 
 def _actions(root: Path, release: str, name: str) -> list[str]:
     """What modprobe would do, line by line."""
-    argv = ["modprobe", "-C", str(root / "etc/modprobe.d"), "-d", str(root), "-S", release, "--show-depends", name]
-    return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=True).stdout.splitlines()
+    return modprobe(root, release, "--show-depends", name, check=True)
 
 
 def _chosen(lookup: Lookup) -> list[str]:

@@ -22,6 +22,7 @@ from dlkm.rootfs.lookup import Answer, By, Lookup
 from dlkm.rootfs.precedence import Precedence
 from dlkm.rootfs.root import DirectoryRoot
 from dlkm.rootfs.settings import Settings
+from tests.contract.modprobe import link_modules, modprobe
 from tests.unit.rootfs.support import RELEASE, put, tiny
 
 pytestmark = pytest.mark.contract
@@ -102,11 +103,7 @@ def test_files_that_tie_are_told_apart_by_nobody(tmp_path: Path) -> None:
 def root(kernel_61: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Debian's own modules, two of ours, and a configuration that says much of them."""
     top = tmp_path_factory.mktemp("lookup")
-    assert kernel_61.modules is not None
-    base = top / "lib/modules" / kernel_61.release
-    base.mkdir(parents=True)
-    for name in ("kernel", "modules.order", "modules.builtin", "modules.builtin.modinfo"):
-        (base / name).symlink_to(kernel_61.modules / name)
+    base = link_modules(kernel_61, top)
     tiny(base / "updates", "hello", release=kernel_61.release)
     tiny(base / "updates", "dummy", release=kernel_61.release)
     put(top, {"etc/modprobe.d/a.conf": CONFIGURATION})
@@ -121,11 +118,6 @@ def lookup(root: Path, kernel_61: Kernel) -> Lookup:
     with DirectoryRoot(root) as opened:
         directives = Settings.of(opened).directives
     return Lookup(lambda name: (base / name).read_bytes() if (base / name).is_file() else None, directives)
-
-
-def _modprobe(root: Path, release: str, *words: str) -> list[str]:
-    done = _run("modprobe", "-C", root / "etc/modprobe.d", "-d", root, "-S", release, *words)
-    return done.stdout.splitlines()
 
 
 def _samples(root: Path, release: str) -> list[str]:
@@ -149,7 +141,7 @@ def test_names_and_aliases_resolve_as_modprobe_resolves_them(root: Path, kernel_
     differing = {}
     for name in (*NAMES, *_samples(root, kernel_61.release)):
         ours = [one.name for one in lookup.ask(name).modules]
-        theirs = list(dict.fromkeys(_modprobe(root, kernel_61.release, "--resolve-alias", name)))
+        theirs = list(dict.fromkeys(modprobe(root, kernel_61.release, "--resolve-alias", name)))
         if ours != theirs:
             differing[name] = (ours, theirs)
     assert differing == {}
@@ -160,7 +152,7 @@ def test_files_that_modprobe_inserts(root: Path, kernel_61: Kernel, lookup: Look
     base = root / "lib/modules" / kernel_61.release
     for name in (*NAMES, *_samples(root, kernel_61.release)[::4]):
         answer = lookup.ask(name)
-        lines = _modprobe(root, kernel_61.release, "--show-depends", name)
+        lines = modprobe(root, kernel_61.release, "--show-depends", name)
         inserted = [line.split()[1].removeprefix(f"{base}/") for line in lines if line.startswith("insmod ")]
         _same(answer, list(dict.fromkeys(inserted)), lines)
 
@@ -188,9 +180,9 @@ def test_a_blacklist_counts_for_aliases_and_with_b(root: Path, kernel_61: Kernel
     assert (by_name.by, by_alias.by) == (By.NAME, By.CONFIGURED)
     assert by_name.modules == by_alias.modules
     assert by_name.modules[0].blacklist is not None
-    assert _modprobe(root, kernel_61.release, "--show-depends", "hello")
-    assert _modprobe(root, kernel_61.release, "--show-depends", "nickname") == []
-    assert _modprobe(root, kernel_61.release, "-b", "--show-depends", "hello") == []
+    assert modprobe(root, kernel_61.release, "--show-depends", "hello")
+    assert modprobe(root, kernel_61.release, "--show-depends", "nickname") == []
+    assert modprobe(root, kernel_61.release, "-b", "--show-depends", "hello") == []
 
 
 def test_an_install_line_does_not_count_for_a_module_with_softdeps(

@@ -16,6 +16,7 @@ from dlkm.core.processes import environment
 from dlkm.kernel.kernel import Kernel
 from tests.conftest import debian_root
 from tests.contract.audit_roots import BASE, Plan, initramfs, make, module
+from tests.contract.modprobe import modprobe
 from tests.unit.rootfs.support import put, snapshot
 
 pytestmark = pytest.mark.integration
@@ -118,8 +119,7 @@ def test_what_is_wrong_is_found(document: dict[str, Any], kernel_61: Kernel) -> 
 
 def _shown(root: Path, release: str, *words: str) -> list[str]:
     """What modprobe itself would load, relative to the root."""
-    argv = ["modprobe", "-C", str(root / "etc/modprobe.d"), "-d", str(root), "-S", release, "--show-depends", *words]
-    lines = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False).stdout.splitlines()
+    lines = modprobe(root, release, "--show-depends", *words)
     return [line.split()[1].removeprefix(f"{root}/") for line in lines if line.startswith("insmod")]
 
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,10 +64,9 @@ class Around:
             return None
         if child is None and self._is_many:
             child = self._begin(by_content=by_content)
-        if child is None:
-            return partial(states_of, chain(more, self._grounds(by_content=by_content)), self._since)
-        known = child.collect
-        return lambda: states_of(more, self._since) | known()
+        grounds = self._grounds(by_content=by_content)
+        others = child.collect if child is not None else partial(states_of, grounds, self._since)
+        return lambda: states_of(more, self._since) | others()
 
     @property
     def _is_many(self) -> bool:

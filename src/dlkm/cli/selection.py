@@ -75,10 +75,12 @@ def select(
             for path in _expand(word):
                 if _is_source(path, arguments.subdir):
                     sources[path] = None
-                elif (failed := _failed(path)) is not None:
-                    selection.failed.append(failed)
-                else:
+                elif (cell := _build_at(path)) is None:
                     selection.add(_modules_of(path))
+                elif cell.modules:
+                    selection.add(str(module.path) for module in cell.modules)
+                else:
+                    selection.failed.append(cell)
         except DlkmError as error:
             selection.errors.append(error)
     if sources:
@@ -118,10 +120,9 @@ def _cells_around(files: Iterable[str]) -> "Iterator[Cell]":
     """The builds in whose directories the files lie; a record that cannot be read tells nothing."""
     for folder in list(dict.fromkeys(path.rpartition("/")[0] for path in files))[:_FOLDERS]:
         try:
-            if _is_build(Path(folder)):
-                from dlkm.build.record import read_build
-
-                yield read_build(Path(folder))
+            cell = _build_at(Path(folder))
+            if cell is not None:
+                yield cell
         except DlkmError:
             continue
 
@@ -195,24 +196,19 @@ def _is_build(path: Path) -> bool:
     return is_build(path)
 
 
-def _failed(path: Path) -> "Cell | None":
-    """The record of a BUILD that brought nothing; None for anything else."""
+def _build_at(path: Path) -> "Cell | None":
+    """What the record of a BUILD says; None for anything else."""
     if not _is_build(path):
         return None
     from dlkm.build.record import read_build
 
-    cell = read_build(path)
-    return None if cell.modules else cell
+    return read_build(path)
 
 
 def _modules_of(path: Path) -> Iterator[str]:
-    """A file itself, the modules of a BUILD, or all below a directory."""
+    """A file itself, or all modules below a directory."""
     found = [str(path)]
-    if _is_build(path):
-        from dlkm.build.record import read_build
-
-        found = [str(module.path) for module in read_build(path).modules]
-    elif path.is_dir():
+    if path.is_dir():
         from dlkm.kernel.installed import all_module_paths
 
         found = sorted(name.removeprefix("./") for name in all_module_paths(path))  # as a Path would be written

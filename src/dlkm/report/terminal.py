@@ -217,7 +217,7 @@ def _styled(text: str, style: Style, wanted: bool) -> str:  # noqa: FBT001
 
 
 def _filled(cell: str, width: int) -> str:
-    return cell.ljust(width) if "\x1b" not in cell else cell + " " * (width - _width(cell))
+    return cell + " " * (width - _width(cell))
 
 
 def _width(cell: str) -> int:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What modprobe.d says of loading a module, as conditions of its verdict: words for it, commands in its place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dlkm.core.names import normalise_module_name
 from dlkm.core.wildcards import matches
+from dlkm.rootfs.lookup import Lookup
 from dlkm.rootfs.release import Release
 from dlkm.rootfs.settings import Settings
 from dlkm.rootfs.statements import underscores
@@ -19,19 +21,15 @@ def with_options(conditions: Conditions, settings: Settings) -> Conditions:
 
 def with_commands(conditions: Conditions, release: Release) -> Conditions:
     """With what `install` lines run in place of modules, and the modules that are loaded without one they need."""
-    lines = release.settings.of_kind("install")
-    commands = tuple((underscores(line.name) or "", line.rest) for line in lines if not _is_ignored(line.name, release))
-    return replace(conditions, commands=commands, detours=_detours(release) if commands else ())
-
-
-def _is_ignored(name: str, release: Release) -> bool:
-    """A softdep has modprobe load the module whatever the line says."""
-    return release.lookup.softdeps(name) != ((), ())
-
-
-def _detours(release: Release) -> tuple[Detour, ...]:
     lookup = release.lookup
-    patterns = [underscores(line.name) or "" for line in release.settings.of_kind("install")]
+    lines = [(underscores(line.name) or "", line.rest) for line in release.settings.of_kind("install")]
+    # A softdep has modprobe load the module whatever the line says.
+    commands = tuple((pattern, command) for pattern, command in lines if lookup.softdeps(pattern) == ((), ()))
+    detours = _detours(lookup, [pattern for pattern, _ in lines]) if commands else ()
+    return replace(conditions, commands=commands, detours=detours)
+
+
+def _detours(lookup: Lookup, patterns: Sequence[str]) -> tuple[Detour, ...]:
     named = [name for name in lookup.files if any(matches(pattern, name) for pattern in patterns)]
     replaced = {name: command.rest for name in named if (command := lookup.module(name).command) is not None}
     return tuple(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dlkm.core.arch import Arch
 from dlkm.core.errors import MalformedError
-from dlkm.core.names import module_name
+from dlkm.core.names import module_name, normalise_module_name
 from dlkm.ko.elf import IDENT_SIZE, SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Elf, Header, Layout, layout_of, text
 from dlkm.ko.exports import Export, exports_of
 from dlkm.ko.signature import MARKER, PKCS7, Signature, signature_of
@@ -201,6 +201,11 @@ class Candidate:
     def all(self, name: str) -> tuple[str, ...]:
         """All values of a key."""
         return tuple(value for key, value in self.modinfo if key == name)
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The modules that it says it needs, with '_' for '-'."""
+        return tuple(normalise_module_name(name) for name in (self.field("depends") or "").split(",") if name)
 
     @property
     def has_struct(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkm.core.errors import DlkmError
-from dlkm.core.names import is_module_file, module_name, normalise_module_name
+from dlkm.core.names import is_module_file, module_name
 from dlkm.kernel.config import Config
 from dlkm.kernel.symvers import KernelSymbol
 from dlkm.ko.module import read_module
@@ -164,7 +164,7 @@ def _exports_beside(case: Case, symbols: frozenset[str]) -> dict[str, Path]:
         files = sorted(path for path in case.candidate.path.parent.iterdir() if is_module_file(path.name))
     except OSError:
         return {}
-    named = {normalise_module_name(name) for name in (case.candidate.field("depends") or "").split(",")}
+    named = case.candidate.depends
     files.sort(key=lambda path: module_name(path.name) not in named)
     found: dict[str, Path] = {}
     for path in files[:_BESIDE]:
@@ -182,8 +182,7 @@ def _exports_beside(case: Case, symbols: frozenset[str]) -> dict[str, Path]:
 def _absent_depends(case: Case) -> Iterator[str]:
     """Modules that `depends=` names and that are nowhere."""
     installed = case.facts.installed
-    for name in (case.candidate.field("depends") or "").split(","):
-        wanted = normalise_module_name(name)
+    for wanted in case.candidate.depends:
         there = wanted in case.facts.builtin or (installed is not None and installed.find(wanted) is not None)
-        if wanted and not there and not case.supply.has(wanted):
+        if not there and not case.supply.has(wanted):
             yield wanted

@@ -23,9 +23,8 @@ def install_commands(case: Case) -> Iterator[Trip]:
             yield case.trip("install-command/needed", subject=one.needed, command=one.command)
 
 
-def _depends(case: Case) -> list[str]:
+def _depends(case: Case) -> tuple[str, ...]:
     try:
-        told = case.candidate.field("depends") or ""
+        return case.candidate.depends
     except MalformedError:  # which a step of the loader tells
-        return []
-    return [normalise_module_name(name) for name in told.split(",") if name]
+        return ()

@@ -234,7 +234,7 @@ def _is_foreign(candidate: Candidate) -> bool:
 
 def _named(candidate: Candidate) -> Iterator[str]:
     """What it names itself: `depends=`, and the softdeps that modprobe loads before it."""
-    yield from filter(None, (candidate.field("depends") or "").split(","))
+    yield from candidate.depends
     for line in candidate.all("softdep"):
         yield from softdeps_before(line)
 

@@ -118,9 +118,8 @@ def sig_enforced(facts: Facts, conditions: Conditions) -> bool | None:
     """Whether only trusted modules load; None where neither flags nor configuration tell."""
     if conditions.sig_enforce is not None:
         return conditions.sig_enforce
-    if any(
-        map(era_of(facts.kernel).truth, conditions.cmdline_values("module.sig_enforce"))
-    ):  # which no later word takes back
+    truth = era_of(facts.kernel).truth
+    if any(map(truth, conditions.cmdline_values("module.sig_enforce"))):  # which no later word takes back
         return True
     return facts.option("MODULE_SIG_FORCE")
 

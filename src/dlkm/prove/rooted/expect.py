@@ -294,13 +294,11 @@ class Foresight:
     def _users(self) -> Mapping[str, tuple[str, ...]]:
         """By blacklisted module the others, not blacklisted, that cannot be loaded without it."""
         listed = {normalise_module_name(line.name) for line in self.settings.of_kind("blacklist")}
-        lines = self.release.table("modules.dep") if listed else None
         found: dict[str, tuple[str, ...]] = {}
-        for line in (lines or b"").decode("utf-8", "replace").splitlines():
-            path, _, needed = line.partition(":")
-            for name in listed.intersection(map(module_name, needed.split())):
-                if module_name(path) not in listed:
-                    found[name] = (*found.get(name, ()), module_name(path))
+        for user, needs in self.lookup.needs.items() if listed else ():
+            for name in listed.intersection(needs):
+                if user not in listed:
+                    found[name] = (*found.get(name, ()), user)
         return found
 
 
